@@ -1,0 +1,306 @@
+//! One measurement: what each of its two processes does, and the figures.
+//!
+//! Time is taken over batches, so that reading the clock does not show; only the
+//! percentiles of round trips take it for every single one, in a pass of their
+//! own. Times are in nanoseconds, rates per second.
+
+use std::hint;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::machine;
+use super::transport::{Kind, Link, Place, Transport};
+
+/// Round trips between two looks at the clock.
+const ROUND_TRIP_BATCH: usize = 64;
+/// One-way blocks that are answered by one short block: about this many bytes,
+/// but not more than so many blocks.
+const ONE_WAY_BATCH_BYTES: usize = 8 << 20;
+const ONE_WAY_BATCH_MAX: usize = 8192;
+/// The answer to a batch, and the blocks of the connect workload, in bytes.
+const ANSWER_BYTES: usize = 32;
+/// Single round trips that are looked at in one round.
+const SAMPLES_MAX: usize = 200_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Workload {
+    /// A block there and the same block back.
+    RoundTrip,
+    /// Blocks in one direction, as fast as they go.
+    OneWay,
+    /// Connect, a block there and back, close.
+    Connect,
+}
+
+/// What a process of a measurement is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Job {
+    pub(super) transport: Kind,
+    pub(super) workload: Workload,
+    pub(super) size_bytes: usize,
+    pub(super) slice_ms: u64,
+    /// The processor to stay on; none: wherever the system likes.
+    pub(super) cpu: Option<usize>,
+    pub(super) directory: PathBuf,
+}
+
+impl Job {
+    fn one_way_batch(&self) -> usize {
+        (ONE_WAY_BATCH_BYTES / self.size_bytes).clamp(16, ONE_WAY_BATCH_MAX)
+    }
+
+    fn slice(&self) -> Duration {
+        Duration::from_millis(self.slice_ms)
+    }
+}
+
+/// What a measurement yields.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Figures {
+    /// One operation, in nanoseconds: median of the batches.
+    pub(super) op_ns: f64,
+    /// Single round trips, in nanoseconds; none for the other workloads.
+    pub(super) percentiles: Option<Percentiles>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Percentiles {
+    pub(super) p50_ns: f64,
+    pub(super) p99_ns: f64,
+    pub(super) p99_9_ns: f64,
+}
+
+/// The server's part: until the client closes, or for connecting until it is ended.
+pub(super) fn serve<T: Transport>(job: &Job, ready: impl FnOnce()) -> io::Result<()> {
+    let mut listener = T::listen(&Place::of(job))?;
+    ready();
+    let served = match job.workload {
+        Workload::RoundTrip => echo(&mut listener.accept()?, job.size_bytes),
+        Workload::OneWay => swallow(&mut listener.accept()?, job),
+        Workload::Connect => loop {
+            let mut link = listener.accept()?;
+            // The client closes first; waiting for that is part of the work.
+            until_end(echo(&mut link, ANSWER_BYTES))?;
+        },
+    };
+    until_end(served)
+}
+
+/// The end of a connection is the end of the work, not a failure.
+fn until_end(outcome: io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+            ) =>
+        {
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+fn echo(link: &mut impl Link, size_bytes: usize) -> io::Result<()> {
+    let mut block = vec![0; size_bytes];
+    loop {
+        link.receive(&mut block)?;
+        link.send(&block)?;
+    }
+}
+
+fn swallow(link: &mut impl Link, job: &Job) -> io::Result<()> {
+    let mut block = vec![0; job.size_bytes];
+    loop {
+        for _ in 0..job.one_way_batch() {
+            link.receive(&mut block)?;
+        }
+        link.send(&[0; ANSWER_BYTES])?;
+    }
+}
+
+/// The client's part, which takes the time.
+pub(super) fn drive<T: Transport>(job: &Job) -> io::Result<Figures> {
+    let place = Place::of(job);
+    match job.workload {
+        Workload::RoundTrip => round_trips(&mut T::connect(&place)?, job),
+        Workload::OneWay => one_way(&mut T::connect(&place)?, job),
+        Workload::Connect => {
+            let mut block = [0; ANSWER_BYTES];
+            batches(job.slice(), 8, || {
+                exchange(&mut T::connect(&place)?, &[7; ANSWER_BYTES], &mut block)
+            })
+        }
+    }
+}
+
+fn exchange(link: &mut impl Link, request: &[u8], reply: &mut [u8]) -> io::Result<()> {
+    link.send(request)?;
+    link.receive(reply)
+}
+
+fn round_trips(link: &mut impl Link, job: &Job) -> io::Result<Figures> {
+    let request: Vec<u8> = (0..job.size_bytes).map(|at| (at % 251) as u8).collect();
+    let mut reply = vec![0; job.size_bytes];
+    exchange(link, &request, &mut reply)?;
+    if reply != request {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the block came back changed",
+        ));
+    }
+    let half = job.slice() / 2;
+    let mut figures = batches(half, ROUND_TRIP_BATCH, || exchange(link, &request, &mut reply))?;
+    figures.percentiles = Some(sample(half, || exchange(link, &request, &mut reply))?);
+    Ok(figures)
+}
+
+fn one_way(link: &mut impl Link, job: &Job) -> io::Result<Figures> {
+    let block = vec![7; job.size_bytes];
+    let mut answer = [0; ANSWER_BYTES];
+    let count = job.one_way_batch();
+    let mut figures = batches(job.slice(), 1, || {
+        for _ in 0..count {
+            link.send(&block)?;
+        }
+        link.receive(&mut answer)
+    })?;
+    figures.op_ns /= count as f64;
+    Ok(figures)
+}
+
+/// Runs the operation in batches for a while, after a tenth of it to warm up.
+fn batches(duration: Duration, batch: usize, mut operation: impl FnMut() -> io::Result<()>) -> io::Result<Figures> {
+    let warm = Instant::now();
+    loop {
+        operation()?;
+        if warm.elapsed() >= duration / 10 {
+            break;
+        }
+    }
+    let mut times_ns = Vec::new();
+    let start = Instant::now();
+    let mut last = start;
+    while last - start < duration {
+        for _ in 0..batch {
+            operation()?;
+        }
+        let now = Instant::now();
+        times_ns.push((now - last).as_nanos() as f64 / batch as f64);
+        last = now;
+    }
+    Ok(Figures {
+        op_ns: median(&mut times_ns),
+        percentiles: None,
+    })
+}
+
+/// Takes the time of every single operation for a while.
+fn sample(duration: Duration, mut operation: impl FnMut() -> io::Result<()>) -> io::Result<Percentiles> {
+    let mut samples_ns = Vec::with_capacity(SAMPLES_MAX);
+    let start = Instant::now();
+    let mut last = start;
+    while last - start < duration && samples_ns.len() < SAMPLES_MAX {
+        operation()?;
+        let now = Instant::now();
+        samples_ns.push((now - last).as_nanos() as f64);
+        last = now;
+    }
+    samples_ns.sort_unstable_by(f64::total_cmp);
+    Ok(Percentiles {
+        p50_ns: percentile(&samples_ns, 0.5),
+        p99_ns: percentile(&samples_ns, 0.99),
+        p99_9_ns: percentile(&samples_ns, 0.999),
+    })
+}
+
+/// The value below which that share of the sorted samples lies; 0 for none.
+fn percentile(sorted: &[f64], share: f64) -> f64 {
+    let rank = (sorted.len() as f64 * share) as usize;
+    sorted
+        .get(rank.min(sorted.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or(0.0)
+}
+
+/// The middle of the values, which are sorted on the way; 0 for none.
+pub(super) fn median(values: &mut [f64]) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    percentile(values, 0.5)
+}
+
+/// A word in a pair of cache lines of its own: processors fetch lines in pairs.
+#[repr(align(128))]
+struct Line(AtomicU64);
+
+/// What the hardware allows: the round trip of a number from one processor to
+/// another and back, in nanoseconds, over two cache lines (one for each
+/// direction, as a ring needs) or by handing a single one to and fro.
+pub(super) fn cache_line_round_trip_ns(cpus: [usize; 2], lines: usize, duration: Duration) -> io::Result<f64> {
+    let words = Arc::new([Line(AtomicU64::new(0)), Line(AtomicU64::new(0))]);
+    let (there, back) = (0, lines - 1);
+    let peer = thread::spawn({
+        let words = Arc::clone(&words);
+        move || -> io::Result<()> {
+            // A failure is told at the end: the other side counts on our turns.
+            let pinned = machine::stay_on(cpus[1]);
+            // Odd numbers go there, even ones come back; u64::MAX is the end.
+            for turn in (1..).step_by(2) {
+                if wait_for(&words[there].0, turn) == u64::MAX {
+                    break;
+                }
+                words[back].0.store(turn + 1, Ordering::Release);
+            }
+            pinned
+        }
+    });
+    let driver = thread::spawn(move || -> io::Result<f64> {
+        let pinned = machine::stay_on(cpus[0]);
+        let mut turn = 1;
+        let figures = batches(duration, 1024, || {
+            words[there].0.store(turn, Ordering::Release);
+            wait_for(&words[back].0, turn + 1);
+            turn += 2;
+            Ok(())
+        });
+        words[there].0.store(u64::MAX, Ordering::Release);
+        pinned.and(Ok(figures?.op_ns))
+    });
+    let gone = |_| io::Error::other("a thread of the cache line measurement panicked");
+    let round_trip_ns = driver.join().map_err(gone)??;
+    peer.join().map_err(gone)??;
+    Ok(round_trip_ns)
+}
+
+/// Spins until the word has reached the number; returns what it holds then.
+fn wait_for(word: &AtomicU64, number: u64) -> u64 {
+    loop {
+        let value = word.load(Ordering::Acquire);
+        if value >= number {
+            return value;
+        }
+        hint::spin_loop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The upper of the two in the middle; nothing of nothing.
+    #[test]
+    fn medians_and_percentiles() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&mut []), 0.0);
+        let sorted: Vec<f64> = (0..1000).map(f64::from).collect();
+        assert_eq!(percentile(&sorted, 0.99), 990.0);
+        assert_eq!(percentile(&sorted, 1.0), 999.0);
+    }
+}

@@ -1,0 +1,227 @@
+//! The results as text for people and as JSON.
+//!
+//! JSON:
+//! ```text
+//! { "npipe": version, "machine": {…}, "plan": {"rounds", "slice_ms", "seed"},
+//!   "cache_lines": null | {"one_ns", "two_ns"},
+//!   "cells": [{"workload": "round-trip"|"one-way"|"connect", "size_bytes",
+//!              "placement": "two-cores"|"free"|"one-core",
+//!              "transport": "npipe"|"npipe-spin-off"|"seqpacket"|"stream"|"pipe"|"tcp",
+//!              "op_ns", "op_ns_min", "op_ns_max", "per_second",
+//!              "ratio_to_seqpacket", "percentiles": null | {"p50_ns", "p99_ns", "p99_9_ns"}}],
+//!   "failures": [text],
+//!   "targets": null | [{"what", "against", "relation": "at_least"|"at_most",
+//!                       "bound", "ratio", "met"}] }
+//! ```
+//! Figures are medians over the rounds. A ratio is how many times faster than
+//! seqpacket; null without it.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::measure::Workload;
+use super::targets::Verdict;
+use super::transport::Kind;
+use super::{Cell, Results};
+use crate::commands::columns;
+
+/// "round trip 32 B".
+pub(super) fn title(workload: Workload, size_bytes: usize) -> String {
+    let size = match size_bytes {
+        ..1024 => format!("{size_bytes} B"),
+        1024..1_048_576 => format!("{} KiB", size_bytes >> 10),
+        _ => format!("{} MiB", size_bytes >> 20),
+    };
+    match workload {
+        Workload::RoundTrip => format!("round trip {size}"),
+        Workload::OneWay => format!("one way {size}"),
+        Workload::Connect => "connect, exchange, close".to_owned(),
+    }
+}
+
+pub(super) fn json(results: &Results, verdicts: Option<&[Verdict]>) -> Value {
+    let cache_lines = results
+        .two_cache_lines_ns
+        .map(|two_ns| json!({ "one_ns": results.one_cache_line_ns, "two_ns": two_ns }));
+    json!({
+        "npipe": env!("CARGO_PKG_VERSION"),
+        "machine": results.machine,
+        "plan": {
+            "rounds": results.plan.rounds,
+            "slice_ms": results.plan.slice_ms,
+            "seed": results.plan.seed,
+        },
+        "cache_lines": cache_lines,
+        "cells": results.cells().map(|cell| cell_json(results, cell)).collect::<Vec<_>>(),
+        "failures": results.failures,
+        "targets": verdicts,
+    })
+}
+
+fn cell_json(results: &Results, cell: Cell) -> Value {
+    let spread = results.spread(cell);
+    json!({
+        "workload": cell.workload,
+        "size_bytes": cell.size_bytes,
+        "placement": cell.placement,
+        "transport": cell.kind,
+        "op_ns": spread.median,
+        "op_ns_min": spread.min,
+        "op_ns_max": spread.max,
+        "per_second": 1e9 / spread.median,
+        "ratio_to_seqpacket": ratio(results, cell),
+        "percentiles": results.percentiles(cell),
+    })
+}
+
+fn ratio(results: &Results, cell: Cell) -> Option<f64> {
+    let own_ns = results.spread(cell).median;
+    let other_ns = results.op_ns(cell.workload, cell.size_bytes, cell.placement, Kind::Seqpacket)?;
+    Some(other_ns / own_ns)
+}
+
+pub(super) fn text(results: &Results, verdicts: Option<&[Verdict]>) -> String {
+    let mut text = format!("machine  {}\n", results.machine.line());
+    let plan = &results.plan;
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        text,
+        "plan     {} rounds of {} ms, shuffled, seed {}; medians, and (×) how many times \
+         faster than seqpacket",
+        plan.rounds, plan.slice_ms, plan.seed
+    );
+    if let (Some(one_ns), Some(two_ns)) = (results.one_cache_line_ns, results.two_cache_lines_ns) {
+        let _ = writeln!(
+            text,
+            "limit    a cache line there and back {one_ns:.0} ns, two lines {two_ns:.0} ns"
+        );
+    }
+    for (workload, size_bytes) in results.groups() {
+        let _ = write!(text, "\n{}", columns(&group_rows(results, workload, size_bytes)));
+    }
+    for failure in &results.failures {
+        let _ = writeln!(text, "\nnot measured: {failure}");
+    }
+    if let Some(verdicts) = verdicts {
+        let _ = write!(text, "\n{}", columns(&verdict_rows(verdicts)));
+    }
+    text
+}
+
+/// A transport in each row, a placement in each column; for round trips the
+/// percentiles as well.
+fn group_rows(results: &Results, workload: Workload, size_bytes: usize) -> Vec<Vec<String>> {
+    let unit = if workload == Workload::RoundTrip {
+        "µs"
+    } else {
+        "per second"
+    };
+    let mut head = vec![format!("{}, {unit}", title(workload, size_bytes))];
+    let placements = results.placements();
+    for placement in &placements {
+        head.push(placement.title().to_owned());
+        if workload == Workload::RoundTrip {
+            head.push("p50/p99/p99.9".to_owned());
+        }
+    }
+    let mut rows = vec![head];
+    for kind in Kind::ALL {
+        let mut row = vec![format!("  {}", kind.title())];
+        for &placement in &placements {
+            let cell = Cell {
+                workload,
+                size_bytes,
+                placement,
+                kind,
+            };
+            row.push(figure(results, cell));
+            if workload == Workload::RoundTrip {
+                row.push(results.percentiles(cell).map_or_else(String::new, |percentiles| {
+                    let times_ns = [percentiles.p50_ns, percentiles.p99_ns, percentiles.p99_9_ns];
+                    times_ns.map(microseconds).join("/")
+                }));
+            }
+        }
+        if row.iter().skip(1).any(|figure| !figure.is_empty()) {
+            rows.push(row);
+        }
+    }
+    rows
+}
+
+/// "0.21 (×173)"; nothing where nothing was measured.
+fn figure(results: &Results, cell: Cell) -> String {
+    let Some(op_ns) = results.op_ns(cell.workload, cell.size_bytes, cell.placement, cell.kind) else {
+        return String::new();
+    };
+    let amount = match cell.workload {
+        Workload::RoundTrip => microseconds(op_ns),
+        Workload::OneWay | Workload::Connect => grouped(1e9 / op_ns),
+    };
+    match ratio(results, cell) {
+        Some(ratio) => format!("{amount} (×{})", significant(ratio)),
+        None => amount,
+    }
+}
+
+fn verdict_rows(verdicts: &[Verdict]) -> Vec<Vec<String>> {
+    let met = verdicts.iter().filter(|verdict| verdict.met).count();
+    let head = vec![format!("{met} of {} targets met", verdicts.len())];
+    let rows = verdicts.iter().map(|verdict| {
+        let relation = if verdict.relation == "at_most" {
+            "at most"
+        } else {
+            "at least"
+        };
+        vec![
+            format!("  {}", if verdict.met { "met" } else { "MISSED" }),
+            verdict.what.clone(),
+            format!("{} times {}", significant(verdict.ratio), verdict.against),
+            format!("{relation} {}", verdict.bound),
+        ]
+    });
+    [head].into_iter().chain(rows).collect()
+}
+
+pub(super) fn microseconds(ns: f64) -> String {
+    significant(ns / 1000.0)
+}
+
+/// Three digits that count.
+pub(super) fn significant(value: f64) -> String {
+    match value.abs() {
+        100.0.. => format!("{value:.0}"),
+        10.0.. => format!("{value:.1}"),
+        1.0.. => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
+/// 1234567 as "1 234 567".
+fn grouped(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three digits that count, thousands apart.
+    #[test]
+    fn numbers_are_readable() {
+        assert_eq!(grouped(1_234_567.0), "1 234 567");
+        assert_eq!(grouped(999.4), "999");
+        assert_eq!(significant(173.26), "173");
+        assert_eq!(significant(0.2134), "0.213");
+        assert_eq!(title(Workload::OneWay, 65536), "one way 64 KiB");
+    }
+}

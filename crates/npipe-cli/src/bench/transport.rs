@@ -1,0 +1,116 @@
+//! What is measured: a transport makes links, a link moves blocks of bytes.
+//!
+//! Both processes know the size of the next block, so a transport with messages
+//! and one without do the same work: `send` one block, `receive` exactly one
+//! block. A block of another length is an error, never a figure.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::measure::Job;
+
+/// The transports, in the order of the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Kind {
+    Npipe,
+    NpipeSpinOff,
+    Seqpacket,
+    Stream,
+    Pipe,
+    Tcp,
+}
+
+impl Kind {
+    pub(super) const ALL: [Kind; 6] = [
+        Kind::Npipe,
+        Kind::NpipeSpinOff,
+        Kind::Seqpacket,
+        Kind::Stream,
+        Kind::Pipe,
+        Kind::Tcp,
+    ];
+
+    /// How the tables call it.
+    pub(super) const fn title(self) -> &'static str {
+        match self {
+            Kind::Npipe => "npipe",
+            Kind::NpipeSpinOff => "npipe, spin off",
+            Kind::Seqpacket => "Unix seqpacket",
+            Kind::Stream => "Unix stream",
+            Kind::Pipe => "pipe pair",
+            Kind::Tcp => "TCP loopback",
+        }
+    }
+
+    pub(super) const fn is_npipe(self) -> bool {
+        matches!(self, Kind::Npipe | Kind::NpipeSpinOff)
+    }
+}
+
+/// Where the two processes meet, and how much room a direction gets.
+pub(super) struct Place<'a> {
+    /// Empty, ours, and the same for both processes.
+    pub(super) directory: &'a Path,
+    /// Room for unread bytes in each direction.
+    pub(super) buffer_bytes: usize,
+    /// Whether npipe may spin before it sleeps.
+    pub(super) spin: bool,
+}
+
+impl Place<'_> {
+    /// Every transport gets room for four blocks and at least 64 KiB, npipe's
+    /// default; one whose own default is larger keeps that.
+    pub(super) fn of(job: &Job) -> Place<'_> {
+        Place {
+            directory: &job.directory,
+            buffer_bytes: (4 * job.size_bytes).max(64 << 10),
+            spin: job.transport != Kind::NpipeSpinOff,
+        }
+    }
+}
+
+/// One end of a connection.
+pub(super) trait Link {
+    fn send(&mut self, block: &[u8]) -> io::Result<()>;
+    /// Fills the buffer with exactly one block. At the end of the connection:
+    /// `UnexpectedEof`.
+    fn receive(&mut self, block: &mut [u8]) -> io::Result<()>;
+}
+
+/// A way to connect two processes.
+pub(super) trait Transport: Sized {
+    type Accepted: Link;
+    type Connected: Link;
+    /// From here on a client may connect.
+    fn listen(place: &Place<'_>) -> io::Result<Self>;
+    fn accept(&mut self) -> io::Result<Self::Accepted>;
+    fn connect(place: &Place<'_>) -> io::Result<Self::Connected>;
+}
+
+/// A link without boundaries, over any stream.
+pub(super) struct StreamLink<S>(pub(super) S);
+
+impl<S: Read + Write> Link for StreamLink<S> {
+    fn send(&mut self, block: &[u8]) -> io::Result<()> {
+        self.0.write_all(block)
+    }
+
+    fn receive(&mut self, block: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact(block)
+    }
+}
+
+/// Holds a received length against the expected one.
+pub(super) fn check_length(received: usize, expected: usize) -> io::Result<()> {
+    match received {
+        _ if received == expected => Ok(()),
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("received {received} bytes instead of {expected}"),
+        )),
+    }
+}

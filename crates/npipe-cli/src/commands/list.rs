@@ -1,0 +1,75 @@
+//! `npipe list`: the names that are served, asked of their servers without
+//! taking an instance.
+//!
+//! JSON: an array of
+//! `{"name", "path", "owner_uid", "server_pid", "answering", "instances", "max_instances"}`,
+//! where `server_pid` may be null and `max_instances` is 255 for unlimited
+//! (semantics 196). A name that is not well-formed UTF-16 has its units in
+//! `name_units` as well.
+
+use npipe::{PipeEntry, PipeName};
+use serde_json::{Map, Value, json};
+
+use super::columns;
+use crate::output;
+use crate::report::Failure;
+use crate::target::shown;
+
+pub(super) fn run(as_json: bool) -> Result<(), Failure> {
+    let mut entries = npipe::list()?;
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    if as_json {
+        return output::json(&Value::Array(entries.iter().map(entry_json).collect()));
+    }
+    if entries.is_empty() {
+        output::note("npipe: no pipes are served here");
+        return Ok(());
+    }
+    let head = ["NAME", "SERVER", "OWNER", "INSTANCES", "STATE"]
+        .map(str::to_owned)
+        .to_vec();
+    let rows: Vec<_> = [head].into_iter().chain(entries.iter().map(entry_row)).collect();
+    output::data(columns(&rows).as_bytes())
+}
+
+fn entry_row(entry: &PipeEntry) -> Vec<String> {
+    vec![
+        shown(&entry.name),
+        entry.server_pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string()),
+        format!("uid {}", entry.owner_uid),
+        format!("{} of {}", entry.instances, limit(entry.max_instances)),
+        if entry.answering { "answers" } else { "silent" }.to_owned(),
+    ]
+}
+
+fn entry_json(entry: &PipeEntry) -> Value {
+    let mut object = name_json(&entry.name);
+    let rest = json!({
+        "owner_uid": entry.owner_uid,
+        "server_pid": entry.server_pid,
+        "answering": entry.answering,
+        "instances": entry.instances,
+        "max_instances": entry.max_instances,
+    });
+    object.extend(rest.as_object().cloned().unwrap_or_default());
+    Value::Object(object)
+}
+
+/// `name` and `path` of a pipe, and `name_units` where text cannot hold it.
+pub(super) fn name_json(name: &PipeName) -> Map<String, Value> {
+    let mut object = Map::new();
+    object.insert("name".to_owned(), json!(name.to_string()));
+    object.insert("path".to_owned(), json!(name.path()));
+    if String::from_utf16(name.units()).is_err() {
+        object.insert("name_units".to_owned(), json!(name.units()));
+    }
+    object
+}
+
+/// The limit of instances in words (semantics 23).
+pub(super) fn limit(max_instances: u32) -> String {
+    match max_instances {
+        255.. => "unlimited".to_owned(),
+        limited => limited.to_string(),
+    }
+}

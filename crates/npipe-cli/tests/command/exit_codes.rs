@@ -1,0 +1,217 @@
+//! Every exit code, by what brings it about.
+
+use std::process::Stdio;
+use std::thread;
+
+use npipe::{ClientOptions, PipeMode, ServerOptions};
+
+use crate::{Root, end};
+
+const ROOM: &str = r"\\.\pipe\room";
+
+/// semantics 98, 162
+#[test]
+fn code_1_for_other_failures() {
+    let root = Root::new();
+    let _server = root.serve(&["room", "--byte"]);
+    let ended = root.run(&["call", "room", "hello"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("ERROR_INVALID_PARAMETER"), "{ended:?}");
+}
+
+/// semantics 8, 11, 22
+#[test]
+fn code_2_for_usage() {
+    let root = Root::new();
+    let long = "x".repeat(300);
+    let wrong: [&[&str]; 9] = [
+        &[],
+        &["nonsense"],
+        &["call"],
+        &["wait", "room", "--timeout", "5"],
+        &["serve", "room", "--max-instances", "255"],
+        &["serve", "room", "--echo", "--reply", "x"],
+        &["serve", ""],
+        &["info", r"\\.\pipe\"],
+        &["list", "--json", "--nonsense"],
+    ];
+    for words in wrong {
+        let ended = root.run(words);
+        assert_eq!(ended.code, Some(2), "{words:?}: {ended:?}");
+        assert_eq!(ended.stdout, "", "{words:?}");
+        assert_ne!(ended.stderr, "", "{words:?}");
+    }
+    assert_eq!(root.run(&["call", long.as_str(), "x"]).code, Some(2));
+}
+
+/// semantics 46, 81, 162
+#[test]
+fn code_3_for_names_that_nobody_serves() {
+    let root = Root::new();
+    let asked: [&[&str]; 4] = [
+        &["connect", "room"],
+        &["call", "room", "hello"],
+        &["wait", "room", "--timeout", "forever"],
+        &["info", "room"],
+    ];
+    for words in asked {
+        let ended = root.run(words);
+        assert_eq!(ended.code, Some(3), "{words:?}: {ended:?}");
+        assert!(ended.stderr.contains("ERROR_FILE_NOT_FOUND, 2"), "{ended:?}");
+    }
+}
+
+/// semantics 84
+#[test]
+fn code_4_for_time_outs() {
+    let root = Root::new();
+    let _server = root.serve(&["room", "--max-instances", "1"]);
+    // The one client that fits; it says nothing and is told nothing.
+    let silent = ClientOptions::new()
+        .root(root.path())
+        .open(ROOM)
+        .expect("a free instance");
+    let ended = root.run(&["wait", "room", "--timeout", "50ms"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    drop(silent);
+    let ended = root.run(&["call", "room", "hello", "--timeout", "300ms"]);
+    assert_eq!(ended.code, Some(4), "a server that never answers: {ended:?}");
+}
+
+/// semantics 49, 52
+#[test]
+fn code_5_for_access_denied() {
+    let root = Root::new();
+    let _server = ServerOptions::new()
+        .root(root.path())
+        .access_outbound(false)
+        .create(ROOM)
+        .expect("an inbound server");
+    assert_eq!(root.run(&["connect", "room"]).code, Some(5));
+    assert_eq!(root.run(&["connect", "room", "--write-only"]).code, Some(0));
+}
+
+/// semantics 30
+#[test]
+fn code_5_for_a_name_that_is_taken() {
+    let root = Root::new();
+    let _server = root.serve(&["room"]);
+    let ended = root.run(&["serve", "room", "--first"]);
+    assert_eq!(ended.code, Some(5), "{ended:?}");
+}
+
+/// semantics 47-48
+#[test]
+fn code_6_for_busy() {
+    let root = Root::new();
+    let _server = root.serve(&["room", "--max-instances", "1"]);
+    let _client = ClientOptions::new()
+        .root(root.path())
+        .open(ROOM)
+        .expect("a free instance");
+    let ended = root.run(&["connect", "room"]);
+    assert_eq!(ended.code, Some(6), "{ended:?}");
+    assert!(ended.stderr.contains("ERROR_PIPE_BUSY, 231"), "{ended:?}");
+    assert!(ended.stderr.contains("hint: "), "{ended:?}");
+}
+
+/// semantics 173, 177
+#[test]
+fn code_7_for_broken() {
+    let root = Root::new();
+    let server = ServerOptions::new().root(root.path()).create(ROOM).expect("a server");
+    let serving = thread::spawn(move || {
+        server.connect().expect("a client");
+        server.disconnect().expect("it was connected");
+        server
+    });
+    let mut command = root.command(&["connect", "room"]);
+    // A stdin that stays open: the disconnect is what ends it.
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("the command starts");
+    let stdin = child.stdin.take();
+    let ended = end(child);
+    drop(stdin);
+    drop(serving.join().expect("the server is content"));
+    assert_eq!(ended.code, Some(7), "{ended:?}");
+    assert!(ended.stderr.contains("ERROR_PIPE_NOT_CONNECTED, 233"), "{ended:?}");
+}
+
+/// semantics 154, 161
+#[test]
+fn code_8_for_truncated() {
+    let root = Root::new();
+    let _server = root.serve(&["room", "--echo"]);
+    let ended = root.run(&["call", "room", "hello", "--max-reply", "2"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(8), "he"), "{ended:?}");
+    assert!(ended.stderr.contains("ERROR_MORE_DATA, 234"), "{ended:?}");
+}
+
+/// semantics 152
+#[test]
+fn code_9_for_another_reply_than_expected() {
+    let root = Root::new();
+    let _server = root.serve(&["room", "--echo"]);
+    let ended = root.run(&["call", "room", "ping", "--expect", "pong"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(9), "ping"), "{ended:?}");
+}
+
+/// semantics 13, 190: the name goes with its process.
+#[test]
+fn code_130_for_an_interrupt() {
+    let root = Root::new();
+    let server = root.serve(&["room"]);
+    server.interrupt();
+    assert_eq!(server.end().code, Some(130));
+    assert_eq!(root.run(&["info", "room"]).code, Some(3));
+}
+
+/// Nobody reads what the command prints.
+#[test]
+fn a_closed_stdout_ends_quietly() {
+    let root = Root::new();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = root.command(&["errors"]);
+    let ended = end(command.stdout(writer).spawn().expect("the command starts"));
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let server = ServerOptions::new()
+        .root(root.path())
+        .pipe_mode(PipeMode::Message)
+        .create(ROOM)
+        .expect("a server");
+    let serving = thread::spawn(move || {
+        server.connect().expect("a client");
+        // Whether or not the client is still there.
+        let _ = server.write(b"to nobody");
+        server
+    });
+    let mut command = root.command(&["connect", "room", "--linger", "forever"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(writer).spawn().expect("it starts");
+    let stdin = child.stdin.take();
+    let ended = end(child);
+    drop(stdin);
+    drop(serving.join().expect("the server is content"));
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+}
+
+/// Help is not a failure, and shows an example for every subcommand.
+#[test]
+fn help_goes_to_stdout_with_examples() {
+    let root = Root::new();
+    for command in [
+        "demo", "serve", "connect", "call", "wait", "list", "info", "errors", "bench",
+    ] {
+        let ended = root.run(&[command, "--help"]);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{command}");
+        assert!(
+            ended.stdout.contains(&format!("\n  npipe {command}")),
+            "{}",
+            ended.stdout
+        );
+    }
+    let ended = root.run(&["--help"]);
+    assert!(ended.stdout.contains("130  interrupted"), "{}", ended.stdout);
+}

@@ -1,0 +1,140 @@
+//! The machine-readable output: its shape is an interface.
+
+use npipe::ClientOptions;
+use serde_json::{Value, json};
+
+use crate::Root;
+
+/// The keys of an object, sorted.
+fn keys(value: &Value) -> Vec<&str> {
+    let mut keys: Vec<_> = value
+        .as_object()
+        .expect("an object")
+        .keys()
+        .map(String::as_str)
+        .collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// semantics 47-48
+#[test]
+fn a_failure_is_one_object_on_stderr() {
+    let root = Root::new();
+    let _server = root.serve(&["room", "--max-instances", "1"]);
+    let _client = ClientOptions::new()
+        .root(root.path())
+        .open(r"\\.\pipe\room")
+        .expect("a free instance");
+    let ended = root.run(&["connect", "room", "--json"]);
+    assert_eq!(ended.code, Some(6));
+    let error = ended.error();
+    assert_eq!(keys(&error), ["hint", "message", "name", "win32"]);
+    assert_eq!(
+        (&error["win32"], &error["name"]),
+        (&json!(231), &json!("ERROR_PIPE_BUSY"))
+    );
+    assert!(error["message"].as_str().is_some_and(|text| !text.is_empty()));
+    assert!(error["hint"].as_str().is_some_and(|text| !text.is_empty()));
+}
+
+/// For usage errors as well.
+#[test]
+fn json_may_stand_anywhere() {
+    let root = Root::new();
+    let error = root.run(&["--json", "info", "nowhere"]).error();
+    assert_eq!(error["name"], "ERROR_FILE_NOT_FOUND");
+    let ended = root.run(&["wait", "--nonsense", "--json"]);
+    assert_eq!((ended.code, &ended.error()["win32"]), (Some(2), &json!(87)));
+    let ended = root.run(&["info", r"\\.\pipe\", "--json"]);
+    assert_eq!(
+        (ended.code, &ended.error()["name"]),
+        (Some(2), &json!("ERROR_INVALID_NAME"))
+    );
+}
+
+/// semantics 2, 37, 206
+#[test]
+fn list_and_info_tell_what_is_there() {
+    let root = Root::new();
+    assert_eq!(root.run(&["list", "--json"]).document(), json!([]));
+    let mut server = root.serve(&["room", "--max-instances", "3"]);
+    let pid = server.pid();
+    let _client = ClientOptions::new()
+        .root(root.path())
+        .open(r"\\.\pipe\ROOM")
+        .expect("a free instance");
+    // By then it has made the next instance, or is about to.
+    assert!(server.log_line().ends_with(" connected"));
+
+    let list = root.run(&["list", "--json"]).document();
+    let entry = &list[0];
+    assert_eq!(
+        keys(entry),
+        [
+            "answering",
+            "instances",
+            "max_instances",
+            "name",
+            "owner_uid",
+            "path",
+            "server_pid"
+        ]
+    );
+    assert_eq!(entry["name"], "room");
+    assert_eq!(entry["path"], r"\\.\pipe\room");
+    assert_eq!(
+        (&entry["server_pid"], &entry["max_instances"]),
+        (&json!(pid), &json!(3))
+    );
+    assert_eq!(entry["answering"], true);
+
+    let info = root.run(&["info", "room", "--json"]).document();
+    assert_eq!(
+        keys(&info),
+        [
+            "access",
+            "default_timeout_ms",
+            "direction",
+            "instances",
+            "max_instances",
+            "mode",
+            "name",
+            "owner_uid",
+            "path",
+            "server_pid"
+        ]
+    );
+    assert_eq!(
+        (&info["mode"], &info["direction"]),
+        (&json!("message"), &json!("duplex"))
+    );
+    assert_eq!(info["default_timeout_ms"], 50);
+    let instances = info["instances"].as_array().expect("an array");
+    let taken = instances.iter().find(|instance| instance["state"] == "connected");
+    let taken = taken.expect("the client's instance");
+    assert_eq!(
+        keys(taken),
+        ["client", "in_buffer_bytes", "out_buffer_bytes", "server_pid", "state"]
+    );
+    assert_eq!(keys(&taken["client"]), ["gid", "pid", "process", "uid"]);
+    assert_eq!(taken["client"]["pid"], std::process::id());
+    assert_eq!(taken["in_buffer_bytes"], 65536);
+}
+
+/// By Win32 code or by name.
+#[test]
+fn errors_explains_one_or_all() {
+    let root = Root::new();
+    let all = root.run(&["errors", "--json"]).document();
+    assert!(all.as_array().is_some_and(|all| all.len() > 20));
+    assert_eq!(
+        keys(&all[0]),
+        ["errno", "hint", "message", "name", "nt_name", "ntstatus", "win32"]
+    );
+    let busy = root.run(&["errors", "231", "--json"]).document();
+    let busy = busy.as_array().expect("an array");
+    assert!(busy.iter().all(|row| row["name"] == "ERROR_PIPE_BUSY"));
+    assert!(root.run(&["errors", "error_pipe_busy"]).stdout.contains("hint: "));
+    assert_eq!(root.run(&["errors", "none"]).code, Some(2));
+}

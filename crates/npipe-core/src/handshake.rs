@@ -1,0 +1,404 @@
+//! What processes say to each other on the control socket of a pipe.
+//!
+//! A client asks and a server answers:
+//!
+//! | request | answers |
+//! |---|---|
+//! | [`Message::Open`] | [`Message::Opened`], [`Message::Refused`] |
+//! | [`Message::Wait`] | [`Message::Ready`], or [`Message::Waiting`] and then `Ready`, [`Message::Refused`] |
+//! | [`Message::Query`] | [`Message::Info`], [`Message::Refused`] |
+//!
+//! The bytes are described where they are made: [`frame`] and `fields`. A peer is not
+//! trusted: every value is checked when it is decoded, nothing panics, and whatever
+//! comes out of a [`Decoder`] is within the limits that its type promises. Texts from
+//! a peer may hold any character; whoever prints them has to escape them.
+//!
+//! Who the peer is never comes from a message, but from the system.
+
+mod fields;
+pub mod frame;
+
+use fields::{FieldWriter, Fields};
+pub use frame::{Decoder, ProtocolError};
+
+use crate::mode::{Access, Direction, PipeType};
+use crate::name::PipeName;
+use crate::params::UNLIMITED_INSTANCES;
+use crate::pipe::InstanceState;
+use crate::status::Status;
+
+/// Texts are cut to this many bytes.
+pub const MAX_TEXT_BYTES: usize = 1024;
+
+/// One message.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// A client wants to open the pipe.
+    Open {
+        /// Which pipe.
+        name: PipeName,
+        /// The rights it asks for.
+        access: Access,
+    },
+    /// It is connected.
+    Opened(Connection),
+    /// The request failed.
+    Refused {
+        /// Why. A status unknown here is [`Status::SystemError`].
+        status: Status,
+    },
+    /// A client waits for a listening instance.
+    Wait {
+        /// Of which pipe.
+        name: PipeName,
+    },
+    /// No instance is listening; the answer to the wait follows. It is the client who
+    /// keeps the time, and who hangs up when it has passed.
+    Waiting {
+        /// The pipe's default time-out, in milliseconds.
+        default_timeout_ms: u32,
+    },
+    /// An instance is listening now.
+    Ready,
+    /// Somebody wants to know about a pipe. This takes no instance.
+    Query {
+        /// Which pipe; `None` is the one whose socket this is.
+        name: Option<PipeName>,
+    },
+    /// What there is to know.
+    Info(PipeReport),
+    /// A kind of message that this version does not know.
+    Unknown {
+        /// Its number.
+        kind: u16,
+    },
+}
+
+/// What a client learns when it is connected. Sizes are in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Stream or messages.
+    pub pipe_type: PipeType,
+    /// Which way data flows.
+    pub direction: Direction,
+    /// Limit on unread data from server to client.
+    pub out_quota: u32,
+    /// Limit on unread data from client to server.
+    pub in_quota: u32,
+    /// 1 to 254, or [`UNLIMITED_INSTANCES`].
+    pub max_instances: u32,
+    /// How many instances there are.
+    pub instances: u32,
+    /// The process that serves the instance.
+    pub server_pid: u32,
+    /// Size of the shared segment.
+    pub segment_bytes: u64,
+    /// Tells this pipe from earlier and later ones of its name.
+    pub pipe_id: u64,
+}
+
+/// What there is to know about a pipe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PipeReport {
+    /// The pipe.
+    pub name: PipeName,
+    /// Stream or messages.
+    pub pipe_type: PipeType,
+    /// Which way data flows.
+    pub direction: Direction,
+    /// 1 to 254, or [`UNLIMITED_INSTANCES`].
+    pub max_instances: u32,
+    /// How long a client waits that does not say, in milliseconds.
+    pub default_timeout_ms: u32,
+    /// The process that answers for the pipe.
+    pub server_pid: u32,
+    /// Tells this pipe from earlier and later ones of its name.
+    pub pipe_id: u64,
+    /// Who may open it, for people to read.
+    pub access: String,
+    /// How many instances there are, which may be more than the message has room for.
+    pub instance_count: u32,
+    /// The instances, oldest first.
+    pub instances: Vec<InstanceReport>,
+}
+
+/// What there is to know about an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceReport {
+    /// What it is doing.
+    pub state: InstanceState,
+    /// The process that serves it.
+    pub server_pid: u32,
+    /// The client at its other end.
+    pub client: Option<ClientReport>,
+    /// Limit on unread data from server to client, in bytes.
+    pub out_quota: u32,
+    /// Limit on unread data from client to server, in bytes.
+    pub in_quota: u32,
+}
+
+/// What there is to know about a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientReport {
+    /// Its process, if it can be named here.
+    pub pid: Option<u32>,
+    /// Its user.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+}
+
+/// Numbers of messages. Never used again for anything else.
+mod kind {
+    pub(super) const OPEN: u16 = 1;
+    pub(super) const OPENED: u16 = 2;
+    pub(super) const REFUSED: u16 = 3;
+    pub(super) const WAIT: u16 = 4;
+    pub(super) const WAITING: u16 = 5;
+    pub(super) const READY: u16 = 6;
+    pub(super) const QUERY: u16 = 7;
+    pub(super) const INFO: u16 = 8;
+}
+
+/// Numbers of fields, the same in all messages. Never used again for anything else.
+mod tag {
+    pub(super) const NAME: u16 = 1;
+    pub(super) const ACCESS: u16 = 2;
+    pub(super) const STATUS: u16 = 3;
+    pub(super) const PIPE_TYPE: u16 = 4;
+    pub(super) const DIRECTION: u16 = 5;
+    pub(super) const OUT_QUOTA: u16 = 6;
+    pub(super) const IN_QUOTA: u16 = 7;
+    pub(super) const MAX_INSTANCES: u16 = 8;
+    pub(super) const INSTANCE_COUNT: u16 = 9;
+    pub(super) const SERVER_PID: u16 = 10;
+    pub(super) const SEGMENT_BYTES: u16 = 11;
+    pub(super) const PIPE_ID: u16 = 12;
+    pub(super) const DEFAULT_TIMEOUT_MS: u16 = 13;
+    pub(super) const ACCESS_TEXT: u16 = 14;
+    pub(super) const INSTANCE: u16 = 15;
+    pub(super) const STATE: u16 = 16;
+    pub(super) const CLIENT_PID: u16 = 17;
+    pub(super) const CLIENT_UID: u16 = 18;
+    pub(super) const CLIENT_GID: u16 = 19;
+}
+
+impl Message {
+    /// The message as a frame.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut fields = FieldWriter::default();
+        let kind = match self {
+            Message::Open { name, access } => {
+                fields.units(tag::NAME, name.units());
+                fields.u32(tag::ACCESS, access.to_win32());
+                kind::OPEN
+            }
+            Message::Opened(connection) => {
+                connection.write(&mut fields);
+                kind::OPENED
+            }
+            Message::Refused { status } => {
+                fields.u32(tag::STATUS, status.ntstatus());
+                kind::REFUSED
+            }
+            Message::Wait { name } => {
+                fields.units(tag::NAME, name.units());
+                kind::WAIT
+            }
+            Message::Waiting { default_timeout_ms } => {
+                fields.u32(tag::DEFAULT_TIMEOUT_MS, *default_timeout_ms);
+                kind::WAITING
+            }
+            Message::Ready => kind::READY,
+            Message::Query { name } => {
+                if let Some(name) = name {
+                    fields.units(tag::NAME, name.units());
+                }
+                kind::QUERY
+            }
+            Message::Info(report) => {
+                report.write(&mut fields);
+                kind::INFO
+            }
+            Message::Unknown { kind } => *kind,
+        };
+        frame::frame(kind, &fields.into_bytes())
+    }
+
+    fn parse(kind: u16, body: &[u8]) -> Result<Message, ProtocolError> {
+        let fields = Fields::parse(body)?;
+        Ok(match kind {
+            kind::OPEN => Message::Open {
+                name: name_in(fields)?,
+                access: Access::from_win32(fields.u32(tag::ACCESS)?),
+            },
+            kind::OPENED => Message::Opened(Connection::read(fields)?),
+            kind::REFUSED => Message::Refused {
+                status: Status::from_ntstatus(fields.u32(tag::STATUS)?).unwrap_or(Status::SystemError),
+            },
+            kind::WAIT => Message::Wait { name: name_in(fields)? },
+            kind::WAITING => Message::Waiting {
+                default_timeout_ms: fields.u32(tag::DEFAULT_TIMEOUT_MS)?,
+            },
+            kind::READY => Message::Ready,
+            kind::QUERY => Message::Query {
+                name: match fields.optional(tag::NAME) {
+                    Some(_) => Some(name_in(fields)?),
+                    None => None,
+                },
+            },
+            kind::INFO => Message::Info(PipeReport::read(fields)?),
+            kind => Message::Unknown { kind },
+        })
+    }
+}
+
+impl Connection {
+    fn write(&self, fields: &mut FieldWriter) {
+        fields.u32(tag::PIPE_TYPE, number_of(&PIPE_TYPES, self.pipe_type));
+        fields.u32(tag::DIRECTION, number_of(&DIRECTIONS, self.direction));
+        fields.u32(tag::OUT_QUOTA, self.out_quota);
+        fields.u32(tag::IN_QUOTA, self.in_quota);
+        fields.u32(tag::MAX_INSTANCES, self.max_instances);
+        fields.u32(tag::INSTANCE_COUNT, self.instances);
+        fields.u32(tag::SERVER_PID, self.server_pid);
+        fields.u64(tag::SEGMENT_BYTES, self.segment_bytes);
+        fields.u64(tag::PIPE_ID, self.pipe_id);
+    }
+
+    fn read(fields: Fields<'_>) -> Result<Connection, ProtocolError> {
+        Ok(Connection {
+            pipe_type: one_of(&PIPE_TYPES, fields, tag::PIPE_TYPE)?,
+            direction: one_of(&DIRECTIONS, fields, tag::DIRECTION)?,
+            out_quota: fields.u32(tag::OUT_QUOTA)?,
+            in_quota: fields.u32(tag::IN_QUOTA)?,
+            max_instances: maximum_in(fields)?,
+            instances: fields.u32(tag::INSTANCE_COUNT)?,
+            server_pid: fields.u32(tag::SERVER_PID)?,
+            segment_bytes: fields.u64(tag::SEGMENT_BYTES)?,
+            pipe_id: fields.u64(tag::PIPE_ID)?,
+        })
+    }
+}
+
+impl PipeReport {
+    fn write(&self, fields: &mut FieldWriter) {
+        fields.units(tag::NAME, self.name.units());
+        fields.u32(tag::PIPE_TYPE, number_of(&PIPE_TYPES, self.pipe_type));
+        fields.u32(tag::DIRECTION, number_of(&DIRECTIONS, self.direction));
+        fields.u32(tag::MAX_INSTANCES, self.max_instances);
+        fields.u32(tag::DEFAULT_TIMEOUT_MS, self.default_timeout_ms);
+        fields.u32(tag::SERVER_PID, self.server_pid);
+        fields.u64(tag::PIPE_ID, self.pipe_id);
+        fields.bytes(tag::ACCESS_TEXT, shortened(&self.access).as_bytes());
+        fields.u32(tag::INSTANCE_COUNT, self.instance_count);
+        for instance in &self.instances {
+            let mut inner = FieldWriter::default();
+            instance.write(&mut inner);
+            let inner = inner.into_bytes();
+            if fields.length_with(inner.len()) > frame::MAX_FRAME_BYTES - frame::HEADER_BYTES {
+                break;
+            }
+            fields.bytes(tag::INSTANCE, &inner);
+        }
+    }
+
+    fn read(fields: Fields<'_>) -> Result<PipeReport, ProtocolError> {
+        let text = fields.required(tag::ACCESS_TEXT)?;
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(ProtocolError::Field(tag::ACCESS_TEXT));
+        }
+        Ok(PipeReport {
+            name: name_in(fields)?,
+            pipe_type: one_of(&PIPE_TYPES, fields, tag::PIPE_TYPE)?,
+            direction: one_of(&DIRECTIONS, fields, tag::DIRECTION)?,
+            max_instances: maximum_in(fields)?,
+            default_timeout_ms: fields.u32(tag::DEFAULT_TIMEOUT_MS)?,
+            server_pid: fields.u32(tag::SERVER_PID)?,
+            pipe_id: fields.u64(tag::PIPE_ID)?,
+            access: String::from_utf8(text.to_vec()).map_err(|_| ProtocolError::Field(tag::ACCESS_TEXT))?,
+            instance_count: fields.u32(tag::INSTANCE_COUNT)?,
+            instances: fields
+                .all(tag::INSTANCE)
+                .map(|body| InstanceReport::read(Fields::parse(body)?))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl InstanceReport {
+    fn write(&self, fields: &mut FieldWriter) {
+        fields.u32(tag::STATE, number_of(&STATES, self.state));
+        fields.u32(tag::SERVER_PID, self.server_pid);
+        fields.u32(tag::OUT_QUOTA, self.out_quota);
+        fields.u32(tag::IN_QUOTA, self.in_quota);
+        if let Some(client) = self.client {
+            fields.u32(tag::CLIENT_UID, client.uid);
+            fields.u32(tag::CLIENT_GID, client.gid);
+            fields.optional_u32(tag::CLIENT_PID, client.pid);
+        }
+    }
+
+    fn read(fields: Fields<'_>) -> Result<InstanceReport, ProtocolError> {
+        Ok(InstanceReport {
+            state: one_of(&STATES, fields, tag::STATE)?,
+            server_pid: fields.u32(tag::SERVER_PID)?,
+            client: match fields.optional_u32(tag::CLIENT_UID)? {
+                Some(uid) => Some(ClientReport {
+                    pid: fields.optional_u32(tag::CLIENT_PID)?,
+                    uid,
+                    gid: fields.u32(tag::CLIENT_GID)?,
+                }),
+                None => None,
+            },
+            out_quota: fields.u32(tag::OUT_QUOTA)?,
+            in_quota: fields.u32(tag::IN_QUOTA)?,
+        })
+    }
+}
+
+// An enum travels as its place in one of these, counted from 1; they only ever grow.
+const PIPE_TYPES: [PipeType; 2] = [PipeType::Byte, PipeType::Message];
+const DIRECTIONS: [Direction; 3] = [Direction::Inbound, Direction::Outbound, Direction::Duplex];
+const STATES: [InstanceState; 4] = [
+    InstanceState::Listening,
+    InstanceState::Connected,
+    InstanceState::Closing,
+    InstanceState::Disconnected,
+];
+
+fn number_of<T: PartialEq>(values: &[T], value: T) -> u32 {
+    let place = values.iter().position(|listed| *listed == value);
+    place.map_or(0, |place| place as u32 + 1)
+}
+
+fn one_of<T: Copy>(values: &[T], fields: Fields<'_>, tag: u16) -> Result<T, ProtocolError> {
+    let place = fields.u32(tag)?.checked_sub(1);
+    place
+        .and_then(|place| values.get(place as usize).copied())
+        .ok_or(ProtocolError::Field(tag))
+}
+
+/// As much of a text as may be sent.
+fn shortened(text: &str) -> &str {
+    let mut end = text.len().min(MAX_TEXT_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+fn name_in(fields: Fields<'_>) -> Result<PipeName, ProtocolError> {
+    let units = fields.units(tag::NAME)?;
+    PipeName::from_units(&units).map_err(|_| ProtocolError::Field(tag::NAME))
+}
+
+fn maximum_in(fields: Fields<'_>) -> Result<u32, ProtocolError> {
+    let maximum = fields.u32(tag::MAX_INSTANCES)?;
+    if (1..=UNLIMITED_INSTANCES).contains(&maximum) {
+        Ok(maximum)
+    } else {
+        Err(ProtocolError::Field(tag::MAX_INSTANCES))
+    }
+}

@@ -1,0 +1,578 @@
+//! The writing half of an end: quota, writes that wait, flush.
+//!
+//! A write is complete once the unread bytes up to and including its own last one are within the quota (semantics 119-123).
+//! What is unread is the difference of two counts, bytes queued here and bytes taken there, so a stopped or dead reader
+//! needs no help, and neither does a stopped writer: both ends compute the same.
+//!
+//! Counts are live bytes modulo 2^64: retracting a write takes its bytes back from everything queued behind it.
+
+use std::collections::VecDeque;
+use std::task::Poll;
+
+use crate::wire::{Frame, Outlet, PeerState, Standing};
+use crate::{CallId, PipeType, Progress, Status, WaitMode};
+
+#[derive(Debug)]
+struct WriteCall<T> {
+    id: CallId,
+    length: u32,
+    /// Bytes of it that are on the lane.
+    placed: u32,
+    /// Live bytes queued up to and including its last one.
+    end: u64,
+    /// Decided when its first part is placed.
+    standing: Standing,
+    /// A request, complete as soon as the lane has room for all of it (semantics 153).
+    any_quota: bool,
+    ticket: T,
+    /// The result, of a call that was ended by another than its owner.
+    ended: Option<Result<usize, Status>>,
+    /// Empty messages that follow it and are not on the lane yet.
+    empties_behind: u32,
+}
+
+impl<T: Default> WriteCall<T> {
+    fn ended(id: CallId, end: u64, ended: Option<Result<usize, Status>>) -> Self {
+        WriteCall {
+            id,
+            length: 0,
+            placed: 0,
+            end,
+            standing: Standing::Complete,
+            any_quota: false,
+            ticket: T::default(),
+            ended,
+            empties_behind: 0,
+        }
+    }
+
+    /// Live bytes queued before its first one.
+    fn start(&self) -> u64 {
+        self.end.wrapping_sub(u64::from(self.length))
+    }
+
+    fn is_placed(&self) -> bool {
+        self.placed == self.length && self.empties_behind == 0
+    }
+}
+
+#[derive(Debug)]
+struct FlushCall {
+    id: CallId,
+    bytes: u64,
+    empties: u64,
+    ended: Option<Status>,
+}
+
+/// The writing half of an end.
+#[derive(Debug)]
+pub struct Writer<O: Outlet> {
+    lane: Option<O>,
+    absent: Status,
+    pipe_type: PipeType,
+    quota_bytes: u32,
+    /// Live bytes queued since the connection began.
+    queued: u64,
+    /// Empty messages queued since the connection began.
+    empties: u64,
+    /// The reader's count when last looked at; spares the shared word on the common path.
+    taken: u64,
+    calls: VecDeque<WriteCall<O::Ticket>>,
+    /// Empty messages ahead of all calls that are not on the lane yet: only a lane of headers alone is ever so full.
+    owed: u32,
+    flushes: Vec<FlushCall>,
+    next_call: u64,
+}
+
+impl<O: Outlet> Writer<O> {
+    /// A half without a connection: writes fail with `absent` until [`Writer::attach`].
+    pub fn new(pipe_type: PipeType, quota_bytes: u32, absent: Status) -> Self {
+        Writer {
+            lane: None,
+            absent,
+            pipe_type,
+            quota_bytes,
+            queued: 0,
+            empties: 0,
+            taken: 0,
+            calls: VecDeque::new(),
+            owed: 0,
+            flushes: Vec::new(),
+            next_call: 0,
+        }
+    }
+
+    /// Begins a connection.
+    pub fn attach(&mut self, lane: O) {
+        self.lane = Some(lane);
+        (self.queued, self.empties, self.taken, self.owed) = (0, 0, 0, 0);
+    }
+
+    /// Ends the connection: calls that wait end with `status`, later ones fail with `absent` (semantics 175, 177).
+    pub fn detach(&mut self, status: Status, absent: Status) -> Option<O> {
+        self.absent = absent;
+        self.end_all(status);
+        self.lane.take()
+    }
+
+    /// Sets what calls fail with while there is no connection.
+    pub fn set_absent(&mut self, absent: Status) {
+        self.absent = absent;
+    }
+
+    /// The lane of the connection.
+    pub fn lane(&self) -> Option<&O> {
+        self.lane.as_ref()
+    }
+
+    /// Whether no write waits.
+    pub fn is_idle(&self) -> bool {
+        self.calls.iter().all(|call| call.ended.is_some())
+    }
+
+    /// The free part of the quota (semantics 210).
+    pub fn quota_available(&self) -> u32 {
+        let unread = self
+            .lane
+            .as_ref()
+            .map_or(0, |lane| outstanding(self.queued, lane.taken()));
+        u64::from(self.quota_bytes).saturating_sub(unread) as u32
+    }
+
+    /// The peer's standing.
+    ///
+    /// # Errors
+    /// What writes fail with when there is no connection.
+    pub fn peer(&self) -> Result<PeerState, Status> {
+        self.lane.as_ref().map(Outlet::peer).ok_or(self.absent)
+    }
+
+    /// The lane while the peer may read.
+    fn open_lane(&mut self) -> Result<&mut O, Status> {
+        let lane = self.lane.as_mut().ok_or(self.absent)?;
+        match lane.peer() {
+            PeerState::Open => Ok(lane),
+            PeerState::Closed => Err(Status::PipeClosing),
+            PeerState::Disconnected => Err(Status::PipeDisconnected),
+        }
+    }
+
+    /// Writes now or queues a call for it. A write that waits is visible to the reader all the same (semantics 121).
+    ///
+    /// With PIPE_NOWAIT, a write that would wait writes nothing, or on a byte pipe what waiting reads take, and
+    /// succeeds with that count (semantics 134-136).
+    ///
+    /// # Errors
+    /// [`Status::PipeListening`], [`Status::PipeDisconnected`] without a connection, [`Status::PipeClosing`] once the
+    /// peer is gone, for empty writes too (semantics 185), [`Status::InvalidParameter`] above `u32::MAX` bytes.
+    #[inline]
+    pub fn write(&mut self, data: &[u8], wait: WaitMode) -> Result<Progress<usize>, Status> {
+        let length = u32::try_from(data.len()).map_err(|_| Status::InvalidParameter)?;
+        self.open_lane()?;
+        if length == 0 {
+            self.write_empty();
+            return Ok(Progress::Done(0));
+        }
+        if self.is_idle() && self.fits(length) && self.has_room(length) {
+            return Ok(self.submit(length, Standing::Complete, data));
+        }
+        match wait {
+            WaitMode::Wait => Ok(self.submit(length, Standing::Pending, data)),
+            WaitMode::NoWait => Ok(Progress::Done(self.write_at_once(length, data))),
+        }
+    }
+
+    /// Queues a request as one message, whatever the quota (semantics 153, 155).
+    ///
+    /// The request stays in the pipe whatever becomes of the transaction (semantics 158). Only while the lane is too full
+    /// for all of it the call waits and has to be polled; one that is larger than the lane waits for quota like a write.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub fn request(&mut self, data: &[u8]) -> Result<Progress<usize>, Status> {
+        let length = u32::try_from(data.len()).map_err(|_| Status::InvalidParameter)?;
+        self.open_lane()?;
+        if length == 0 {
+            self.write_empty();
+            return Ok(Progress::Done(0));
+        }
+        let Some(lane) = &mut self.lane else { return Ok(Progress::Done(0)) };
+        self.queued = self.queued.wrapping_add(u64::from(length));
+        lane.publish_queued(self.queued);
+        let (id, index) = (self.next_id(), self.calls.len());
+        self.calls.push_back(WriteCall {
+            length,
+            standing: Standing::Pending,
+            any_quota: true,
+            ..WriteCall::ended(id, self.queued, None)
+        });
+        self.advance(index, data);
+        if self.is_decided(index) {
+            self.remove(index);
+            return Ok(Progress::Done(data.len()));
+        }
+        Ok(Progress::Pending(id))
+    }
+
+    /// Whether a frame of `length` bytes may be placed whole now, after everything before it.
+    fn has_room(&mut self, length: u32) -> bool {
+        self.place_empties() && self.lane.as_mut().is_some_and(|lane| lane_has_room(lane, length))
+    }
+
+    fn fits(&mut self, length: u32) -> bool {
+        let limit = u64::from(self.quota_bytes);
+        if outstanding(self.queued, self.taken) + u64::from(length) <= limit {
+            return true;
+        }
+        let Some(lane) = &self.lane else { return false };
+        self.taken = lane.taken();
+        outstanding(self.queued, self.taken) + u64::from(length) <= limit
+    }
+
+    /// Empty messages never wait, even behind writes that do (semantics 125); byte pipes know none (semantics 93).
+    fn write_empty(&mut self) {
+        if self.pipe_type == PipeType::Byte {
+            return;
+        }
+        self.empties += 1;
+        match self.calls.back_mut() {
+            Some(last) => last.empties_behind += 1,
+            None => self.owed += 1,
+        }
+        self.place_empties();
+    }
+
+    /// Places the empty messages whose turn it is; `false` while the lane has no room for all of them.
+    ///
+    /// Their writes have long returned. Other calls on this half do this by the way; an owner without any calls it once
+    /// more when the reader has taken something.
+    pub fn place_empties(&mut self) -> bool {
+        if self.owed == 0 && self.calls.is_empty() {
+            return true;
+        }
+        let Some(lane) = &mut self.lane else { return false };
+        if !put_empties(lane, &mut self.owed) {
+            return false;
+        }
+        for call in &mut self.calls {
+            if call.placed < call.length || !put_empties(lane, &mut call.empties_behind) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn submit(&mut self, length: u32, standing: Standing, data: &[u8]) -> Progress<usize> {
+        let turn = self.place_empties();
+        let Some(lane) = &mut self.lane else {
+            return Progress::Done(0);
+        };
+        self.queued = self.queued.wrapping_add(u64::from(length));
+        lane.publish_queued(self.queued);
+        let mut ticket = O::Ticket::default();
+        let mut placed = 0;
+        if turn {
+            placed = place(lane, &mut ticket, Frame { length, standing }, 0, data);
+            if placed == length && (standing == Standing::Complete || self.is_within_quota(self.queued)) {
+                return Progress::Done(data.len());
+            }
+        }
+        let id = self.next_id();
+        let end = self.queued;
+        self.calls.push_back(WriteCall {
+            length,
+            placed,
+            standing,
+            ticket,
+            ..WriteCall::ended(id, end, None)
+        });
+        Progress::Pending(id)
+    }
+
+    fn next_id(&mut self) -> CallId {
+        self.next_call += 1;
+        CallId(self.next_call)
+    }
+
+    /// Whether a write that ends at `end` is complete, counting what waiting reads are about to take (semantics 119).
+    fn is_within_quota(&mut self, end: u64) -> bool {
+        let Some(lane) = &self.lane else { return false };
+        self.taken = lane.taken();
+        let limit = u64::from(self.quota_bytes);
+        let unread = outstanding(end, self.taken);
+        unread <= limit || {
+            let eaten = lane.waiting_reads().eaten();
+            // Only as fresh as its view: the reader may have taken those bytes in between and counted them.
+            lane.taken() == self.taken && unread.saturating_sub(eaten) <= limit
+        }
+    }
+
+    /// PIPE_NOWAIT without room: only reads that wait can take it (semantics 134-136).
+    fn write_at_once(&mut self, length: u32, data: &[u8]) -> usize {
+        const ATTEMPTS: usize = 8;
+        for _ in 0..ATTEMPTS {
+            let Some(lane) = &self.lane else { return 0 };
+            let taken = lane.taken();
+            let view = lane.waiting_reads();
+            let mut after = view;
+            let part = after.feed(length);
+            let unread = outstanding(self.queued, taken).saturating_sub(view.eaten());
+            let all = unread + u64::from(length - part) <= u64::from(self.quota_bytes);
+            let count = match self.pipe_type {
+                _ if all => length,
+                PipeType::Byte => part,
+                PipeType::Message => 0,
+            };
+            if count == 0 {
+                return 0;
+            }
+            if lane.taken() != taken || !lane.claim(&view) {
+                continue;
+            }
+            let written = match self.submit(count, Standing::Pending, &data[..count as usize]) {
+                Progress::Done(bytes) => bytes,
+                Progress::Pending(id) => self.cancel(id, Status::Cancelled).unwrap_or(0),
+            };
+            if let Some(lane) = &self.lane {
+                lane.release_claim();
+            }
+            return written;
+        }
+        0
+    }
+
+    /// Asks for the result of a waiting write, with the data that it was made with.
+    ///
+    /// An `Err` ends the call as a value does.
+    pub fn poll(&mut self, id: CallId, data: &[u8]) -> Poll<Result<usize, Status>> {
+        let Some(index) = self.calls.iter().position(|call| call.id == id) else {
+            return Poll::Ready(Err(Status::InvalidParameter));
+        };
+        if let Some(result) = self.calls[index].ended {
+            self.calls.remove(index);
+            return Poll::Ready(result);
+        }
+        // The peer's standing first: what it read before it left still completes the write.
+        let standing = self.open_lane().map(drop);
+        if standing.is_ok() {
+            self.advance(index, data);
+        }
+        if self.is_decided(index) {
+            let length = self.calls[index].length as usize;
+            self.remove(index);
+            return Poll::Ready(Ok(length));
+        }
+        match standing {
+            Ok(()) => Poll::Pending,
+            Err(status) => {
+                self.calls.remove(index);
+                // semantics 186: a call that waits when the reader goes says "broken", one made later "closing".
+                let status = if status == Status::PipeClosing {
+                    Status::PipeBroken
+                } else {
+                    status
+                };
+                Poll::Ready(Err(status))
+            }
+        }
+    }
+
+    /// Places more of a write whose turn it is.
+    fn advance(&mut self, index: usize, data: &[u8]) {
+        self.place_empties();
+        if self.owed > 0 || !self.calls.iter().take(index).all(WriteCall::is_placed) {
+            return;
+        }
+        let (call, Some(lane)) = (&mut self.calls[index], &mut self.lane) else {
+            return;
+        };
+        if call.any_quota && call.placed == 0 {
+            if lane_has_room(lane, call.length) {
+                call.standing = Standing::Complete;
+            } else if outstanding(call.start(), lane.taken()) > 0 {
+                return;
+            }
+        }
+        let frame = Frame {
+            length: call.length,
+            standing: call.standing,
+        };
+        call.placed += place(lane, &mut call.ticket, frame, call.placed, data);
+        self.place_empties();
+    }
+
+    /// Whether a write is complete whatever the reader does from here on.
+    fn is_decided(&mut self, index: usize) -> bool {
+        let call = &self.calls[index];
+        let (end, complete) = (call.end, call.standing == Standing::Complete);
+        call.placed == call.length && (complete || self.is_within_quota(end))
+    }
+
+    /// Forgets a call; the empty messages behind it go on waiting for room.
+    fn remove(&mut self, index: usize) -> Option<WriteCall<O::Ticket>> {
+        let call = self.calls.remove(index)?;
+        match index.checked_sub(1).and_then(|before| self.calls.get_mut(before)) {
+            Some(before) => before.empties_behind += call.empties_behind,
+            None => self.owed += call.empties_behind,
+        }
+        Some(call)
+    }
+
+    /// Ends a waiting write: with its count if it is complete by now, else its data goes and later ones move up
+    /// (semantics 127).
+    ///
+    /// # Errors
+    /// `status` once its data is gone.
+    pub fn cancel(&mut self, id: CallId, status: Status) -> Result<usize, Status> {
+        let index = self.calls.iter().position(|call| call.id == id).ok_or(status)?;
+        if let Some(result) = self.calls[index].ended {
+            self.calls.remove(index);
+            return result;
+        }
+        let decided = self.is_decided(index);
+        let Some(call) = self.remove(index) else {
+            return Err(status);
+        };
+        let length = call.length as usize;
+        if decided || !self.retract(call, index) {
+            Ok(length)
+        } else {
+            Err(status)
+        }
+    }
+
+    /// Takes back what is left of a write; `false` when all of it was taken before.
+    fn retract(&mut self, mut call: WriteCall<O::Ticket>, index: usize) -> bool {
+        let Some(lane) = &mut self.lane else { return true };
+        let unplaced = call.length - call.placed;
+        let removed = match call.placed {
+            0 => Some(0),
+            placed => lane.retract(&mut call.ticket, placed, call.length),
+        };
+        let Some(removed) = removed else { return false };
+        let removed = u64::from(removed) + u64::from(unplaced);
+        self.queued = self.queued.wrapping_sub(removed);
+        lane.publish_queued(self.queued);
+        for later in self.calls.iter_mut().skip(index) {
+            later.end = later.end.wrapping_sub(removed);
+        }
+        for flush in self
+            .flushes
+            .iter_mut()
+            .filter(|flush| flush.bytes.wrapping_sub(call.end) as i64 >= 0)
+        {
+            flush.bytes = flush.bytes.wrapping_sub(removed);
+        }
+        self.place_empties();
+        true
+    }
+
+    /// Cancels every waiting write and flush and returns how many there were; their owners collect the results.
+    pub fn end_all(&mut self, status: Status) -> usize {
+        let mut count = 0;
+        // The youngest first, so that no retraction moves one that is still to be ended.
+        for index in (0..self.calls.len())
+            .rev()
+            .filter(|&index| self.calls[index].ended.is_none())
+            .collect::<Vec<_>>()
+        {
+            let id = self.calls[index].id;
+            let result = self.cancel(id, status);
+            count += usize::from(result.is_err());
+            self.calls
+                .insert(index, WriteCall::ended(id, self.queued, Some(result)));
+        }
+        for flush in self.flushes.iter_mut().filter(|flush| flush.ended.is_none()) {
+            flush.ended = Some(status);
+            count += 1;
+        }
+        count
+    }
+
+    /// Begins to wait until the peer has read everything written so far (semantics 163-168).
+    ///
+    /// # Errors
+    /// [`Status::PipeDisconnected`] on a client end that was disconnected; a server end without a client, and an end
+    /// whose peer has closed, have nothing to wait for.
+    pub fn flush(&mut self) -> Result<Progress<()>, Status> {
+        match self.peer() {
+            Ok(PeerState::Disconnected) => return Err(Status::PipeDisconnected),
+            Ok(PeerState::Open) => {}
+            Ok(PeerState::Closed) | Err(_) => return Ok(Progress::Done(())),
+        }
+        let id = self.next_id();
+        let call = FlushCall {
+            id,
+            bytes: self.queued,
+            empties: self.empties,
+            ended: None,
+        };
+        if self.is_flushed(&call) {
+            return Ok(Progress::Done(()));
+        }
+        self.flushes.push(call);
+        Ok(Progress::Pending(id))
+    }
+
+    fn is_flushed(&self, call: &FlushCall) -> bool {
+        self.lane.as_ref().is_none_or(|lane| {
+            outstanding(call.bytes, lane.taken()) == 0 && outstanding(call.empties, lane.empties_taken()) == 0
+        })
+    }
+
+    /// Asks for the result of a flush.
+    pub fn poll_flush(&mut self, id: CallId) -> Poll<Result<(), Status>> {
+        let Some(index) = self.flushes.iter().position(|call| call.id == id) else {
+            return Poll::Ready(Err(Status::InvalidParameter));
+        };
+        let result = match (self.flushes[index].ended, self.peer()) {
+            (Some(status), _) => Err(status),
+            _ if self.is_flushed(&self.flushes[index]) => Ok(()),
+            (_, Ok(PeerState::Open)) => return Poll::Pending,
+            (_, Ok(PeerState::Closed)) => Err(Status::PipeBroken),
+            (_, Ok(PeerState::Disconnected)) => Err(Status::PipeDisconnected),
+            (_, Err(status)) => Err(status),
+        };
+        self.flushes.remove(index);
+        Poll::Ready(result)
+    }
+
+    /// Gives up a flush.
+    pub fn cancel_flush(&mut self, id: CallId) {
+        self.flushes.retain(|call| call.id != id);
+    }
+}
+
+/// What lies between two counts; a reader that claims more than there was is believed to have read all.
+fn outstanding(queued: u64, taken: u64) -> u64 {
+    let difference = queued.wrapping_sub(taken);
+    if difference as i64 >= 0 { difference } else { 0 }
+}
+
+/// Places as much of `data` as the lane has room for and returns how many bytes went.
+#[inline]
+fn place<O: Outlet>(lane: &mut O, ticket: &mut O::Ticket, frame: Frame, offset: u32, data: &[u8]) -> u32 {
+    let mut placed = offset;
+    while placed < frame.length {
+        match lane.put(ticket, frame, placed, &data[placed as usize..]) {
+            0 => break,
+            bytes => placed += bytes as u32,
+        }
+    }
+    placed - offset
+}
+
+#[inline]
+fn lane_has_room<O: Outlet>(lane: &mut O, length: u32) -> bool {
+    lane.has_room(length) || {
+        lane.refresh();
+        lane.has_room(length)
+    }
+}
+
+fn put_empties<O: Outlet>(lane: &mut O, count: &mut u32) -> bool {
+    while *count > 0 && lane.put_empty() {
+        *count -= 1;
+    }
+    *count == 0
+}

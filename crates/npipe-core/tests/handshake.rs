@@ -1,0 +1,317 @@
+//! The codec of the control socket, against itself and against hostile bytes.
+//!
+//! The protocol is npipe's own, so hardly any rule of the specification speaks of it.
+
+use npipe_core::handshake::frame::{HEADER_BYTES, MAX_FRAME_BYTES, VERSION};
+use npipe_core::handshake::{
+    ClientReport, Connection, Decoder, InstanceReport, MAX_TEXT_BYTES, Message, PipeReport, ProtocolError,
+};
+use npipe_core::mode::{Access, Direction, PipeType};
+use npipe_core::name::{MAX_NAME_UNITS, PipeName};
+use npipe_core::pipe::InstanceState;
+use npipe_core::status::Status;
+use proptest::prelude::*;
+
+fn any_name() -> impl Strategy<Value = PipeName> {
+    prop::collection::vec(1u16.., 1..=MAX_NAME_UNITS).prop_map(|units| PipeName::from_units(&units).unwrap())
+}
+
+fn any_access() -> impl Strategy<Value = Access> {
+    any::<[bool; 4]>().prop_map(|[read, write, read_attributes, write_attributes]| Access {
+        read,
+        write,
+        read_attributes,
+        write_attributes,
+    })
+}
+
+fn any_type() -> impl Strategy<Value = PipeType> {
+    prop::sample::select(vec![PipeType::Byte, PipeType::Message])
+}
+
+fn any_direction() -> impl Strategy<Value = Direction> {
+    prop::sample::select(vec![Direction::Inbound, Direction::Outbound, Direction::Duplex])
+}
+
+fn any_instance() -> impl Strategy<Value = InstanceReport> {
+    let state = prop::sample::select(vec![
+        InstanceState::Listening,
+        InstanceState::Connected,
+        InstanceState::Closing,
+        InstanceState::Disconnected,
+    ]);
+    let client = any::<Option<(Option<u32>, u32, u32)>>()
+        .prop_map(|client| client.map(|(pid, uid, gid)| ClientReport { pid, uid, gid }));
+    (state, any::<[u32; 3]>(), client).prop_map(|(state, [server_pid, out_quota, in_quota], client)| InstanceReport {
+        state,
+        server_pid,
+        client,
+        out_quota,
+        in_quota,
+    })
+}
+
+prop_compose! {
+    fn any_connection()(
+        pipe_type in any_type(),
+        direction in any_direction(),
+        max_instances in 1u32..=255,
+        [out_quota, in_quota, instances, server_pid]: [u32; 4],
+        [segment_bytes, pipe_id]: [u64; 2],
+    ) -> Connection {
+        Connection {
+            pipe_type, direction, out_quota, in_quota, max_instances, instances, server_pid,
+            segment_bytes, pipe_id,
+        }
+    }
+}
+
+prop_compose! {
+    fn any_report()(
+        name in any_name(),
+        pipe_type in any_type(),
+        direction in any_direction(),
+        max_instances in 1u32..=255,
+        [default_timeout_ms, server_pid, instance_count]: [u32; 3],
+        pipe_id: u64,
+        access in ".{0,100}",
+        instances in prop::collection::vec(any_instance(), 0..20),
+    ) -> PipeReport {
+        PipeReport {
+            name, pipe_type, direction, max_instances, default_timeout_ms, server_pid, pipe_id, access,
+            instance_count, instances,
+        }
+    }
+}
+
+fn any_message() -> impl Strategy<Value = Message> {
+    let status = prop::sample::select(Status::all().collect::<Vec<_>>());
+    prop_oneof![
+        (any_name(), any_access()).prop_map(|(name, access)| Message::Open { name, access }),
+        any_connection().prop_map(Message::Opened),
+        status.prop_map(|status| Message::Refused { status }),
+        any_name().prop_map(|name| Message::Wait { name }),
+        any::<u32>().prop_map(|default_timeout_ms| Message::Waiting { default_timeout_ms }),
+        Just(Message::Ready),
+        prop::option::of(any_name()).prop_map(|name| Message::Query { name }),
+        any_report().prop_map(Message::Info),
+        (1000u16..).prop_map(|kind| Message::Unknown { kind }),
+    ]
+}
+
+/// All messages in a whole stream.
+fn decode(bytes: &[u8]) -> Result<Vec<Message>, ProtocolError> {
+    let mut decoder = Decoder::new();
+    decoder.push(bytes);
+    let mut messages = Vec::new();
+    while let Some(message) = decoder.next_message()? {
+        messages.push(message);
+    }
+    decoder.finish()?;
+    Ok(messages)
+}
+
+fn frame(version: u16, kind: u16, length: u32, body: &[u8]) -> Vec<u8> {
+    let mut bytes = b"npip".to_vec();
+    bytes.extend_from_slice(&version.to_le_bytes());
+    bytes.extend_from_slice(&kind.to_le_bytes());
+    bytes.extend_from_slice(&length.to_le_bytes());
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+fn field(tag: u16, value: &[u8]) -> Vec<u8> {
+    let length = value.len() as u16;
+    [&tag.to_le_bytes()[..], &length.to_le_bytes(), value].concat()
+}
+
+fn report_of(instance_count: u32) -> PipeReport {
+    let instance = InstanceReport {
+        state: InstanceState::Connected,
+        server_pid: 1,
+        client: Some(ClientReport {
+            pid: Some(2),
+            uid: 3,
+            gid: 4,
+        }),
+        out_quota: 5,
+        in_quota: 6,
+    };
+    PipeReport {
+        name: PipeName::from_typed(b"x").unwrap(),
+        pipe_type: PipeType::Byte,
+        direction: Direction::Duplex,
+        max_instances: 255,
+        default_timeout_ms: 50,
+        server_pid: 1,
+        pipe_id: 7,
+        access: "owner".to_owned(),
+        instance_count,
+        instances: vec![instance; instance_count as usize],
+    }
+}
+
+/// No rule: the protocol is npipe's own.
+#[test]
+fn more_instances_than_fit_are_counted_but_not_listed() {
+    let whole = report_of(10_000);
+    let bytes = Message::Info(whole.clone()).encode();
+    assert!(bytes.len() <= MAX_FRAME_BYTES);
+    let messages = decode(&bytes).unwrap();
+    let [Message::Info(decoded)] = &messages[..] else {
+        panic!("not one report");
+    };
+    assert_eq!(decoded.instance_count, 10_000);
+    assert!(decoded.instances.len() > 500);
+    assert_eq!(decoded.instances, whole.instances[..decoded.instances.len()]);
+}
+
+/// No rule: the protocol is npipe's own.
+#[test]
+fn long_texts_are_cut_between_characters() {
+    let mut report = report_of(0);
+    report.access = "é".repeat(MAX_TEXT_BYTES) + "x";
+    let bytes = Message::Info(report.clone()).encode();
+    report.access = "é".repeat(MAX_TEXT_BYTES / 2);
+    assert_eq!(decode(&bytes), Ok(vec![Message::Info(report)]));
+}
+
+/// No rule: the protocol is npipe's own.
+#[test]
+fn the_bytes_of_a_request_never_change() {
+    let open = Message::Open {
+        name: PipeName::from_typed("é".as_bytes()).unwrap(),
+        access: Access::READ,
+    };
+    let body = [field(1, &[0xE9, 0]), field(2, &[0x81, 0, 0, 0])].concat();
+    assert_eq!(open.encode(), frame(1, 1, 14, &body));
+}
+
+/// No rule: the protocol is npipe's own.
+#[test]
+fn a_status_of_a_later_version_is_still_a_refusal() {
+    let body = field(3, &0xDEAD_BEEF_u32.to_le_bytes());
+    let status = Status::SystemError;
+    assert_eq!(
+        decode(&frame(VERSION, 3, 8, &body)),
+        Ok(vec![Message::Refused { status }])
+    );
+}
+
+/// No rule: the protocol is npipe's own.
+#[test]
+fn fields_and_kinds_of_a_later_version_are_skipped() {
+    let name = PipeName::from_typed(b"x").unwrap();
+    let body = [field(9999, b"later"), field(1, &[b'x', 0]), field(9998, b"")].concat();
+    let length = body.len() as u32;
+    assert_eq!(
+        decode(&frame(VERSION, 4, length, &body)),
+        Ok(vec![Message::Wait { name }])
+    );
+    assert_eq!(
+        decode(&frame(VERSION, 4000, length, &body)),
+        Ok(vec![Message::Unknown { kind: 4000 }])
+    );
+}
+
+/// semantics 8, 22
+#[test]
+fn values_outside_their_limits_are_refused() {
+    let wait = |name: &[u8]| {
+        let body = field(1, name);
+        decode(&frame(VERSION, 4, body.len() as u32, &body))
+    };
+    for name in [&b""[..], b"x", b"\0\0", &[b'x'; 2 * MAX_NAME_UNITS + 2]] {
+        assert_eq!(wait(name), Err(ProtocolError::Field(1)));
+    }
+    let mut report = report_of(0);
+    for max_instances in [0, 256] {
+        report.max_instances = max_instances;
+        let bytes = Message::Info(report.clone()).encode();
+        assert_eq!(decode(&bytes), Err(ProtocolError::Field(8)));
+    }
+    assert_eq!(decode(&frame(VERSION, 1, 0, &[])), Err(ProtocolError::Field(1)));
+}
+
+/// No rule: the protocol is npipe's own.
+#[test]
+fn bad_headers_are_refused_at_once() {
+    let too_long = (MAX_FRAME_BYTES - HEADER_BYTES + 1) as u32;
+    for (bytes, error) in [
+        (b"GET".to_vec(), ProtocolError::Magic),
+        (b"npiq".to_vec(), ProtocolError::Magic),
+        (frame(2, 6, 0, &[]), ProtocolError::Version(2)),
+        (frame(VERSION, 6, too_long, &[]), ProtocolError::TooLong(too_long)),
+        (frame(VERSION, 6, u32::MAX, &[]), ProtocolError::TooLong(u32::MAX)),
+        (frame(VERSION, 6, 3, &[1, 2, 3]), ProtocolError::Body),
+        (frame(VERSION, 6, 4, &[1, 0, 1, 0]), ProtocolError::Body),
+    ] {
+        let mut decoder = Decoder::new();
+        decoder.push(&bytes);
+        assert_eq!(decoder.next_message(), Err(error));
+        // Nothing that follows is believed.
+        decoder.push(&Message::Ready.encode());
+        assert_eq!(decoder.next_message(), Err(error));
+        assert_eq!(decoder.finish(), Err(error));
+        assert_eq!(Status::from(error), Status::PeerMisbehaved);
+    }
+}
+
+proptest! {
+    /// No rule: the protocol is npipe's own.
+    #[test]
+    fn messages_survive_the_journey_in_pieces(
+        messages in prop::collection::vec(any_message(), 0..5),
+        pieces in prop::collection::vec(1usize..200, 1..50),
+    ) {
+        let bytes: Vec<u8> = messages.iter().flat_map(Message::encode).collect();
+        let mut decoder = Decoder::new();
+        let mut decoded = Vec::new();
+        let mut rest = &bytes[..];
+        for piece in pieces.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (now, later) = rest.split_at(rest.len().min(*piece));
+            rest = later;
+            decoder.push(now);
+            while let Some(message) = decoder.next_message().unwrap() {
+                decoded.push(message);
+            }
+        }
+        prop_assert_eq!(decoder.finish(), Ok(()));
+        // Names are equal without regard to case; their text shows it.
+        prop_assert_eq!(format!("{decoded:?}"), format!("{messages:?}"));
+        prop_assert_eq!(decoded, messages);
+    }
+
+    /// No rule: the protocol is npipe's own.
+    #[test]
+    fn a_frame_cut_short_is_noticed(message in any_message(), at: prop::sample::Index) {
+        let bytes = message.encode();
+        let cut = at.index(bytes.len());
+        let expected = if cut == 0 { Ok(vec![]) } else { Err(ProtocolError::CutShort) };
+        prop_assert_eq!(decode(&bytes[..cut]), expected);
+    }
+
+    /// No rule: the protocol is npipe's own.
+    #[test]
+    fn random_bytes_never_panic(kind in 0u16..10, body: Vec<u8>, start: bool) {
+        let bytes = if start { frame(VERSION, kind, body.len() as u32, &body) } else { body };
+        let _ = decode(&bytes);
+    }
+
+    /// No rule: the protocol is npipe's own.
+    #[test]
+    fn damaged_frames_never_panic(
+        message in any_message(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+    ) {
+        let mut bytes = message.encode();
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let _ = decode(&bytes);
+    }
+}

@@ -1,0 +1,61 @@
+//! Sleeping and waking.
+//!
+//! Nobody makes a system call for a peer that is awake. A thread that finds nothing to do
+//!
+//! 1. reads its bell, 2. counts itself among the sleepers, 3. looks once more, 4. sleeps until the bell has another value;
+//!
+//! and an end that has changed something
+//!
+//! 1. publishes it, 2. looks whether the peer has sleepers, 3. if so changes the peer's bell and wakes them.
+//!
+//! A full fence stands between the two middle steps on both sides, so at least one of them sees what the other did: no
+//! wake-up is lost. All threads of an end share one bell; they wake together and each looks at its own call.
+
+use crate::control::EndWords;
+use crate::sync::{Ordering, fence};
+
+/// A thread that is about to sleep; dropping it takes it from the sleepers.
+#[derive(Debug)]
+pub struct Sleeper<'a> {
+    own: &'a EndWords,
+    bell: u32,
+}
+
+impl<'a> Sleeper<'a> {
+    /// Steps 1 and 2. The caller looks once more before it sleeps on the bell.
+    pub fn announce(own: &'a EndWords) -> Sleeper<'a> {
+        let bell = own.bell.0.load(Ordering::Acquire);
+        own.attention.0.sleepers.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        Sleeper { own, bell }
+    }
+
+    /// The value of the bell for which to sleep.
+    pub fn bell(&self) -> u32 {
+        self.bell
+    }
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        self.own.attention.0.sleepers.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Whether the peer has to be woken after a change; its bell has been changed then, and the caller wakes those who sleep
+/// on it.
+#[inline]
+#[must_use]
+pub fn ring(peer: &EndWords) -> bool {
+    fence(Ordering::SeqCst);
+    if peer.attention.0.sleepers.load(Ordering::Relaxed) == 0 {
+        return false;
+    }
+    ring_always(peer);
+    true
+}
+
+/// Changes a bell whoever may sleep; the caller wakes them.
+pub fn ring_always(end: &EndWords) {
+    end.bell.0.fetch_add(1, Ordering::SeqCst);
+}

@@ -1,0 +1,127 @@
+//! What lies where in a segment.
+//!
+//! ```text
+//! 0        CONTROL_BYTES                                                      first_bytes()        total_bytes()
+//! | control | small area of lane 0 | small area of lane 1 | large area of lane 0 | large area of lane 1 |
+//! ```
+//!
+//! A lane is addressed by offsets: those below [`SMALL_BYTES`] lie in its small area, the rest in its large one. Idle and
+//! chatty connections live in the small areas, of which only the first pages are ever touched; the large ones are mapped
+//! when bulk needs them and are sparse until then. Sizes follow from the quotas, so both ends compute the same.
+//!
+//! All sizes are in bytes.
+
+/// Changes with every incompatible change of the segment, the handshake or the folding of names.
+pub const LAYOUT_VERSION: u16 = 1;
+
+/// The control page.
+pub const CONTROL_BYTES: u64 = 4096;
+
+/// The small area of each lane.
+pub const SMALL_BYTES: u64 = 64 * 1024;
+
+/// Bytes before the payload of each part of a frame.
+pub const HEADER_BYTES: u64 = 16;
+
+/// Payload of one part of a frame at most: parts are published one by one, so that the reader copies the first while the
+/// writer places the second.
+pub const PART_BYTES: u64 = 32 * 1024;
+
+/// Parts begin at multiples of this.
+pub const ALIGN_BYTES: u64 = 8;
+
+/// The large area of a lane is at least this.
+pub const MIN_LARGE_BYTES: u64 = 4 << 20;
+
+/// The large area of a lane is at most this.
+pub const MAX_LARGE_BYTES: u64 = 256 << 20;
+
+/// The end that made the segment, or the one that received it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The server end.
+    Server = 0,
+    /// The client end.
+    Client = 1,
+}
+
+impl Side {
+    /// The other one.
+    pub const fn peer(self) -> Side {
+        match self {
+            Side::Server => Side::Client,
+            Side::Client => Side::Server,
+        }
+    }
+}
+
+/// The sizes of one segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The large area of the lane that each side writes, indexed by [`Side`].
+    large_bytes: [u64; 2],
+}
+
+impl Layout {
+    /// The layout for a pipe whose server writes with quota `out_quota_bytes` and whose client with `in_quota_bytes`.
+    pub const fn new(out_quota_bytes: u32, in_quota_bytes: u32) -> Layout {
+        Layout { large_bytes: [large_bytes(out_quota_bytes), large_bytes(in_quota_bytes)] }
+    }
+
+    /// The part of the segment that both ends map from the start.
+    pub const fn first_bytes() -> u64 {
+        CONTROL_BYTES + 2 * SMALL_BYTES
+    }
+
+    /// The size of the whole segment.
+    pub const fn total_bytes(&self) -> u64 {
+        Self::first_bytes() + self.large_bytes[0] + self.large_bytes[1]
+    }
+
+    /// The size of the address space of the lane that `writer` writes.
+    pub const fn lane_bytes(&self, writer: Side) -> u64 {
+        SMALL_BYTES + self.large_bytes[writer as usize]
+    }
+
+    /// Where the small area of that lane begins in the segment.
+    pub const fn small_at(writer: Side) -> u64 {
+        CONTROL_BYTES + SMALL_BYTES * writer as u64
+    }
+
+    /// Where the large area of that lane begins in the segment.
+    pub const fn large_at(&self, writer: Side) -> u64 {
+        match writer {
+            Side::Server => Self::first_bytes(),
+            Side::Client => Self::first_bytes() + self.large_bytes[0],
+        }
+    }
+}
+
+/// Room for a quota's worth of one-byte messages, each with its header, and what wrapping wastes.
+const fn large_bytes(quota_bytes: u32) -> u64 {
+    let worst = quota_bytes as u64 * (HEADER_BYTES + ALIGN_BYTES) + 4 * PART_BYTES;
+    let sized = worst.next_power_of_two();
+    if sized < MIN_LARGE_BYTES {
+        MIN_LARGE_BYTES
+    } else if sized > MAX_LARGE_BYTES {
+        MAX_LARGE_BYTES
+    } else {
+        sized
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// semantics 119, 130
+    #[test]
+    fn areas_follow_each_other_and_hold_the_quota() {
+        let layout = Layout::new(65536, 1 << 20);
+        assert_eq!(Layout::small_at(Side::Client), CONTROL_BYTES + SMALL_BYTES);
+        assert_eq!(layout.large_at(Side::Server), Layout::first_bytes());
+        assert_eq!(layout.large_at(Side::Client) + layout.large_bytes[1], layout.total_bytes());
+        assert!(layout.lane_bytes(Side::Client) >= (1 << 20) * 24);
+        assert_eq!(Layout::new(0, u32::MAX).large_bytes, [MIN_LARGE_BYTES, MAX_LARGE_BYTES]);
+    }
+}

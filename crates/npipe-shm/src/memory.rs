@@ -1,0 +1,95 @@
+//! The memory of a segment, as the ring needs it.
+//!
+//! The ring reads and writes headers as single atomic words and moves payload by copying; nobody ever holds a reference
+//! to payload that the peer could change.
+
+use crate::control::Control;
+use crate::layout::{Layout, Side};
+use crate::sync::AtomicU64;
+use npipe_core::wire::PeerState;
+
+/// A mapped segment. Addresses stay the same for its life.
+///
+/// Offsets are those of a lane (see [`crate::layout`]). Callers keep them inside the lane, and below
+/// [`crate::layout::SMALL_BYTES`] until [`Memory::map_large`] succeeded.
+///
+/// # Panics
+/// Implementations may panic on offsets that break this: the ring checks what the peer wrote before.
+pub trait Memory: Send + Sync {
+    /// Its sizes.
+    fn layout(&self) -> &Layout;
+
+    /// The control page.
+    fn control(&self) -> &Control;
+
+    /// The standing of `side`, as far as its peer knows: what the words of `side` claim, unless the peer knows better.
+    #[inline]
+    fn standing(&self, side: Side) -> PeerState {
+        self.control().end(side).attention.0.standing()
+    }
+
+    /// Maps the large areas; `false` when the system has no room for it.
+    fn map_large(&self) -> bool;
+
+    /// The word at a multiple of 8 in the lane that `writer` writes.
+    fn word(&self, writer: Side, offset: u64) -> &AtomicU64;
+
+    /// Copies payload in.
+    fn copy_in(&self, writer: Side, offset: u64, from: &[u8]);
+
+    /// Copies payload out.
+    fn copy_out(&self, writer: Side, offset: u64, into: &mut [u8]);
+}
+
+/// A segment on the heap, for tests and models.
+///
+/// Payload is kept in the same words as headers, so that loom sees every access.
+#[derive(Debug)]
+pub struct HeapMemory {
+    layout: Layout,
+    control: Control,
+    lanes: [Vec<AtomicU64>; 2],
+}
+
+impl HeapMemory {
+    /// A zeroed segment of which only the first `lane_bytes` of each lane may be used.
+    pub fn new(layout: Layout, lane_bytes: u64) -> HeapMemory {
+        let lane = || (0..lane_bytes / 8).map(|_| AtomicU64::new(0)).collect();
+        HeapMemory { layout, control: Control::default(), lanes: [lane(), lane()] }
+    }
+}
+
+impl Memory for HeapMemory {
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn control(&self) -> &Control {
+        &self.control
+    }
+
+    fn map_large(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.len() as u64 * 8 > crate::layout::SMALL_BYTES)
+    }
+
+    fn word(&self, writer: Side, offset: u64) -> &AtomicU64 {
+        &self.lanes[writer as usize][(offset / 8) as usize]
+    }
+
+    fn copy_in(&self, writer: Side, offset: u64, from: &[u8]) {
+        for (index, chunk) in from.chunks(8).enumerate() {
+            let mut bytes = [0; 8];
+            bytes[..chunk.len()].copy_from_slice(chunk);
+            let word = self.word(writer, offset + 8 * index as u64);
+            word.store(u64::from_ne_bytes(bytes), crate::sync::Ordering::Relaxed);
+        }
+    }
+
+    fn copy_out(&self, writer: Side, offset: u64, into: &mut [u8]) {
+        for (index, byte) in into.iter_mut().enumerate() {
+            let at = offset + index as u64;
+            let word = self.word(writer, at & !7).load(crate::sync::Ordering::Relaxed);
+            *byte = word.to_ne_bytes()[(at & 7) as usize];
+        }
+    }
+}

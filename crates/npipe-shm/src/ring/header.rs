@@ -1,0 +1,167 @@
+//! Positions, and the header of a part: two words.
+//!
+//! ```text
+//! state  | kind: 8 | first: 1 | ... | taken: 32 |      for empty messages | kind: 8 | ... | count: 24 | taken: 24 |
+//! extent | left in the frame, from this part on: 32 | payload bytes: 32 |  of a jump: the offset to go on at
+//! ```
+
+use crate::layout::{ALIGN_BYTES, HEADER_BYTES, PART_BYTES, SMALL_BYTES};
+
+/// A place in a lane: the number of the lap, modulo 2^32, and the offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position(pub(crate) u64);
+
+impl Position {
+    pub(crate) const fn new(lap: u32, offset: u64) -> Position {
+        Position((lap as u64) << 32 | offset)
+    }
+
+    pub(crate) const fn lap(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    pub(crate) const fn offset(self) -> u64 {
+        self.0 & 0xffff_ffff
+    }
+
+    pub(crate) const fn plus(self, bytes: u64) -> Position {
+        Position(self.0.wrapping_add(bytes))
+    }
+
+    pub(crate) const fn jump(self, offset: u64) -> Position {
+        Position::new(self.lap().wrapping_add(1), offset)
+    }
+
+    /// Whether this is before `other`, which is no more than half of all laps away.
+    pub(crate) const fn is_before(self, other: Position) -> bool {
+        (self.0.wrapping_sub(other.0) as i64) < 0
+    }
+}
+
+/// What a part is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Of a write that is complete.
+    Complete,
+    /// Of a write that may be retracted.
+    Pending,
+    /// Retracted, and with it the rest of its frame.
+    Cancelled,
+    /// A number of empty messages.
+    Empties,
+    /// The last of those was taken: no more can be added.
+    EmptiesTaken,
+    /// Go on at another offset.
+    Jump,
+}
+
+impl Kind {
+    const fn from_bits(bits: u64) -> Option<Kind> {
+        Some(match bits {
+            1 => Kind::Complete,
+            2 => Kind::Pending,
+            3 => Kind::Cancelled,
+            4 => Kind::Empties,
+            5 => Kind::EmptiesTaken,
+            6 => Kind::Jump,
+            _ => return None,
+        })
+    }
+
+    const fn bits(self) -> u64 {
+        match self {
+            Kind::Complete => 1,
+            Kind::Pending => 2,
+            Kind::Cancelled => 3,
+            Kind::Empties => 4,
+            Kind::EmptiesTaken => 5,
+            Kind::Jump => 6,
+        }
+    }
+}
+
+const KIND_SHIFT: u32 = 56;
+const FIRST: u64 = 1 << 55;
+const EMPTIES_BITS: u32 = 24;
+
+/// How many empty messages one part holds at most.
+pub(crate) const MAX_EMPTIES: u32 = (1 << EMPTIES_BITS) - 1;
+
+/// The state word of a part, as it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct State(pub(crate) u64);
+
+impl State {
+    pub(crate) const fn new(kind: Kind, first: bool) -> State {
+        State(kind.bits() << KIND_SHIFT | if first { FIRST } else { 0 })
+    }
+
+    pub(crate) const fn empties(count: u32, taken: u32) -> State {
+        let kind = if count == taken { Kind::EmptiesTaken } else { Kind::Empties };
+        State(kind.bits() << KIND_SHIFT | (count as u64) << EMPTIES_BITS | taken as u64)
+    }
+
+    /// Its kind, if an honest peer can have written it.
+    pub(crate) const fn kind(self) -> Option<Kind> {
+        Kind::from_bits(self.0 >> KIND_SHIFT)
+    }
+
+    pub(crate) const fn is_first(self) -> bool {
+        self.0 & FIRST != 0
+    }
+
+    /// Bytes taken of the part.
+    pub(crate) const fn taken(self) -> u32 {
+        self.0 as u32
+    }
+
+    pub(crate) const fn with_taken(self, taken: u32) -> State {
+        State(self.0 & !0xffff_ffff | taken as u64)
+    }
+
+    pub(crate) const fn cancelled(self) -> State {
+        State(self.0 & !(0xff << KIND_SHIFT) | Kind::Cancelled.bits() << KIND_SHIFT)
+    }
+
+    /// Empty messages taken, and how many there were.
+    pub(crate) const fn taken_of_empties(self) -> (u32, u32) {
+        (self.0 as u32 & MAX_EMPTIES, (self.0 >> EMPTIES_BITS) as u32 & MAX_EMPTIES)
+    }
+}
+
+/// The second word of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// Payload bytes of this part; of a jump, the offset to go on at.
+    pub(crate) bytes: u32,
+    /// Bytes of the frame from this part on.
+    pub(crate) left: u32,
+}
+
+impl Extent {
+    pub(crate) const fn to_word(self) -> u64 {
+        (self.left as u64) << 32 | self.bytes as u64
+    }
+
+    pub(crate) const fn from_word(word: u64) -> Extent {
+        Extent { bytes: word as u32, left: (word >> 32) as u32 }
+    }
+}
+
+/// The room that a part of `bytes` takes, its header included.
+pub(crate) const fn part_span(bytes: u64) -> u64 {
+    HEADER_BYTES + bytes.next_multiple_of(ALIGN_BYTES)
+}
+
+/// The end of the area that `offset` lies in.
+pub(crate) const fn area_end(offset: u64, lane_bytes: u64) -> u64 {
+    if offset < SMALL_BYTES { SMALL_BYTES } else { lane_bytes }
+}
+
+/// Whether a part of `bytes` at `offset` lies wholly in its area, and is of a size that parts have.
+pub(crate) const fn part_lies_well(offset: u64, bytes: u64, lane_bytes: u64) -> bool {
+    offset.is_multiple_of(ALIGN_BYTES)
+        && bytes <= PART_BYTES
+        && offset < lane_bytes
+        && offset + part_span(bytes) <= area_end(offset, lane_bytes)
+}

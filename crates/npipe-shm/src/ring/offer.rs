@@ -1,0 +1,90 @@
+//! The waiting reads of an end, published to the writer of the lane.
+//!
+//! The list is guarded by one word, the *stamp*: a generation, a busy flag while the reader changes the list or takes bytes
+//! that the list still promises, a claim flag that the writer sets to keep the list as it is, and the count. The writer
+//! takes a view, computes, and either needs nothing more (its frame was on the lane before it looked, so a read that is
+//! withdrawn later finds it) or claims the very list it saw.
+
+use npipe_core::feed::{MAX_WAITING_READS, WaitingReads};
+
+use crate::control::OfferWords;
+use crate::sync::{Ordering, fence, pause};
+
+const COUNT: u64 = 0xff;
+const BUSY: u64 = 1 << 8;
+const CLAIMED: u64 = 1 << 9;
+const GENERATION: u64 = 1 << 32;
+
+/// How often a moment's work of the peer is waited for before its word is taken as it stands. A peer that stops in such a
+/// moment must not hold us up.
+const PATIENCE: u32 = 10_000;
+
+/// The reader is about to take bytes: until it offers again no view is valid.
+pub(crate) fn begin_change(words: &OfferWords) {
+    let mut stamp = words.stamp.load(Ordering::Relaxed);
+    for _ in 0..PATIENCE {
+        let busy = ((stamp & !(CLAIMED | BUSY)) | BUSY).wrapping_add(GENERATION);
+        // A claim is honoured for as long as an honest writer needs; after that the writer is stopped or hostile.
+        if stamp & CLAIMED == 0 {
+            match words.stamp.compare_exchange(stamp, busy, Ordering::SeqCst, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => stamp = now,
+            }
+        } else {
+            pause();
+            stamp = words.stamp.load(Ordering::Relaxed);
+        }
+    }
+    words.stamp.store(((stamp & !(CLAIMED | BUSY)) | BUSY).wrapping_add(GENERATION), Ordering::SeqCst);
+}
+
+/// The reader publishes its list, after [`begin_change`].
+pub(crate) fn publish(words: &OfferWords, sizes: &mut dyn Iterator<Item = u32>) -> usize {
+    let mut count = 0;
+    for (slot, size) in words.sizes.iter().zip(sizes.take(MAX_WAITING_READS)) {
+        slot.store(size, Ordering::Relaxed);
+        count += 1;
+    }
+    let stamp = words.stamp.load(Ordering::Relaxed);
+    let fresh = (stamp & !(COUNT | BUSY | CLAIMED)).wrapping_add(GENERATION) | count as u64;
+    words.stamp.store(fresh, Ordering::SeqCst);
+    fence(Ordering::SeqCst);
+    count
+}
+
+/// The writer's view of the list. `within` runs while the view is valid; what it read of the reader's other words belongs
+/// to the same moment. `None` when no read waits, or the reader does not come to rest.
+pub(crate) fn view<T>(words: &OfferWords, within: impl Fn() -> T) -> Option<(WaitingReads, T)> {
+    fence(Ordering::SeqCst);
+    for _ in 0..PATIENCE {
+        let stamp = words.stamp.load(Ordering::Acquire);
+        let count = (stamp & COUNT) as usize;
+        if stamp & BUSY != 0 {
+            pause();
+            continue;
+        }
+        if count == 0 || count > MAX_WAITING_READS {
+            return None;
+        }
+        let mut sizes = [0; MAX_WAITING_READS];
+        for (size, slot) in sizes.iter_mut().zip(&words.sizes).take(count) {
+            *size = slot.load(Ordering::Relaxed);
+        }
+        let seen = within();
+        fence(Ordering::SeqCst);
+        if words.stamp.load(Ordering::Relaxed) == stamp {
+            return Some((WaitingReads::new(&sizes[..count], stamp), seen));
+        }
+    }
+    None
+}
+
+/// Keeps the list of `stamp` as it is until [`release`]; `false` when it has changed.
+pub(crate) fn claim(words: &OfferWords, stamp: u64) -> bool {
+    words.stamp.compare_exchange(stamp, stamp | CLAIMED, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+}
+
+/// Ends a claim.
+pub(crate) fn release(words: &OfferWords) {
+    words.stamp.fetch_and(!CLAIMED, Ordering::SeqCst);
+}

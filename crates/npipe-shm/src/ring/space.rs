@@ -1,0 +1,171 @@
+//! Where the writer may place the next part.
+//!
+//! The writer knows the regions of a lane that the reader has not left: the rest of earlier laps, oldest first, and the
+//! current lap up to the tail. Everything else is free. Small frames keep to the small area, and to its first page while
+//! the reader keeps up; bulk goes to the large one.
+//!
+//! Behind the tail of every lap there is always room for a jump and for the mark of a retracted frame.
+
+use std::collections::VecDeque;
+
+use super::header::{Position, area_end, part_span};
+use crate::layout::{PART_BYTES, SMALL_BYTES};
+
+/// Kept free behind the tail.
+pub(crate) const SLACK_BYTES: u64 = 2 * part_span(0);
+
+/// An empty lane begins again at the bottom before it grows beyond its first page.
+const RESTART_BYTES: u64 = 4096;
+
+/// An empty lane begins again at the bottom of the large area from here.
+const RESTART_LARGE_BYTES: u64 = SMALL_BYTES + (1 << 20);
+
+/// Frames with more than this go to the large area.
+const BULKY_BYTES: u64 = SMALL_BYTES / 4;
+
+#[derive(Clone, Copy, Debug)]
+struct Region {
+    lap: u32,
+    start: u64,
+    end: u64,
+}
+
+/// The writer's knowledge of its lane.
+#[derive(Debug)]
+pub(crate) struct Space {
+    lane_bytes: u64,
+    tail: Position,
+    /// Where the part of the current lap begins that the reader has not left.
+    start: u64,
+    earlier: VecDeque<Region>,
+}
+
+/// Where a part goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// At the tail.
+    Here,
+    /// In a new lap from this offset.
+    Jump(u64),
+}
+
+impl Space {
+    pub(crate) fn new(lane_bytes: u64) -> Space {
+        Space { lane_bytes, tail: Position::new(0, 0), start: 0, earlier: VecDeque::new() }
+    }
+
+    pub(crate) fn tail(&self) -> Position {
+        self.tail
+    }
+
+    /// Moves the tail over a part.
+    pub(crate) fn advance(&mut self, span: u64) {
+        self.tail = self.tail.plus(span);
+    }
+
+    /// Begins a new lap; the jump itself takes one header.
+    pub(crate) fn jump(&mut self, offset: u64) {
+        let end = self.tail.offset() + part_span(0);
+        if self.start < end {
+            self.earlier.push_back(Region { lap: self.tail.lap(), start: self.start, end });
+        }
+        self.tail = self.tail.jump(offset);
+        self.start = offset;
+    }
+
+    /// Takes note of where the reader is. A head that no honest reader can have is ignored: it frees nothing.
+    pub(crate) fn note_head(&mut self, head: Position) {
+        if head.lap() != self.tail.lap() && !self.earlier.iter().any(|region| region.lap == head.lap()) {
+            return;
+        }
+        while self.earlier.front().is_some_and(|region| region.lap != head.lap()) {
+            self.earlier.pop_front();
+        }
+        match self.earlier.front_mut() {
+            Some(region) if head.offset() <= region.end => region.start = region.start.max(head.offset()),
+            None if head.offset() <= self.tail.offset() => self.start = self.start.max(head.offset()),
+            _ => {}
+        }
+    }
+
+    /// Whether the tail has come so far that a look at the head is worth its cost.
+    #[inline]
+    pub(crate) fn wants_head(&self, span: u64) -> bool {
+        let here = self.tail.offset();
+        !self.earlier.is_empty()
+            || here + span > RESTART_BYTES && here < SMALL_BYTES
+            || here >= RESTART_LARGE_BYTES
+            || here >= SMALL_BYTES && span < BULKY_BYTES
+            || !self.fits(here, span)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.earlier.is_empty() && self.start == self.tail.offset()
+    }
+
+    /// Free bytes from `offset` on, without the slack. At the tail, what the lap goes on with; elsewhere, a new lap.
+    fn room(&self, offset: u64) -> u64 {
+        let mut end = area_end(offset, self.lane_bytes);
+        // Even an empty lap keeps the jump that ends it, until the reader has followed.
+        let current = Region { lap: 0, start: self.start, end: self.tail.offset() + SLACK_BYTES };
+        let current = (offset != self.tail.offset()).then_some(current);
+        for region in self.earlier.iter().chain(&current) {
+            if region.start <= offset && offset < region.end {
+                return 0;
+            }
+            if region.start > offset {
+                end = end.min(region.start);
+            }
+        }
+        end.saturating_sub(offset + SLACK_BYTES)
+    }
+
+    fn fits(&self, offset: u64, span: u64) -> bool {
+        self.room(offset) >= span
+    }
+
+    /// Where a part of `span` goes, of a frame that needs `want` in all; `None` when there is no room.
+    pub(crate) fn choose(&self, span: u64, want: u64) -> Option<Choice> {
+        let here = self.tail.offset();
+        let bulky = want > BULKY_BYTES;
+        let bottom = if bulky { SMALL_BYTES } else { 0 };
+        let far = match (bulky, here < SMALL_BYTES) {
+            (false, true) => here + span > RESTART_BYTES,
+            (true, false) => here >= RESTART_LARGE_BYTES,
+            _ => true,
+        };
+        if self.is_empty() && far && here != bottom && self.fits(bottom, span) {
+            return Some(Choice::Jump(bottom));
+        }
+        if bulky && here < SMALL_BYTES && self.fits(SMALL_BYTES, span) {
+            return Some(Choice::Jump(SMALL_BYTES));
+        }
+        let strayed = !bulky && here >= self.start + SMALL_BYTES && here >= SMALL_BYTES;
+        if strayed && self.room(0) >= SMALL_BYTES / 2 {
+            return Some(Choice::Jump(0));
+        }
+        if self.fits(here, span) {
+            return Some(Choice::Here);
+        }
+        let whole = self.bottoms(bottom).find(|&offset| self.fits(offset, want));
+        let part = || self.bottoms(SMALL_BYTES).find(|&offset| self.fits(offset, span));
+        whole.or_else(part).map(Choice::Jump)
+    }
+
+    /// Where a new lap can begin: at the bottom of an area, or behind a region that is still unread.
+    fn bottoms(&self, first: u64) -> impl Iterator<Item = u64> {
+        [first, SMALL_BYTES - first].into_iter().chain(self.earlier.iter().map(|region| region.end))
+    }
+
+    /// Whether a whole frame of `bytes` finds room by [`Space::choose`], part by part.
+    #[inline]
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        let parts = bytes.div_ceil(PART_BYTES).max(1);
+        let want = bytes + parts * (part_span(0) + crate::layout::ALIGN_BYTES);
+        let here = self.tail.offset();
+        let stays = want <= BULKY_BYTES || here >= SMALL_BYTES;
+        let rest = if stays { self.room(here) } else { 0 };
+        rest >= want
+            || self.bottoms(0).any(|offset| rest + self.room(offset) >= want + part_span(PART_BYTES) + SLACK_BYTES)
+    }
+}

@@ -1,0 +1,79 @@
+//! Walking over the parts of a lane, from a position to the tail.
+//!
+//! Both ends walk: the reader to find its frames, the writer to foresee what waiting reads will take. Whatever stands in a
+//! header was written by the peer or can have been, so each step is checked and the number of steps is bounded.
+
+use npipe_core::Status;
+
+use super::header::{Extent, Kind, Position, State, part_lies_well, part_span};
+use crate::layout::{ALIGN_BYTES, HEADER_BYTES, SMALL_BYTES, Side};
+use crate::memory::Memory;
+use crate::sync::Ordering;
+
+/// A part as it was read, once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub(crate) at: Position,
+    pub(crate) state: State,
+    pub(crate) kind: Kind,
+    pub(crate) extent: Extent,
+    /// Where the next part begins.
+    pub(crate) next: Position,
+}
+
+impl Part {
+    /// The lane offset of its payload.
+    pub(crate) const fn payload(&self) -> u64 {
+        self.at.offset() + HEADER_BYTES
+    }
+}
+
+/// A step over a part costs at least a header, so an honest lane has no more steps than this.
+pub(crate) const fn max_steps(lane_bytes: u64) -> u64 {
+    lane_bytes / HEADER_BYTES + 16
+}
+
+/// Reads the part at `at`, which lies before `tail`.
+///
+/// # Errors
+/// [`Status::PeerMisbehaved`] for anything that no honest peer leaves there.
+#[inline]
+pub(crate) fn part_at<M: Memory + ?Sized>(
+    memory: &M,
+    writer: Side,
+    at: Position,
+    tail: Position,
+) -> Result<Part, Status> {
+    let lane_bytes = memory.layout().lane_bytes(writer);
+    if !at.is_before(tail) || !part_lies_well(at.offset(), 0, lane_bytes) {
+        return Err(Status::PeerMisbehaved);
+    }
+    if at.offset() >= SMALL_BYTES && !memory.map_large() {
+        return Err(Status::InsufficientResources);
+    }
+    let state = State(memory.word(writer, at.offset()).load(Ordering::Acquire));
+    let extent = Extent::from_word(memory.word(writer, at.offset() + 8).load(Ordering::Relaxed));
+    let kind = state.kind().ok_or(Status::PeerMisbehaved)?;
+    let next = match kind {
+        Kind::Jump => {
+            let offset = u64::from(extent.bytes);
+            if !part_lies_well(offset, 0, lane_bytes) || !offset.is_multiple_of(ALIGN_BYTES) {
+                return Err(Status::PeerMisbehaved);
+            }
+            at.jump(offset)
+        }
+        Kind::Empties | Kind::EmptiesTaken => at.plus(part_span(0)),
+        Kind::Complete | Kind::Pending | Kind::Cancelled => {
+            let bytes = u64::from(extent.bytes);
+            let consistent = extent.bytes <= extent.left && state.taken() <= extent.bytes;
+            if !consistent || !part_lies_well(at.offset(), bytes, lane_bytes) {
+                return Err(Status::PeerMisbehaved);
+            }
+            at.plus(part_span(bytes))
+        }
+    };
+    if tail.is_before(next) {
+        return Err(Status::PeerMisbehaved);
+    }
+    Ok(Part { at, state, kind, extent, next })
+}

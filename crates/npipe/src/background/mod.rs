@@ -1,0 +1,153 @@
+//! The one thread that answers while the program's threads are elsewhere.
+//!
+//! It is started when the process first serves or opens a pipe, and lives as long as the process. It admits clients and
+//! answers questions ([`handshake`]) and sees the other sides die. It holds no lock while it waits, never blocks on a
+//! peer, and handles no signals.
+
+mod handshake;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+use npipe_core::pipe::{ConnectionId, InstanceId};
+
+use crate::end::{link::Link, locked};
+use crate::host::Host;
+use crate::sys::epoll::{Interest, Poller};
+use crate::sys::{SysError, SysResult, signals};
+
+static BACKGROUND: Mutex<Option<Arc<Background>>> = Mutex::new(None);
+
+/// Enough for the handshake's buffers; nothing here recurses.
+const STACK_BYTES: usize = 128 * 1024;
+
+/// What the thread shares with the others.
+#[derive(Debug)]
+pub(crate) struct Background {
+    poller: Poller,
+    watches: Mutex<HashMap<u64, Watch>>,
+    next_token: AtomicU64,
+}
+
+/// Why a descriptor is watched.
+#[derive(Clone, Debug)]
+enum Watch {
+    /// Clients knock at a name.
+    Host(Weak<Host>),
+    /// The sign of life of a peer; at a server, with whom to tell.
+    Life { link: Weak<Link>, seat: Option<(Weak<Host>, InstanceId, ConnectionId)> },
+}
+
+fn running() -> SysResult<Arc<Background>> {
+    let mut slot = locked(&BACKGROUND);
+    if let Some(background) = &*slot {
+        return Ok(background.clone());
+    }
+    let background = Arc::new(Background {
+        poller: Poller::new()?,
+        watches: Mutex::default(),
+        next_token: AtomicU64::new(1),
+    });
+    let runner = background.clone();
+    std::thread::Builder::new()
+        .name("npipe".to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(move || run(&runner))
+        .map_err(|error| SysError::new("start the background thread", error))?;
+    *slot = Some(background.clone());
+    Ok(background)
+}
+
+/// Answers for a name from now on.
+pub(crate) fn watch_host(host: &Arc<Host>) -> SysResult<()> {
+    let background = running()?;
+    let token = background.insert(Watch::Host(Arc::downgrade(host)));
+    host.token.store(token, Ordering::Relaxed);
+    let added = host.with_listener(|listener| background.poller.add(listener, token, Interest::Readable));
+    added.unwrap_or(Ok(())).inspect_err(|_| background.forget(token))
+}
+
+/// Ends [`watch_host`], before the listener is closed.
+pub(crate) fn unwatch_host(host: &Host) {
+    if let Ok(background) = running() {
+        background.forget(host.token.load(Ordering::Relaxed));
+        host.with_listener(|listener| background.poller.remove(listener));
+    }
+}
+
+/// Watches the peer of a client end.
+pub(crate) fn watch_peer(link: &Arc<Link>) -> SysResult<()> {
+    running()?.watch_life(link, None)
+}
+
+/// Stops to watch a peer, before its socket is closed.
+pub(crate) fn unwatch(link: &Link) {
+    let token = link.token().swap(0, Ordering::AcqRel);
+    if token != 0
+        && let Ok(background) = running()
+    {
+        background.forget(token);
+        let _ = background.poller.remove(link.socket());
+    }
+}
+
+impl Background {
+    fn insert(&self, watch: Watch) -> u64 {
+        let token = self.token();
+        locked(&self.watches).insert(token, watch);
+        token
+    }
+
+    fn token(&self) -> u64 {
+        self.next_token.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn forget(&self, token: u64) {
+        locked(&self.watches).remove(&token);
+    }
+
+    fn watch_life(&self, link: &Arc<Link>, seat: Option<(Weak<Host>, InstanceId, ConnectionId)>) -> SysResult<()> {
+        let token = self.insert(Watch::Life { link: Arc::downgrade(link), seat });
+        link.token().store(token, Ordering::Release);
+        self.poller.add(link.socket(), token, Interest::Hangup).inspect_err(|_| self.forget(token))
+    }
+}
+
+fn run(background: &Background) {
+    // A signal handler of the program must not run here.
+    let _ = signals::block_all();
+    let mut desk = handshake::Desk::new(background);
+    let mut events = Vec::new();
+    loop {
+        if background.poller.wait(&mut events, desk.next_deadline()).is_err() {
+            // Only a descriptor that is not one can do this; there is nothing left to watch.
+            return;
+        }
+        for event in &events {
+            let watch = locked(&background.watches).get(&event.token).cloned();
+            match watch {
+                Some(Watch::Host(host)) => {
+                    if let Some(host) = host.upgrade() {
+                        desk.accept(&host);
+                    }
+                }
+                Some(Watch::Life { link, seat }) if event.hangup => hung_up(&link, seat),
+                Some(Watch::Life { .. }) => {}
+                None => desk.handle(event.token),
+            }
+        }
+        desk.expire();
+    }
+}
+
+fn hung_up(link: &Weak<Link>, seat: Option<(Weak<Host>, InstanceId, ConnectionId)>) {
+    let Some(link) = link.upgrade() else { return };
+    unwatch(&link);
+    link.peer_hung_up();
+    if let Some((host, instance, connection)) = seat
+        && let Some(host) = host.upgrade()
+    {
+        host.client_gone(instance, connection);
+    }
+}

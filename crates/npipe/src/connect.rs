@@ -1,0 +1,245 @@
+//! The client's side of the door: finding a server, asking, and becoming a connection.
+//!
+//! A server can vanish between being found and answering; then the namespace is looked at again, a bounded number of
+//! times. A server that does not answer at all is reported as busy once the time is over.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use npipe_core::handshake::{Connection, Decoder, Message, PipeReport};
+use npipe_core::{Access, PipeName, ReadMode, Status, WaitMode};
+use npipe_shm::layout::{Layout, Side};
+
+use crate::background;
+use crate::end::link::Link;
+use crate::end::{End, Home, Shape};
+use crate::error::{Error, Result};
+use crate::sys::identity;
+use crate::sys::namespace::{Candidate, Root};
+use crate::sys::segment::Segment;
+use crate::sys::{SysError, SysResult, socket};
+
+/// How long a server may take to answer (it answers at once unless it is stopped).
+pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// How often a server that vanishes while we talk to it is looked for again.
+const ATTEMPTS: usize = 16;
+
+/// An answer, the descriptor that came with it, and the socket it came by.
+struct Answer {
+    message: Message,
+    descriptor: Option<OwnedFd>,
+    conversation: Conversation,
+}
+
+/// A request on its way.
+pub(crate) struct Conversation {
+    socket: OwnedFd,
+    decoder: Decoder,
+}
+
+/// What ends an attempt to talk.
+enum Failure {
+    /// Nobody answers for the name, or no longer: look again.
+    Vanished,
+    Failed(Error),
+}
+
+/// What a client asks for besides the name.
+pub(crate) struct Wanted {
+    pub(crate) access: Access,
+    pub(crate) mode: ReadMode,
+    pub(crate) wait: WaitMode,
+    pub(crate) max_spin: Duration,
+}
+
+/// Opens a client end (semantics 46-60).
+pub(crate) fn open(root: &Root, name: &PipeName, wanted: &Wanted) -> Result<End> {
+    let request = Message::Open { name: name.clone(), access: wanted.access };
+    let answer = ask(root, name, &request, "open", Some(Instant::now() + ANSWER_TIME))?;
+    let fail = |status| Error::new(status, "open").about(name);
+    match &answer.message {
+        Message::Opened(connection) => {
+            let connection = connection.clone();
+            become_end(root, name, wanted, &connection, answer)
+        }
+        Message::Refused { status } => Err(fail(*status)),
+        _ => Err(fail(Status::PeerMisbehaved).because("the server gave an answer that does not fit")),
+    }
+}
+
+fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection, answer: Answer) -> Result<End> {
+    let fail = |error: SysError| Error::from_sys(error, "open").about(name);
+    let wrong = |why: &'static str| Error::new(Status::PeerMisbehaved, "open").about(name).because(why);
+    let layout = Layout::new(opened.out_quota, opened.in_quota);
+    if opened.segment_bytes != layout.total_bytes() {
+        return Err(wrong("the server's segment has another layout: its version of npipe differs"));
+    }
+    let descriptor = answer.descriptor.ok_or_else(|| wrong("the server sent no segment"))?;
+    let segment = Segment::attach(descriptor, layout.total_bytes(), Layout::first_bytes() as usize).map_err(fail)?;
+    let socket = answer.conversation.socket;
+    let peer = identity::peer_credentials(socket.as_fd()).map_err(fail)?;
+    let link = Link::new(segment, layout, Side::Client, Arc::new(socket), peer, wanted.max_spin);
+    let access = wanted.access.of_client(opened.direction);
+    let shape = Shape {
+        name: name.clone(),
+        root: root.clone(),
+        pipe_type: opened.pipe_type,
+        access: access.map_err(|status| Error::new(status, "open").about(name))?,
+        max_instances: opened.max_instances,
+        out_quota: opened.out_quota,
+        in_quota: opened.in_quota,
+        max_spin: wanted.max_spin,
+    };
+    // semantics 55: whatever the server's modes are, a client begins with its own.
+    let end = End::new(shape, Home::Client { pipe_id: opened.pipe_id }, ReadMode::Byte, wanted.wait);
+    end.attach(&link);
+    background::watch_peer(&link).map_err(fail)?;
+    if wanted.mode != ReadMode::Byte {
+        end.set_modes(wanted.mode, wanted.wait).map_err(|status| Error::new(status, "open").about(name))?;
+    }
+    Ok(end)
+}
+
+/// Waits until an instance listens (semantics 81-89). `None` waits for ever, zero takes the pipe's default.
+pub(crate) fn wait(root: &Root, name: &PipeName, timeout: Option<Duration>) -> Result<()> {
+    const OPERATION: &str = "wait";
+    let fail = |status| Error::new(status, OPERATION).about(name);
+    let start = Instant::now();
+    let request = Message::Wait { name: name.clone() };
+    let mut answer = ask(root, name, &request, OPERATION, Some(start + ANSWER_TIME))?;
+    loop {
+        match answer.message {
+            Message::Ready => return Ok(()),
+            Message::Refused { status } => return Err(fail(status)),
+            Message::Waiting { default_timeout_ms } => {
+                let timeout = match timeout {
+                    Some(Duration::ZERO) => Some(Duration::from_millis(default_timeout_ms.into())),
+                    other => other,
+                };
+                let deadline = timeout.and_then(|timeout| start.checked_add(timeout));
+                answer = match answer.conversation.listen(deadline) {
+                    Ok(Some(next)) => next,
+                    // The server's process ended, and the name with it (semantics 89).
+                    Ok(None) => return Err(fail(Status::ObjectNameNotFound)),
+                    Err(error) if error.kind() == std::io::ErrorKind::TimedOut => return Err(fail(Status::IoTimeout)),
+                    Err(error) => return Err(Error::from_sys(error, OPERATION).about(name)),
+                };
+            }
+            _ => return Err(fail(Status::PeerMisbehaved)),
+        }
+    }
+}
+
+/// Asks about a pipe without taking an instance.
+pub(crate) fn query(root: &Root, name: &PipeName, deadline: Option<Instant>) -> Result<PipeReport> {
+    let request = Message::Query { name: Some(name.clone()) };
+    let answer = ask(root, name, &request, "info", deadline)?;
+    let fail = |status| Error::new(status, "info").about(name);
+    match answer.message {
+        Message::Info(report) if report.name == *name => Ok(report),
+        Message::Refused { status } => Err(fail(status)),
+        _ => Err(fail(Status::PeerMisbehaved)),
+    }
+}
+
+/// Asks whoever answers at one entry of the namespace. `None`: nobody does.
+pub(crate) fn query_candidate(root: &Root, candidate: &Candidate, deadline: Option<Instant>) -> Option<PipeReport> {
+    match talk_to(root, candidate, &Message::Query { name: None }, deadline) {
+        Ok(Some(Answer { message: Message::Info(report), .. })) => Some(report),
+        _ => None,
+    }
+}
+
+fn ask(
+    root: &Root,
+    name: &PipeName,
+    request: &Message,
+    operation: &'static str,
+    deadline: Option<Instant>,
+) -> Result<Answer> {
+    let mut vanished = 0;
+    loop {
+        match ask_once(root, name, request, operation, deadline) {
+            Ok(answer) => return Ok(answer),
+            Err(Failure::Failed(error)) => return Err(error),
+            Err(Failure::Vanished) if vanished < ATTEMPTS => vanished += 1,
+            Err(Failure::Vanished) => {
+                let detail = "servers of this name come and go too fast";
+                return Err(Error::new(Status::PipeNotAvailable, operation).about(name).because(detail));
+            }
+        }
+    }
+}
+
+fn ask_once(
+    root: &Root,
+    name: &PipeName,
+    request: &Message,
+    operation: &'static str,
+    deadline: Option<Instant>,
+) -> Result<Answer, Failure> {
+    let failed = |error: SysError| Failure::Failed(Error::from_sys(error, operation).about(name));
+    for candidate in root.candidates(&name.key()).map_err(failed)? {
+        match talk_to(root, &candidate, request, deadline) {
+            Ok(Some(answer)) => return Ok(answer),
+            Ok(None) => return Err(Failure::Vanished),
+            Err(error) => match error.kind() {
+                // Its server has died; the next one of this name clears our own away.
+                std::io::ErrorKind::ConnectionRefused => {
+                    let _ = root.remove_dead(&candidate);
+                }
+                std::io::ErrorKind::NotFound => return Err(Failure::Vanished),
+                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe => return Err(Failure::Vanished),
+                std::io::ErrorKind::TimedOut => {
+                    let detail = "the server does not answer: it is stopped, or overloaded";
+                    let busy = Error::new(Status::PipeNotAvailable, operation).about(name).because(detail);
+                    return Err(Failure::Failed(busy));
+                }
+                std::io::ErrorKind::PermissionDenied => {
+                    let detail = format!("it is served by user {} for others than you", candidate.uid);
+                    let denied = Error::new(Status::AccessDenied, operation).about(name).because(detail);
+                    return Err(Failure::Failed(denied));
+                }
+                _ => return Err(failed(error)),
+            },
+        }
+    }
+    let detail = format!("nobody serves it in {}", root.path().display());
+    Err(Failure::Failed(Error::new(Status::ObjectNameNotFound, operation).about(name).because(detail)))
+}
+
+/// One request and its answer; `None` when the server hung up instead.
+fn talk_to(
+    root: &Root,
+    candidate: &Candidate,
+    request: &Message,
+    deadline: Option<Instant>,
+) -> SysResult<Option<Answer>> {
+    let socket = root.connect_until(candidate, deadline)?;
+    socket::send_until(socket.as_fd(), &request.encode(), None, deadline)?;
+    Conversation { socket, decoder: Decoder::new() }.listen(deadline)
+}
+
+impl Conversation {
+    fn listen(mut self, deadline: Option<Instant>) -> SysResult<Option<Answer>> {
+        let mut buffer = [0; 4096];
+        let mut descriptor = None;
+        loop {
+            let message = self.decoder.next_message().map_err(|error| {
+                let source = std::io::Error::from(std::io::ErrorKind::InvalidData);
+                SysError::new("understand the server", source).because(error.to_string())
+            })?;
+            if let Some(message) = message {
+                return Ok(Some(Answer { message, descriptor, conversation: self }));
+            }
+            let received = socket::recv_until(self.socket.as_fd(), &mut buffer, deadline)?;
+            if received.bytes == 0 {
+                return Ok(None);
+            }
+            descriptor = received.descriptor.or(descriptor);
+            self.decoder.push(&buffer[..received.bytes]);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What can be done with names alone: waiting, calling, listing, asking.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use npipe_core::name::NameUse;
+use npipe_core::{PipeName, ReadOutcome};
+
+use crate::connect;
+use crate::error::{Error, Result};
+use crate::info::{PipeDetails, PipeEntry, PipeMode};
+use crate::options::{ClientOptions, find_root, parse};
+use crate::sys::namespace::{Entry, Root};
+
+/// How long a listing waits for each server; one that is stopped must not hold it up for long.
+const LISTING_TIME: Duration = Duration::from_secs(1);
+
+/// The directory in which servers and clients meet.
+///
+/// The usual one is `$NPIPE_ROOT`, else `/run/npipe` where that exists, else the user's own: `/run/user/UID/npipe`, or
+/// `/tmp/npipe-UID` where there is no such directory.
+#[derive(Clone, Debug)]
+pub struct Namespace {
+    root: Root,
+}
+
+impl Namespace {
+    /// The usual one.
+    ///
+    /// # Errors
+    /// [`Status::AccessDenied`], [`Status::ObjectPathNotFound`]: it cannot be used; the detail says why.
+    pub fn find() -> Result<Namespace> {
+        Ok(Namespace { root: find_root(None, "find the namespace")? })
+    }
+
+    /// A directory of your choice. It is made if its parent exists.
+    ///
+    /// # Errors
+    /// As [`Namespace::find`].
+    pub fn at(directory: impl Into<PathBuf>) -> Result<Namespace> {
+        Ok(Namespace { root: find_root(Some(&directory.into()), "open the namespace")? })
+    }
+
+    /// The directory.
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// Waits until an instance listens; see [`wait`].
+    ///
+    /// # Errors
+    /// As [`wait`].
+    pub fn wait(&self, name: impl AsRef<OsStr>, timeout: Option<Duration>) -> Result<()> {
+        let name = parse(name.as_ref(), NameUse::Wait, "wait")?;
+        connect::wait(&self.root, &name, timeout)
+    }
+
+    /// Opens, transacts and closes; see [`call`].
+    ///
+    /// # Errors
+    /// As [`call`].
+    pub fn call(
+        &self,
+        name: impl AsRef<OsStr>,
+        request: &[u8],
+        reply: &mut [u8],
+        timeout: Duration,
+    ) -> Result<ReadOutcome> {
+        let name = parse(name.as_ref(), NameUse::Open, "call")?;
+        let deadline = Instant::now().checked_add(timeout);
+        let mut options = ClientOptions::new();
+        let client = options.pipe_mode(PipeMode::Message).connect_timeout(timeout).open_in(&self.root, &name)?;
+        client.transact_until(request, reply, deadline)
+    }
+
+    /// All pipes that are served; see [`list`].
+    ///
+    /// # Errors
+    /// As [`list`].
+    pub fn list(&self) -> Result<Vec<PipeEntry>> {
+        let entries = self.root.entries().map_err(|error| Error::from_sys(error, "list"))?;
+        let mut listed: Vec<PipeEntry> = entries.iter().filter_map(|entry| self.look_at(entry)).collect();
+        listed.sort_by(|one, other| one.name.cmp(&other.name).then(one.owner_uid.cmp(&other.owner_uid)));
+        Ok(listed)
+    }
+
+    fn look_at(&self, entry: &Entry) -> Option<PipeEntry> {
+        let candidate = &entry.candidate;
+        let deadline = Some(Instant::now() + LISTING_TIME);
+        let owner_uid = candidate.uid;
+        if let Some(report) = connect::query_candidate(&self.root, candidate, deadline) {
+            // A server that claims another name than its entry's is none of ours.
+            return (report.name.key() == candidate.key).then(|| PipeEntry {
+                name: report.name,
+                owner_uid,
+                server_pid: Some(report.server_pid),
+                answering: true,
+                mode: Some(report.pipe_type.into()),
+                instances: report.instance_count,
+                max_instances: report.max_instances,
+            });
+        }
+        if self.root.connect_until(candidate, Some(Instant::now())).is_err_and(|error| is_dead(error.kind())) {
+            // Nobody will ever answer; ours is cleared away.
+            let _ = self.root.remove_dead(candidate);
+            return None;
+        }
+        let name = PipeName::from_wtf8(entry.name.as_deref()?).ok()?;
+        (name.key() == candidate.key).then_some(PipeEntry {
+            name,
+            owner_uid,
+            server_pid: entry.pid,
+            answering: false,
+            mode: None,
+            instances: 0,
+            max_instances: 0,
+        })
+    }
+
+    /// Everything about one pipe; see [`info`].
+    ///
+    /// # Errors
+    /// As [`info`].
+    pub fn info(&self, name: impl AsRef<OsStr>) -> Result<PipeDetails> {
+        let name = parse(name.as_ref(), NameUse::Open, "info")?;
+        let deadline = Some(Instant::now() + connect::ANSWER_TIME);
+        let report = connect::query(&self.root, &name, deadline)?;
+        let candidates = self.root.candidates(&name.key()).map_err(|error| Error::from_sys(error, "info"))?;
+        let owner_uid = candidates.first().map_or(u32::MAX, |candidate| candidate.uid);
+        Ok(PipeDetails::new(&report, owner_uid))
+    }
+}
+
+fn is_dead(kind: std::io::ErrorKind) -> bool {
+    matches!(kind, std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound)
+}
+
+/// Waits until an instance of the pipe listens. Win32 equivalent: WaitNamedPipe.
+///
+/// Nothing is reserved: an open that follows may still find all instances busy. `None` waits for ever
+/// (NMPWAIT_WAIT_FOREVER), zero as long as the server says (NMPWAIT_USE_DEFAULT_WAIT).
+///
+/// # Errors
+/// * [`Status::ObjectNameNotFound`]: nobody serves the name, or no longer.
+/// * [`Status::IoTimeout`]: all instances were busy all the time.
+/// * [`Status::ObjectPathSyntaxBad`]: not the name of a pipe.
+#[doc(alias = "WaitNamedPipe")]
+pub fn wait(name: impl AsRef<OsStr>, timeout: Option<Duration>) -> Result<()> {
+    Namespace::find()?.wait(name, timeout)
+}
+
+/// Opens a message pipe, sends a request, reads the reply and closes. Win32 equivalent: CallNamedPipe.
+///
+/// The time-out covers the wait for an instance and the wait for the reply; Win32's covers the first only. What does not
+/// fit in `reply` is lost, and `more` says so.
+///
+/// # Errors
+/// Those of [`ClientOptions::open`] and of [`PipeStream::transact`](crate::PipeStream::transact);
+/// [`Status::InvalidParameter`] for a byte pipe.
+///
+/// ```
+/// # fn main() -> npipe::Result<()> {
+/// # let directory = npipe::doctest_root();
+/// use npipe::{Namespace, PipeMode, ServerOptions};
+/// use std::time::Duration;
+///
+/// let server = ServerOptions::new().root(&directory).pipe_mode(PipeMode::Message).create(r"\\.\pipe\time")?;
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| {
+///         server.connect()?;
+///         let mut request = [0; 16];
+///         server.read(&mut request)?;
+///         server.write(b"noon")
+///     });
+///     let mut reply = [0; 16];
+///     let namespace = Namespace::at(&directory)?;
+///     let outcome = namespace.call(r"\\.\pipe\time", b"now?", &mut reply, Duration::from_secs(10))?;
+///     assert_eq!(&reply[..outcome.bytes], b"noon");
+///     Ok(())
+/// })
+/// # }
+/// ```
+#[doc(alias = "CallNamedPipe")]
+pub fn call(name: impl AsRef<OsStr>, request: &[u8], reply: &mut [u8], timeout: Duration) -> Result<ReadOutcome> {
+    Namespace::find()?.call(name, request, reply, timeout)
+}
+
+/// All pipes that are served in the usual namespace, by name. Takes no instance. Win32 equivalent: listing `\\.\pipe\`.
+///
+/// A server that does not answer within a second is listed as not answering. What servers left behind that have died is
+/// not listed, and removed where it is ours.
+///
+/// # Errors
+/// [`Status::AccessDenied`], [`Status::ObjectPathNotFound`]: the namespace cannot be used.
+#[doc(alias = "FindFirstFile")]
+pub fn list() -> Result<Vec<PipeEntry>> {
+    Namespace::find()?.list()
+}
+
+/// Everything about one pipe. Takes no instance. Win32 equivalent: GetNamedPipeInfo and more, without a handle.
+///
+/// # Errors
+/// * [`Status::ObjectNameNotFound`]: nobody serves the name.
+/// * [`Status::PipeNotAvailable`]: the server has not answered for 10 s.
+/// * [`Status::ObjectNameInvalid`], [`Status::ObjectPathNotFound`]: not the name of a pipe.
+#[doc(alias = "GetNamedPipeInfo")]
+pub fn info(name: impl AsRef<OsStr>) -> Result<PipeDetails> {
+    Namespace::find()?.info(name)
+}

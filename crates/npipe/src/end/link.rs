@@ -1,0 +1,329 @@
+//! One connection as one end sees it: the segment, the socket that is the sign of life, and what only this process knows.
+//!
+//! What decides lies here, in private memory: once the peer is known to be closed it stays so, whatever its words say.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use npipe_core::wire::PeerState;
+use npipe_shm::control::{Control, EndWords, Standing};
+use npipe_shm::doorbell::{self, Sleeper};
+use npipe_shm::layout::{Layout, SMALL_BYTES, Side};
+use npipe_shm::memory::Memory;
+
+use crate::sys::identity::{self, PeerCredentials};
+use crate::sys::segment::Segment;
+use crate::sys::{cpu, futex, socket};
+
+/// One connection, one side of it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    segment: Segment,
+    layout: Layout,
+    side: Side,
+    socket: Arc<OwnedFd>,
+    peer: PeerCredentials,
+    /// The peer's standing as decided: 0 open, else 1 plus [`PeerState`]'s place.
+    decided: AtomicU32,
+    /// Changes when something happens that the peer's words do not tell: its death, a cancellation.
+    alarm: AtomicU32,
+    /// How long a wait spins before it sleeps, in nanoseconds; adapts between the limits.
+    spin_ns: AtomicU64,
+    max_spin_ns: u64,
+    token: AtomicU64,
+}
+
+const DECIDED_CLOSED: u32 = 1;
+const DECIDED_DISCONNECTED: u32 = 2;
+
+/// Waits shorter than this are not worth a look at the clock, and no spin shrinks below it.
+const MIN_SPIN_NS: u64 = 1_000;
+
+/// What a thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// That the peer writes.
+    Data,
+    /// That the peer reads.
+    Room,
+    /// Either.
+    Both,
+}
+
+/// What a waiting thread watches without a lock; any difference is worth a look. It leaves out the words that its wish
+/// does not depend on, so that they can change without a stir.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Glance {
+    tail: u64,
+    read: [u64; 3],
+    standing: PeerState,
+    alarm: u32,
+}
+
+impl Link {
+    pub(crate) fn new(
+        segment: Segment,
+        layout: Layout,
+        side: Side,
+        socket: Arc<OwnedFd>,
+        peer: PeerCredentials,
+        max_spin: Duration,
+    ) -> Arc<Link> {
+        let max_spin_ns = max_spin.as_nanos().min(u64::MAX.into()) as u64;
+        Arc::new(Link {
+            segment,
+            layout,
+            side,
+            socket,
+            peer,
+            decided: AtomicU32::new(0),
+            alarm: AtomicU32::new(0),
+            spin_ns: AtomicU64::new(max_spin_ns),
+            max_spin_ns,
+            token: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn side(&self) -> Side {
+        self.side
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    pub(crate) fn peer(&self) -> &PeerCredentials {
+        &self.peer
+    }
+
+    /// The number under which the background thread watches the socket.
+    pub(crate) fn token(&self) -> &AtomicU64 {
+        &self.token
+    }
+
+    fn own_words(&self) -> &EndWords {
+        self.control().end(self.side)
+    }
+
+    fn peer_words(&self) -> &EndWords {
+        self.control().end(self.side.peer())
+    }
+
+    /// The peer's standing.
+    #[inline]
+    pub(crate) fn standing_of_peer(&self) -> PeerState {
+        match self.decided.load(Ordering::Acquire) {
+            DECIDED_CLOSED => PeerState::Closed,
+            DECIDED_DISCONNECTED => PeerState::Disconnected,
+            _ => match self.peer_words().attention.0.standing() {
+                PeerState::Open => PeerState::Open,
+                claimed => self.decide(claimed),
+            },
+        }
+    }
+
+    /// Holds the peer to the first thing that is known of its end.
+    fn decide(&self, standing: PeerState) -> PeerState {
+        let code = match standing {
+            PeerState::Open => return PeerState::Open,
+            PeerState::Closed => DECIDED_CLOSED,
+            // Only a server end disconnects; from a client it is a way to hang up.
+            PeerState::Disconnected if self.side == Side::Client => DECIDED_DISCONNECTED,
+            PeerState::Disconnected => DECIDED_CLOSED,
+        };
+        match self.decided.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) if code == DECIDED_DISCONNECTED => PeerState::Disconnected,
+            Err(DECIDED_DISCONNECTED) => PeerState::Disconnected,
+            _ => PeerState::Closed,
+        }
+    }
+
+    /// The socket has hung up: whatever the peer said last stands, and if it said nothing it has died.
+    pub(crate) fn peer_hung_up(&self) {
+        if self.standing_of_peer() == PeerState::Open {
+            self.decide(PeerState::Closed);
+        }
+        self.sound_alarm();
+    }
+
+    /// The peer broke the protocol: this connection is over, and nothing else.
+    pub(crate) fn peer_misbehaved(&self) {
+        self.leave(Standing::Closed);
+        self.decide(PeerState::Closed);
+        self.sound_alarm();
+    }
+
+    /// Tells the peer how this end leaves, and hangs up.
+    pub(crate) fn leave(&self, standing: Standing) {
+        self.own_words().attention.0.set_standing(standing);
+        doorbell::ring_always(self.peer_words());
+        futex::wake_all(&self.peer_words().bell.0);
+        socket::shutdown(self.socket());
+    }
+
+    /// Makes every thread of this end that waits look again.
+    pub(crate) fn sound_alarm(&self) {
+        self.alarm.fetch_add(1, Ordering::SeqCst);
+        doorbell::ring_always(self.own_words());
+        futex::wake_all(&self.own_words().bell.0);
+        futex::wake_private(&self.alarm);
+    }
+
+    /// Wakes the other threads of this end, whose turn it may be now.
+    pub(crate) fn wake_own(&self) {
+        doorbell::ring_always(self.own_words());
+        futex::wake_all(&self.own_words().bell.0);
+    }
+
+    /// Wakes the peer after a change, if it sleeps.
+    #[inline]
+    pub(crate) fn ring(&self) {
+        if doorbell::ring(self.peer_words()) {
+            futex::wake_all(&self.peer_words().bell.0);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn glance(&self, wish: Wish) -> Glance {
+        let peer = self.peer_words();
+        let reader = &peer.reader.0;
+        Glance {
+            tail: if wish == Wish::Room { 0 } else { peer.writer.0.tail.load(Ordering::Acquire) },
+            read: match wish {
+                Wish::Data => [0; 3],
+                _ => [&reader.head, &reader.taken, &reader.empties].map(|word| word.load(Ordering::Acquire)),
+            },
+            standing: self.standing_of_peer(),
+            alarm: self.alarm.load(Ordering::Acquire),
+        }
+    }
+
+    /// Spins until something differs from `seen`, for as long as it has paid off lately. `false`: it has not.
+    pub(crate) fn spin(&self, wish: Wish, seen: Glance, deadline: Option<Instant>) -> bool {
+        let budget_ns = self.spin_ns.load(Ordering::Relaxed);
+        if budget_ns == 0 || self.shares_processor() {
+            return false;
+        }
+        const LOOKS: u32 = 32;
+        let start = Instant::now();
+        loop {
+            for _ in 0..LOOKS {
+                if self.glance(wish) != seen {
+                    return true;
+                }
+                std::hint::spin_loop();
+            }
+            let now = Instant::now();
+            if now.duration_since(start).as_nanos() as u64 >= budget_ns || deadline.is_some_and(|end| end <= now) {
+                return false;
+            }
+        }
+    }
+
+    /// Publishes where we run and tells whether the peer was last seen on the same processor: then it can only go on when
+    /// we sleep.
+    fn shares_processor(&self) -> bool {
+        let here = cpu::current().wrapping_add(1);
+        let own = &self.own_words().attention.0.processor;
+        if own.load(Ordering::Relaxed) != here {
+            own.store(here, Ordering::Relaxed);
+        }
+        self.peer_words().attention.0.processor.load(Ordering::Relaxed) == here
+    }
+
+    /// Learns from a wait that took `waited` in all.
+    pub(crate) fn learn(&self, waited: Duration) {
+        let waited_ns = waited.as_nanos() as u64;
+        let now = self.spin_ns.load(Ordering::Relaxed);
+        let next = if waited_ns <= self.max_spin_ns {
+            (now * 2).clamp(MIN_SPIN_NS, self.max_spin_ns)
+        } else {
+            (now / 2).max(MIN_SPIN_NS.min(self.max_spin_ns))
+        };
+        if next != now && self.max_spin_ns > 0 {
+            self.spin_ns.store(next, Ordering::Relaxed);
+        }
+    }
+
+    /// Sleeps until the peer rings or the alarm sounds. `ready` is asked once more before, and ends the wait if it says so.
+    pub(crate) fn sleep(&self, deadline: Option<Instant>, ready: impl FnOnce() -> bool) {
+        let alarm = self.alarm.load(Ordering::Acquire);
+        let sleeper = Sleeper::announce(self.own_words());
+        if ready() {
+            return;
+        }
+        let bell = &self.own_words().bell.0;
+        // Never on a word alone that another user's process can write: it could move the sleeper elsewhere.
+        if self.peer.uid == identity::own_uid() || self.peer.uid == 0 {
+            futex::wait(bell, sleeper.bell(), deadline);
+        } else {
+            futex::wait_either((bell, sleeper.bell()), (&self.alarm, alarm), deadline);
+        }
+        self.shares_processor();
+    }
+}
+
+impl Memory for Link {
+    #[inline]
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    #[inline]
+    fn control(&self) -> &Control {
+        self.segment.initial().head()
+    }
+
+    #[inline]
+    fn standing(&self, _side: Side) -> PeerState {
+        self.standing_of_peer()
+    }
+
+    fn map_large(&self) -> bool {
+        self.segment.full().is_ok()
+    }
+
+    #[inline]
+    fn word(&self, writer: Side, offset: u64) -> &AtomicU64 {
+        match offset < SMALL_BYTES {
+            true => self.segment.initial().atomic_u64((Layout::small_at(writer) + offset) as usize),
+            false => self.large().atomic_u64(self.large_offset(writer, offset)),
+        }
+    }
+
+    #[inline]
+    fn copy_in(&self, writer: Side, offset: u64, from: &[u8]) {
+        match offset < SMALL_BYTES {
+            true => self.segment.initial().copy_in((Layout::small_at(writer) + offset) as usize, from),
+            false => self.large().copy_in(self.large_offset(writer, offset), from),
+        }
+    }
+
+    #[inline]
+    fn copy_out(&self, writer: Side, offset: u64, into: &mut [u8]) {
+        match offset < SMALL_BYTES {
+            true => self.segment.initial().copy_out((Layout::small_at(writer) + offset) as usize, into),
+            false => self.large().copy_out(self.large_offset(writer, offset), into),
+        }
+    }
+}
+
+impl Link {
+    fn large_offset(&self, writer: Side, offset: u64) -> usize {
+        (self.layout.large_at(writer) + offset - SMALL_BYTES) as usize
+    }
+
+    fn large(&self) -> &crate::sys::segment::Map {
+        match self.segment.full_if_mapped() {
+            Some(map) => map,
+            // The ring maps the large areas before it goes there.
+            None => unreachable!("the large area is used before it is mapped"),
+        }
+    }
+}

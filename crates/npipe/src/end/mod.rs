@@ -1,0 +1,241 @@
+//! One end of a pipe: the engine that submits, waits for and cancels its calls.
+//!
+//! The semantics are the core's [`Reader`] and [`Writer`], each under a lock that is held for a move and never while a
+//! thread sleeps. A call that cannot be finished at once stays with its half; its thread waits by [`wait`], and whoever
+//! looks next finds it. A server end outlives its connections, a client end has one.
+//!
+//! Locks are taken in this order: registry, host, reading half, writing half.
+
+pub(crate) mod link;
+mod read;
+mod wait;
+mod write;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use npipe_core::wire::PeerState;
+use npipe_core::{Access, EndRole, PipeName, PipeType, ReadMode, Reader, Status, WaitMode, Writer};
+use npipe_shm::control::Standing;
+use npipe_shm::layout::Side;
+use npipe_shm::ring::{RingInlet, RingOutlet};
+
+use crate::background;
+use crate::host::Seat;
+use crate::sys::namespace::Root;
+use link::Link;
+
+/// What is fixed for an end when it is made.
+#[derive(Clone, Debug)]
+pub(crate) struct Shape {
+    pub(crate) name: PipeName,
+    pub(crate) root: Root,
+    pub(crate) pipe_type: PipeType,
+    pub(crate) access: Access,
+    pub(crate) max_instances: u32,
+    /// Limit on unread data from server to client.
+    pub(crate) out_quota: u32,
+    /// Limit on unread data from client to server.
+    pub(crate) in_quota: u32,
+    pub(crate) max_spin: Duration,
+}
+
+/// Which end it is, and what goes with that.
+#[derive(Debug)]
+pub(crate) enum Home {
+    /// An instance of a pipe that this process serves.
+    Server(Seat),
+    /// A client of a pipe; tells the pipe from later ones of the same name.
+    Client {
+        /// The identity of the pipe that was opened.
+        pipe_id: u64,
+    },
+}
+
+/// One end of a pipe.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) shape: Shape,
+    pub(crate) home: Home,
+    reading: Mutex<Reader<RingInlet<Link>>>,
+    writing: Mutex<Writer<RingOutlet<Link>>>,
+    nowait: AtomicBool,
+    read_timeout_ns: AtomicU64,
+    write_timeout_ns: AtomicU64,
+    /// Rung, with the host's lock, when the state of a server's instance changes.
+    pub(crate) changed: Condvar,
+    /// How many clients came so far.
+    pub(crate) opens: AtomicU64,
+    /// How often blocked connects were cancelled.
+    pub(crate) connects_cancelled: AtomicU64,
+    /// How many threads wait for a client.
+    pub(crate) connecting: AtomicU64,
+}
+
+const FOREVER: u64 = u64::MAX;
+
+/// The half-finished state of a half that a panicking thread left is still consistent: no code of ours panics inside.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl End {
+    pub(crate) fn new(shape: Shape, home: Home, mode: ReadMode, wait: WaitMode) -> End {
+        let (absent, own_quota) = match home {
+            Home::Server { .. } => (Status::PipeListening, shape.out_quota),
+            Home::Client { .. } => (Status::PipeDisconnected, shape.in_quota),
+        };
+        End {
+            reading: Mutex::new(Reader::new(shape.pipe_type, mode, wait, absent)),
+            writing: Mutex::new(Writer::new(shape.pipe_type, own_quota, absent)),
+            nowait: AtomicBool::new(wait == WaitMode::NoWait),
+            read_timeout_ns: AtomicU64::new(FOREVER),
+            write_timeout_ns: AtomicU64::new(FOREVER),
+            changed: Condvar::new(),
+            opens: AtomicU64::new(0),
+            connects_cancelled: AtomicU64::new(0),
+            connecting: AtomicU64::new(0),
+            shape,
+            home,
+        }
+    }
+
+    pub(crate) fn role(&self) -> EndRole {
+        match self.home {
+            Home::Server { .. } => EndRole::Server,
+            Home::Client { .. } => EndRole::Client,
+        }
+    }
+
+    pub(crate) fn side(&self) -> Side {
+        match self.role() {
+            EndRole::Server => Side::Server,
+            EndRole::Client => Side::Client,
+        }
+    }
+
+    /// Begins a connection.
+    pub(crate) fn attach(&self, link: &Arc<Link>) {
+        let peer_quota = match self.role() {
+            EndRole::Server => self.shape.in_quota,
+            EndRole::Client => self.shape.out_quota,
+        };
+        locked(&self.reading).attach(RingInlet::new(link.clone(), self.side()), peer_quota);
+        locked(&self.writing).attach(RingOutlet::new(link.clone(), self.side()));
+    }
+
+    /// Ends the connection, if there is one: the peer is told by `standing`, calls that wait end with `status`.
+    pub(crate) fn detach(&self, standing: Standing, status: Status) {
+        let mut reading = locked(&self.reading);
+        let mut writing = locked(&self.writing);
+        // Before the words that say so are out of reach: pending writes go with their end (semantics 177, 193).
+        let lane = reading.detach(status, Status::PipeDisconnected);
+        writing.detach(status, Status::PipeDisconnected);
+        drop((reading, writing));
+        if let Some(lane) = lane {
+            let link = lane.memory();
+            link.leave(standing);
+            background::unwatch(link);
+            link.sound_alarm();
+        }
+    }
+
+    /// The instance listens again.
+    pub(crate) fn relisten(&self) {
+        locked(&self.reading).set_absent(Status::PipeListening);
+        locked(&self.writing).set_absent(Status::PipeListening);
+    }
+
+    /// The connection, if there is one.
+    pub(crate) fn link(&self) -> Option<Arc<Link>> {
+        locked(&self.reading).lane().map(|lane| lane.memory().clone())
+    }
+
+    /// The standing of the peer, `None` without a connection.
+    pub(crate) fn peer_state(&self) -> Option<PeerState> {
+        locked(&self.reading).peer().ok()
+    }
+
+    /// Client ends die with a disconnect: nothing works on them any more (semantics 173).
+    pub(crate) fn require_live(&self) -> Result<(), Status> {
+        match (self.role(), self.peer_state()) {
+            (EndRole::Client, None | Some(PeerState::Disconnected)) => Err(Status::PipeDisconnected),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn wait_mode(&self) -> WaitMode {
+        if self.nowait.load(Ordering::Relaxed) { WaitMode::NoWait } else { WaitMode::Wait }
+    }
+
+    pub(crate) fn modes(&self) -> (ReadMode, WaitMode) {
+        let reading = locked(&self.reading);
+        (reading.mode(), reading.wait_mode())
+    }
+
+    /// Sets both modes (semantics 138, 201-204).
+    pub(crate) fn set_modes(&self, mode: ReadMode, wait: WaitMode) -> Result<(), Status> {
+        self.shape.access.require_write_attributes()?;
+        self.require_live()?;
+        let mut reading = locked(&self.reading);
+        let writing = locked(&self.writing);
+        if wait == WaitMode::NoWait && !writing.is_idle() {
+            return Err(Status::PipeBusy);
+        }
+        reading.set_modes(mode, wait)?;
+        self.nowait.store(wait == WaitMode::NoWait, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Ends all calls that wait on this end (semantics 127, 228, 230, 231).
+    pub(crate) fn cancel(&self) -> Result<(), Status> {
+        let mut count = locked(&self.reading).end_all(Status::Cancelled);
+        count += locked(&self.writing).end_all(Status::Cancelled);
+        if let Some(link) = self.link() {
+            link.sound_alarm();
+            link.ring();
+        }
+        if let Home::Server(seat) = &self.home {
+            count += seat.cancel_connects(self);
+        }
+        if count == 0 { Err(Status::NotFound) } else { Ok(()) }
+    }
+
+    pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) {
+        self.read_timeout_ns.store(to_ns(timeout), Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_write_timeout(&self, timeout: Option<Duration>) {
+        self.write_timeout_ns.store(to_ns(timeout), Ordering::Relaxed);
+    }
+
+    fn deadline(timeout_ns: &AtomicU64) -> Option<Instant> {
+        match timeout_ns.load(Ordering::Relaxed) {
+            FOREVER => None,
+            ns => Instant::now().checked_add(Duration::from_nanos(ns)),
+        }
+    }
+
+    /// A peer that breaks the protocol loses the connection.
+    fn judge<T>(&self, link: &Link, result: Result<T, Status>) -> Result<T, Status> {
+        if let Err(Status::PeerMisbehaved) = result {
+            link.peer_misbehaved();
+        }
+        result
+    }
+}
+
+fn to_ns(timeout: Option<Duration>) -> u64 {
+    timeout.map_or(FOREVER, |timeout| timeout.as_nanos().min(u128::from(FOREVER - 1)) as u64)
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        // Until the instance is gone from the name, nobody may find it half closed.
+        if let Home::Server(seat) = &self.home {
+            seat.vacate();
+        }
+        self.detach(Standing::Closed, Status::PipeBroken);
+    }
+}

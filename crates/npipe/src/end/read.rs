@@ -1,0 +1,143 @@
+//! Reading, peeking and transactions on an end.
+
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use npipe_core::wire::PeerState;
+use npipe_core::{CallId, EndRole, Peeked, PipeType, Progress, ReadMode, ReadOutcome, Status};
+
+use super::link::{Link, Wish};
+use super::wait::{Look, wait_for};
+use super::{End, locked};
+
+impl End {
+    /// Reads, waiting for data if the end waits (semantics 91-95, 99-112, 131-133).
+    #[inline]
+    pub(crate) fn read(&self, into: &mut [u8]) -> Result<ReadOutcome, Status> {
+        self.shape.access.require_read()?;
+        let mut reading = locked(&self.reading);
+        let result = reading.read(into);
+        let Some(lane) = reading.lane() else { return result.and(Err(Status::PipeDisconnected)) };
+        if let Ok(Progress::Done(outcome)) = result {
+            lane.memory().ring();
+            return Ok(outcome);
+        }
+        let link = lane.memory().clone();
+        drop(reading);
+        match self.judge(&link, result)? {
+            Progress::Done(outcome) => Ok(outcome),
+            Progress::Pending(id) => self.await_read(&link, id, into, End::deadline(&self.read_timeout_ns)),
+        }
+    }
+
+    fn await_read(
+        &self,
+        link: &Arc<Link>,
+        id: CallId,
+        into: &mut [u8],
+        deadline: Option<Instant>,
+    ) -> Result<ReadOutcome, Status> {
+        // A part of a large message that was taken already makes room.
+        link.ring();
+        let outcome = wait_for(link, Wish::Data, deadline, |look| self.poll_read(link, id, into, look));
+        let result = outcome.unwrap_or_else(|| self.give_up_read(link, id, into));
+        self.judge(link, result)
+    }
+
+    fn poll_read(
+        &self,
+        link: &Link,
+        id: CallId,
+        into: &mut [u8],
+        look: Look,
+    ) -> Poll<Result<ReadOutcome, Status>> {
+        let mut reading = locked(&self.reading);
+        if look == Look::BeforeSleep {
+            reading.publish();
+        }
+        let polled = reading.poll(id, into);
+        let others = polled.is_ready() && !reading.is_idle();
+        drop(reading);
+        link.ring();
+        if others {
+            link.wake_own();
+        }
+        polled
+    }
+
+    fn give_up_read(&self, link: &Link, id: CallId, into: &mut [u8]) -> Result<ReadOutcome, Status> {
+        let result = locked(&self.reading).cancel(id, into, Status::IoTimeout);
+        link.ring();
+        link.wake_own();
+        result
+    }
+
+    /// Looks at data without taking it (semantics 140-149).
+    pub(crate) fn peek(&self, into: &mut [u8]) -> Result<Peeked, Status> {
+        self.shape.access.require_read()?;
+        let mut reading = locked(&self.reading);
+        let result = reading.peek(into);
+        let link = reading.lane().map(|lane| lane.memory().clone());
+        drop(reading);
+        match (link, result) {
+            (Some(link), result) => self.judge(&link, result),
+            (None, Err(_)) if self.role() == EndRole::Client => Err(Status::PipeDisconnected),
+            (None, result) => result,
+        }
+    }
+
+    /// Sends a request and takes the next message as its reply (semantics 150-156, 159).
+    pub(crate) fn transact(
+        &self,
+        request: &[u8],
+        reply: &mut [u8],
+        deadline: Option<Instant>,
+    ) -> Result<ReadOutcome, Status> {
+        self.shape.access.require_read()?;
+        self.shape.access.require_write()?;
+        let mut reading = locked(&self.reading);
+        let mut writing = locked(&self.writing);
+        if self.shape.pipe_type == PipeType::Byte || reading.mode() == ReadMode::Byte {
+            return Err(Status::InvalidReadMode);
+        }
+        match reading.peer() {
+            Ok(PeerState::Open) => {}
+            Ok(PeerState::Disconnected) => return Err(Status::PipeDisconnected),
+            Ok(PeerState::Closed) | Err(_) => return Err(Status::InvalidPipeState),
+        }
+        let Some(link) = reading.lane().map(|lane| lane.memory().clone()) else {
+            return Err(Status::InvalidPipeState);
+        };
+        if !reading.is_idle() || self.judge(&link, reading.has_data())? {
+            return Err(Status::PipeBusy);
+        }
+        let mut sending = match writing.request(request)? {
+            Progress::Done(_) => None,
+            Progress::Pending(id) => Some(id),
+        };
+        let id = reading.expect(reply.len());
+        drop((reading, writing));
+        link.ring();
+        let outcome = wait_for(&link, Wish::Both, deadline, |look| {
+            if let Some(request_id) = sending
+                && locked(&self.writing).poll(request_id, request).is_ready()
+            {
+                sending = None;
+            }
+            self.poll_read(&link, id, reply, look)
+        });
+        let result = outcome.unwrap_or_else(|| self.give_up_read(&link, id, reply));
+        if let Some(request_id) = sending {
+            // Part of it was never placed; a request that lies in the pipe stays there (semantics 158).
+            let _ = locked(&self.writing).cancel(request_id, Status::Cancelled);
+            link.ring();
+        }
+        self.judge(&link, result)
+    }
+
+    /// The time by which a transaction on this end has to be answered.
+    pub(crate) fn read_deadline(&self) -> Option<Instant> {
+        End::deadline(&self.read_timeout_ns)
+    }
+}

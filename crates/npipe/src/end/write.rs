@@ -1,0 +1,75 @@
+//! Writing and flushing on an end.
+
+use std::sync::Arc;
+use std::task::Poll;
+
+use npipe_core::{CallId, EndRole, Progress, Status};
+
+use super::link::{Link, Wish};
+use super::wait::wait_for;
+use super::{End, locked};
+
+impl End {
+    /// Writes, waiting for quota if the end waits (semantics 93, 99, 119-126, 134-136, 185, 186).
+    #[inline]
+    pub(crate) fn write(&self, data: &[u8]) -> Result<usize, Status> {
+        self.shape.access.require_write()?;
+        let mut writing = locked(&self.writing);
+        let result = writing.write(data, self.wait_mode())?;
+        let Some(lane) = writing.lane() else { return Err(Status::PipeDisconnected) };
+        match result {
+            Progress::Done(bytes) => {
+                lane.memory().ring();
+                Ok(bytes)
+            }
+            Progress::Pending(id) => {
+                let link = lane.memory().clone();
+                drop(writing);
+                self.await_write(&link, id, data)
+            }
+        }
+    }
+
+    fn await_write(&self, link: &Arc<Link>, id: CallId, data: &[u8]) -> Result<usize, Status> {
+        // Its data is there to be read while it waits (semantics 121).
+        link.ring();
+        let deadline = End::deadline(&self.write_timeout_ns);
+        let poll = || {
+            let mut writing = locked(&self.writing);
+            let polled = writing.poll(id, data);
+            let others = polled.is_ready() && !writing.is_idle();
+            drop(writing);
+            link.ring();
+            if others {
+                link.wake_own();
+            }
+            polled
+        };
+        wait_for(link, Wish::Room, deadline, |_| poll()).unwrap_or_else(|| {
+            let result = locked(&self.writing).cancel(id, Status::IoTimeout);
+            link.ring();
+            link.wake_own();
+            result
+        })
+    }
+
+    /// Waits until the peer has read everything written so far (semantics 163-170).
+    pub(crate) fn flush(&self) -> Result<(), Status> {
+        self.shape.access.require_write()?;
+        let mut writing = locked(&self.writing);
+        let link = writing.lane().map(|lane| lane.memory().clone());
+        let (Some(link), Progress::Pending(id)) = (link, writing.flush()?) else {
+            return match self.role() {
+                EndRole::Client if writing.lane().is_none() => Err(Status::PipeDisconnected),
+                _ => Ok(()),
+            };
+        };
+        drop(writing);
+        let deadline = End::deadline(&self.write_timeout_ns);
+        let poll = |_| -> Poll<Result<(), Status>> { locked(&self.writing).poll_flush(id) };
+        wait_for(&link, Wish::Room, deadline, poll).unwrap_or_else(|| {
+            locked(&self.writing).cancel_flush(id);
+            Err(Status::IoTimeout)
+        })
+    }
+}

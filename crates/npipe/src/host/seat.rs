@@ -1,0 +1,107 @@
+//! The place of a server end in its pipe: connecting, disconnecting, leaving.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use npipe_core::handshake::Message;
+use npipe_core::pipe::{InstanceId, InstanceState};
+use npipe_core::wire::PeerState;
+use npipe_core::{Status, WaitMode};
+use npipe_shm::control::Standing;
+
+use super::{Host, REGISTRY, VACANCIES};
+use crate::background;
+use crate::end::{End, locked};
+
+/// The place of a server end in its pipe.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) host: Arc<Host>,
+    pub(crate) id: InstanceId,
+}
+
+impl Seat {
+    /// Waits for a client (semantics 61-67, 76-78). A client that is there already is reported as
+    /// [`Status::PipeConnected`].
+    pub(crate) fn connect(&self, end: &End) -> Result<(), Status> {
+        let mut state = locked(&self.host.state);
+        match self.begin_connect(&mut state, end)? {
+            WaitMode::NoWait => return Err(Status::PipeListening),
+            WaitMode::Wait => {}
+        }
+        let opens = end.opens.load(Ordering::Relaxed);
+        let cancelled = end.connects_cancelled.load(Ordering::Relaxed);
+        end.connecting.fetch_add(1, Ordering::Relaxed);
+        let result = loop {
+            if end.opens.load(Ordering::Relaxed) != opens {
+                break Ok(());
+            }
+            if end.connects_cancelled.load(Ordering::Relaxed) != cancelled {
+                break Err(Status::Cancelled);
+            }
+            match state.pipe.instance(self.id).map(|instance| instance.state) {
+                Some(InstanceState::Listening) => {}
+                Some(InstanceState::Disconnected) => break Err(Status::PipeDisconnected),
+                _ => break Err(Status::PipeBroken),
+            }
+            state = end.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        };
+        end.connecting.fetch_sub(1, Ordering::Relaxed);
+        result
+    }
+
+    /// Starts to listen if the instance does not; says whether to wait then.
+    fn begin_connect(&self, state: &mut super::HostState, end: &End) -> Result<WaitMode, Status> {
+        let before = state.pipe.instance(self.id).map(|instance| instance.state);
+        if before == Some(InstanceState::Connected) && end.peer_state() == Some(PeerState::Closed) {
+            // The client said so itself; its socket has yet to hang up (semantics 63).
+            return Err(Status::PipeClosing);
+        }
+        if before == Some(InstanceState::Disconnected) {
+            end.relisten();
+        }
+        let released = state.pipe.listen(self.id)?;
+        state.release(released, &Message::Ready);
+        Ok(end.wait_mode())
+    }
+
+    /// Ends blocked connects of this instance, which goes on listening (semantics 78).
+    pub(crate) fn cancel_connects(&self, end: &End) -> usize {
+        let _state = locked(&self.host.state);
+        let count = end.connecting.load(Ordering::Relaxed);
+        if count > 0 {
+            end.connects_cancelled.fetch_add(1, Ordering::Relaxed);
+            end.changed.notify_all();
+        }
+        count as usize
+    }
+
+    /// Throws the client out, or stops listening (semantics 172-182).
+    pub(crate) fn disconnect(&self, end: &End) -> Result<(), Status> {
+        let mut state = locked(&self.host.state);
+        state.pipe.disconnect(self.id)?;
+        state.clients.remove(&self.id);
+        end.detach(Standing::Disconnected, Status::PipeDisconnected);
+        end.changed.notify_all();
+        Ok(())
+    }
+
+    /// How many instances the pipe has (semantics 197).
+    pub(crate) fn instances(&self) -> u32 {
+        locked(&self.host.state).pipe.instances().len() as u32
+    }
+
+    /// Gives the instance up; with the last one the name vanishes (semantics 13, 29).
+    pub(crate) fn vacate(&self) {
+        let mut registry = locked(&REGISTRY);
+        let over = locked(&self.host.state).close(self.id);
+        if over {
+            background::unwatch_host(&self.host);
+            registry.remove(&(self.host.root.path().to_owned(), self.host.name.key()));
+            *locked(&self.host.claim) = None;
+        }
+        drop(registry);
+        *locked(&VACANCIES.0) += 1;
+        VACANCIES.1.notify_all();
+    }
+}

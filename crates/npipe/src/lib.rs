@@ -1,0 +1,46 @@
+//! Windows named pipes for every system.
+//!
+//! A named pipe (`\\.\pipe\NAME`) connects processes of one machine, as streams of bytes or of messages, any number of
+//! clients by one name. This library gives Windows' semantics natively on Linux, without a daemon and over shared memory.
+//!
+//! * [`ServerOptions`] creates an instance, [`ClientOptions`] opens one; [`PipeListener`] serves client after client.
+//! * [`PipeServer`] and [`PipeClient`] are the ends; what both can do is [`PipeStream`].
+//! * [`wait`], [`call`], [`list`] and [`info`] need a name only; [`Namespace`] does the same in a directory of choice.
+//! * [`anonymous`] pipes redirect the standard streams of children.
+//!
+//! Errors carry an NT status and its Win32 number: see [`Error`].
+
+pub mod anonymous;
+mod background;
+mod client;
+mod connect;
+mod directory;
+mod end;
+mod error;
+mod host;
+mod info;
+mod listener;
+mod options;
+mod server;
+mod stream;
+mod stream_io;
+mod sys;
+
+pub use client::PipeClient;
+pub use directory::{Namespace, call, info, list, wait};
+pub use error::{Error, Result};
+pub use info::{
+    InstanceDetails, Peer, PipeDetails, PipeEnd, PipeEntry, PipeInfo, PipeMode, PipeState,
+};
+pub use listener::{Incoming, PipeListener};
+pub use npipe_core::pipe::InstanceState;
+pub use npipe_core::{AccessRules, Blame, Direction, PipeName, PipeType, ReadMode, Status};
+pub use options::{ClientOptions, ServerOptions};
+pub use server::PipeServer;
+pub use stream::{Peeked, PipeStream, ReadOutcome};
+
+/// A namespace directory for the examples.
+#[doc(hidden)]
+pub fn doctest_root() -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("npipe-example-{}", std::process::id()))
+}

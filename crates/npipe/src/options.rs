@@ -1,0 +1,336 @@
+//! How ends are made: the builders, with tokio's names and defaults.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use npipe_core::name::NameUse;
+use npipe_core::params::{InstanceParams, UNLIMITED_INSTANCES};
+use npipe_core::{Access, AccessRules, Direction, PipeName, Status, WaitMode};
+
+use crate::client::PipeClient;
+use crate::connect::{self, Wanted};
+use crate::error::{Error, Result};
+use crate::host;
+use crate::info::PipeMode;
+use crate::server::PipeServer;
+use crate::sys::namespace::Root;
+
+/// Waking a sleeping thread of another processor costs about this: to spin longer never pays.
+const DEFAULT_SPIN: Duration = Duration::from_micros(20);
+
+pub(crate) fn parse(name: &OsStr, used_for: NameUse, operation: &'static str) -> Result<PipeName> {
+    PipeName::from_path(name.as_encoded_bytes()).map_err(|problem| {
+        let text = name.to_string_lossy();
+        let shown: String = text.chars().take(80).collect();
+        let detail = format!(r"{shown:?} is not a pipe's name; one looks like \\.\pipe\NAME, 256 characters at most");
+        Error::new(used_for.status(problem), operation).because(detail)
+    })
+}
+
+pub(crate) fn find_root(chosen: Option<&Path>, operation: &'static str) -> Result<Root> {
+    let root = chosen.map_or_else(Root::find, Root::at);
+    root.map_err(|error| Error::from_sys(error, operation))
+}
+
+/// How a server makes an instance. Win32 equivalent: the arguments of CreateNamedPipe.
+///
+/// The names and defaults are those of `tokio::net::windows::named_pipe`: a duplex byte pipe of any number of instances
+/// with quotas of 64 KiB. What Windows has beyond that is here too.
+#[doc(alias = "CreateNamedPipe")]
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    params: InstanceParams,
+    inbound: bool,
+    outbound: bool,
+    root: Option<PathBuf>,
+    spin: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> ServerOptions {
+        ServerOptions::new()
+    }
+}
+
+impl ServerOptions {
+    /// The defaults.
+    pub fn new() -> ServerOptions {
+        ServerOptions {
+            params: InstanceParams::default(),
+            inbound: true,
+            outbound: true,
+            root: None,
+            spin: DEFAULT_SPIN,
+        }
+    }
+
+    /// Bytes or messages; fixed for the name by its first instance. Win32 equivalent: PIPE_TYPE_BYTE, PIPE_TYPE_MESSAGE.
+    ///
+    /// As with tokio, a server of a message pipe reads messages too, unless [`read_mode`](ServerOptions::read_mode) says
+    /// otherwise afterwards.
+    #[doc(alias = "PIPE_TYPE_MESSAGE")]
+    pub fn pipe_mode(&mut self, mode: PipeMode) -> &mut ServerOptions {
+        self.params.pipe_type = mode.into();
+        self.params.read_mode = mode.into();
+        self
+    }
+
+    /// How the server end reads. Win32 equivalent: PIPE_READMODE_BYTE, PIPE_READMODE_MESSAGE.
+    #[doc(alias = "PIPE_READMODE_MESSAGE")]
+    pub fn read_mode(&mut self, mode: PipeMode) -> &mut ServerOptions {
+        self.params.read_mode = mode.into();
+        self
+    }
+
+    /// Whether data may flow from client to server. Win32 equivalent: PIPE_ACCESS_INBOUND.
+    #[doc(alias = "PIPE_ACCESS_INBOUND")]
+    pub fn access_inbound(&mut self, allowed: bool) -> &mut ServerOptions {
+        self.inbound = allowed;
+        self
+    }
+
+    /// Whether data may flow from server to client. Win32 equivalent: PIPE_ACCESS_OUTBOUND.
+    #[doc(alias = "PIPE_ACCESS_OUTBOUND")]
+    pub fn access_outbound(&mut self, allowed: bool) -> &mut ServerOptions {
+        self.outbound = allowed;
+        self
+    }
+
+    /// Fail with [`Status::AccessDenied`] if the name exists. Win32 equivalent: FILE_FLAG_FIRST_PIPE_INSTANCE.
+    #[doc(alias = "FILE_FLAG_FIRST_PIPE_INSTANCE")]
+    pub fn first_pipe_instance(&mut self, first: bool) -> &mut ServerOptions {
+        self.params.first_instance = first;
+        self
+    }
+
+    /// Accepted for the sake of programs that set it; there are no remote clients. Win32 equivalent:
+    /// PIPE_REJECT_REMOTE_CLIENTS.
+    #[doc(alias = "PIPE_REJECT_REMOTE_CLIENTS")]
+    pub fn reject_remote_clients(&mut self, _reject: bool) -> &mut ServerOptions {
+        self
+    }
+
+    /// How many instances there may be, any number by default; fixed for the name by its first instance. Win32
+    /// equivalent: nMaxInstances.
+    ///
+    /// # Panics
+    /// At 255 and above, as tokio's does: leave it out for any number.
+    #[doc(alias = "nMaxInstances")]
+    pub fn max_instances(&mut self, instances: usize) -> &mut ServerOptions {
+        assert!(instances < UNLIMITED_INSTANCES as usize, "cannot specify more than 254 instances");
+        self.params.max_instances = instances as u32;
+        self
+    }
+
+    /// Bytes from server to client that may be unread before writes wait. Win32 equivalent: nOutBufferSize.
+    #[doc(alias = "nOutBufferSize")]
+    pub fn out_buffer_size(&mut self, bytes: u32) -> &mut ServerOptions {
+        self.params.out_quota = bytes;
+        self
+    }
+
+    /// Bytes from client to server that may be unread before writes wait. Win32 equivalent: nInBufferSize.
+    #[doc(alias = "nInBufferSize")]
+    pub fn in_buffer_size(&mut self, bytes: u32) -> &mut ServerOptions {
+        self.params.in_quota = bytes;
+        self
+    }
+
+    /// How long a client waits for an instance that does not say how long, 50 ms by default; whole milliseconds. Win32
+    /// equivalent: nDefaultTimeOut.
+    #[doc(alias = "nDefaultTimeOut")]
+    pub fn default_timeout(&mut self, timeout: Duration) -> &mut ServerOptions {
+        self.params.default_timeout_ms = timeout.as_millis().min(u128::from(u32::MAX - 1)) as u32;
+        self
+    }
+
+    /// Whether calls of the server end return instead of waiting. Win32 equivalent: PIPE_NOWAIT.
+    #[doc(alias = "PIPE_NOWAIT")]
+    pub fn nowait(&mut self, nowait: bool) -> &mut ServerOptions {
+        self.params.wait_mode = if nowait { WaitMode::NoWait } else { WaitMode::Wait };
+        self
+    }
+
+    /// Who may open the pipe; its owner alone by default. Win32 equivalent: the security descriptor, whose default also
+    /// lets everyone read.
+    #[doc(alias = "SECURITY_ATTRIBUTES")]
+    pub fn access_rules(&mut self, rules: AccessRules) -> &mut ServerOptions {
+        self.params.access = rules;
+        self
+    }
+
+    /// The namespace directory to serve in, instead of the usual one. It is made if its parent exists.
+    pub fn root(&mut self, directory: impl Into<PathBuf>) -> &mut ServerOptions {
+        self.root = Some(directory.into());
+        self
+    }
+
+    /// How long calls that wait look for a change before they sleep, 20 µs at most by default; zero sleeps at once.
+    pub fn spin(&mut self, limit: Duration) -> &mut ServerOptions {
+        self.spin = limit;
+        self
+    }
+
+    pub(crate) fn waits(&self) -> bool {
+        self.params.wait_mode == WaitMode::Wait
+    }
+
+    /// Creates an instance, which listens from now on. Win32 equivalent: CreateNamedPipe.
+    ///
+    /// # Errors
+    /// * [`Status::ObjectNameInvalid`]: not of the form `\\.\pipe\NAME`, or too long; [`Status::ObjectPathNotFound`]: empty.
+    /// * [`Status::InvalidParameter`]: no direction, no instances, or message reads on a byte pipe.
+    /// * [`Status::InstanceNotAvailable`]: the maximum is reached.
+    /// * [`Status::AccessDenied`]: the name exists and this was to be the first, or has another direction, or belongs to
+    ///   another user.
+    /// * [`Status::PipeBusy`]: another process serves the name. Windows lets several do so.
+    /// * [`Status::TooManyOpenedFiles`], [`Status::SystemError`]: what the system refused is in the detail.
+    #[doc(alias = "CreateNamedPipe")]
+    pub fn create(&self, name: impl AsRef<OsStr>) -> Result<PipeServer> {
+        const OPERATION: &str = "create";
+        let name = parse(name.as_ref(), NameUse::Create, OPERATION)?;
+        let mut params = self.params.clone();
+        params.direction = match (self.inbound, self.outbound) {
+            (true, true) => Direction::Duplex,
+            (true, false) => Direction::Inbound,
+            (false, true) => Direction::Outbound,
+            (false, false) => {
+                let detail = "a pipe must be readable or writable: allow access_inbound, access_outbound or both";
+                return Err(Error::new(Status::InvalidParameter, OPERATION).about(&name).because(detail));
+            }
+        };
+        let root = find_root(self.root.as_deref(), OPERATION)?;
+        host::create(&root, &name, &params, self.spin).map(PipeServer::new)
+    }
+}
+
+/// How a client opens a pipe. Win32 equivalent: the arguments of CreateFile.
+///
+/// By default for reading and writing, in byte-read mode, failing at once when all instances are busy.
+#[doc(alias = "CreateFile")]
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    read: bool,
+    write: bool,
+    mode: PipeMode,
+    nowait: bool,
+    connect_timeout: Option<Duration>,
+    root: Option<PathBuf>,
+    spin: Duration,
+}
+
+impl Default for ClientOptions {
+    fn default() -> ClientOptions {
+        ClientOptions::new()
+    }
+}
+
+impl ClientOptions {
+    /// The defaults.
+    pub fn new() -> ClientOptions {
+        ClientOptions {
+            read: true,
+            write: true,
+            mode: PipeMode::Byte,
+            nowait: false,
+            connect_timeout: None,
+            root: None,
+            spin: DEFAULT_SPIN,
+        }
+    }
+
+    /// Whether the client reads. Win32 equivalent: GENERIC_READ.
+    #[doc(alias = "GENERIC_READ")]
+    pub fn read(&mut self, allowed: bool) -> &mut ClientOptions {
+        self.read = allowed;
+        self
+    }
+
+    /// Whether the client writes. Win32 equivalent: GENERIC_WRITE.
+    #[doc(alias = "GENERIC_WRITE")]
+    pub fn write(&mut self, allowed: bool) -> &mut ClientOptions {
+        self.write = allowed;
+        self
+    }
+
+    /// How the client end reads, bytes by default whatever the pipe is. Win32 equivalent: a SetNamedPipeHandleState that
+    /// follows CreateFile.
+    #[doc(alias = "SetNamedPipeHandleState")]
+    pub fn pipe_mode(&mut self, mode: PipeMode) -> &mut ClientOptions {
+        self.mode = mode;
+        self
+    }
+
+    /// Whether calls of the client end return instead of waiting. Win32 equivalent: PIPE_NOWAIT.
+    #[doc(alias = "PIPE_NOWAIT")]
+    pub fn nowait(&mut self, nowait: bool) -> &mut ClientOptions {
+        self.nowait = nowait;
+        self
+    }
+
+    /// How long to wait for an instance while all are busy; not at all by default. Win32 equivalent: a loop of
+    /// WaitNamedPipe and CreateFile. A name that does not exist fails at once all the same.
+    #[doc(alias = "WaitNamedPipe")]
+    pub fn connect_timeout(&mut self, timeout: Duration) -> &mut ClientOptions {
+        self.connect_timeout = Some(timeout);
+        self
+    }
+
+    /// The namespace directory to look in, instead of the usual one.
+    pub fn root(&mut self, directory: impl Into<PathBuf>) -> &mut ClientOptions {
+        self.root = Some(directory.into());
+        self
+    }
+
+    /// How long calls that wait look for a change before they sleep, 20 µs at most by default; zero sleeps at once.
+    pub fn spin(&mut self, limit: Duration) -> &mut ClientOptions {
+        self.spin = limit;
+        self
+    }
+
+    /// Opens the pipe. Win32 equivalent: CreateFile with OPEN_EXISTING.
+    ///
+    /// # Errors
+    /// * [`Status::ObjectNameNotFound`]: nobody serves the name; the detail says where was looked.
+    /// * [`Status::PipeNotAvailable`]: all instances are busy, or the server has not answered for 10 s.
+    /// * [`Status::IoTimeout`]: all instances were busy for the whole [`connect_timeout`](ClientOptions::connect_timeout).
+    /// * [`Status::AccessDenied`]: by the access rules, or against the pipe's direction.
+    /// * [`Status::InvalidParameter`]: message reads on a byte pipe.
+    /// * [`Status::ObjectNameInvalid`], [`Status::ObjectPathNotFound`]: not the name of a pipe.
+    #[doc(alias = "CreateFile")]
+    pub fn open(&self, name: impl AsRef<OsStr>) -> Result<PipeClient> {
+        const OPERATION: &str = "open";
+        let name = parse(name.as_ref(), NameUse::Open, OPERATION)?;
+        let root = find_root(self.root.as_deref(), OPERATION)?;
+        self.open_in(&root, &name)
+    }
+
+    pub(crate) fn open_in(&self, root: &Root, name: &PipeName) -> Result<PipeClient> {
+        let asked = match (self.read, self.write) {
+            (true, true) => Access::READ_WRITE,
+            (true, false) => Access::READ,
+            (false, true) => Access::WRITE,
+            (false, false) => Access::NONE,
+        };
+        let wanted = Wanted {
+            access: asked,
+            mode: self.mode.into(),
+            wait: if self.nowait { WaitMode::NoWait } else { WaitMode::Wait },
+            max_spin: self.spin,
+        };
+        let deadline = self.connect_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let busy = match connect::open(root, name, &wanted) {
+                Err(error) if error.status() == Status::PipeNotAvailable => error,
+                other => return other.map(PipeClient::new),
+            };
+            let Some(deadline) = deadline else { return Err(busy) };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Error::new(Status::IoTimeout, "open").about(name).because("all instances stayed busy"));
+            }
+            connect::wait(root, name, Some(left))?;
+        }
+    }
+}

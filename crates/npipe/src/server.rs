@@ -1,0 +1,100 @@
+//! The server end of a pipe.
+
+use std::io;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use npipe_core::Status;
+
+use crate::end::{End, Home};
+use crate::error::{Explain, Result};
+use crate::host::Seat;
+use crate::stream::PipeStream;
+
+/// One instance of a pipe: the server end. Made by [`ServerOptions::create`](crate::ServerOptions::create).
+///
+/// An instance listens from the moment it is created. It serves one client at a time; after
+/// [`disconnect`](PipeServer::disconnect), [`connect`](PipeServer::connect) makes it available again. When the last handle
+/// of the last instance is dropped, the name vanishes.
+///
+/// ```
+/// # fn main() -> npipe::Result<()> {
+/// # let directory = npipe::doctest_root();
+/// use npipe::{ClientOptions, ServerOptions};
+///
+/// let server = ServerOptions::new().root(&directory).create(r"\\.\pipe\echo")?;
+/// let client = ClientOptions::new().root(&directory).open(r"\\.\pipe\echo")?;
+/// server.connect()?;
+/// client.write(b"hello")?;
+/// let mut buffer = [0; 16];
+/// let count = server.read(&mut buffer)?;
+/// assert_eq!(&buffer[..count], b"hello");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct PipeServer {
+    stream: PipeStream,
+}
+
+impl PipeServer {
+    pub(crate) fn new(end: Arc<End>) -> PipeServer {
+        PipeServer { stream: PipeStream { end } }
+    }
+
+    fn seat(&self) -> &Seat {
+        match &self.stream.end.home {
+            Home::Server(seat) => seat,
+            Home::Client { .. } => unreachable!("a server is made from a server end"),
+        }
+    }
+
+    /// Waits for a client. Win32 equivalent: ConnectNamedPipe.
+    ///
+    /// A client that came before the call is success too; Win32 reports it as ERROR_PIPE_CONNECTED. After a
+    /// [`disconnect`](PipeServer::disconnect) the instance begins to listen again.
+    ///
+    /// # Errors
+    /// * [`Status::PipeClosing`]: the client came and left; what it wrote can be read.
+    /// * [`Status::PipeListening`]: no client yet, with PIPE_NOWAIT.
+    /// * [`Status::Cancelled`]: by [`cancel`](PipeStream::cancel); the instance goes on listening.
+    /// * [`Status::PipeDisconnected`]: another thread disconnected the instance.
+    #[doc(alias = "ConnectNamedPipe")]
+    pub fn connect(&self) -> Result<()> {
+        match self.seat().connect(&self.stream.end) {
+            Ok(()) | Err(Status::PipeConnected) => Ok(()),
+            Err(status) => Err(status).explain("connect", &self.stream.end.shape.name),
+        }
+    }
+
+    /// Throws the client out: everything unread in both directions is lost, and its end is dead. On a listening instance,
+    /// stops the listening. Win32 equivalent: DisconnectNamedPipe.
+    ///
+    /// # Errors
+    /// [`Status::PipeDisconnected`]: it is disconnected already.
+    #[doc(alias = "DisconnectNamedPipe")]
+    pub fn disconnect(&self) -> Result<()> {
+        self.seat().disconnect(&self.stream.end).explain("disconnect", &self.stream.end.shape.name)
+    }
+
+    /// Another handle of the same end. Win32 equivalent: DuplicateHandle within the process.
+    ///
+    /// The two share modes, time-outs and data; the end closes with the last handle.
+    ///
+    /// # Errors
+    /// None at present; where the system supplies pipes, running out of handles.
+    #[doc(alias = "DuplicateHandle")]
+    pub fn try_clone(&self) -> Result<PipeServer> {
+        Ok(PipeServer::new(self.stream.end.clone()))
+    }
+}
+
+impl Deref for PipeServer {
+    type Target = PipeStream;
+
+    fn deref(&self) -> &PipeStream {
+        &self.stream
+    }
+}
+
+crate::stream_io::implement_io!(PipeServer);

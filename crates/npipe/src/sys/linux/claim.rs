@@ -1,0 +1,550 @@
+//! Owning a name in the namespace.
+//!
+//! Whoever holds the lock (`flock`) of an entry owns it, and nobody else makes, replaces or removes
+//! its files. The kernel gives the lock up when its holder dies, however it dies, so a lock that
+//! can be taken is the proof that an entry is dead: age and process numbers prove nothing.
+//!
+//! The lock's file is removed along with the socket. A lock is therefore only valid once its
+//! holder has seen that the file it locked is still the one that bears the name.
+//!
+//! The socket appears under its name already listening: it is bound under another, and renamed,
+//! over a dead one if need be. Whoever finds it refuse connections knows that its owner is dead.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::identity::{own_pid, own_uid};
+use super::namespace::{Candidate, FileId, Files, Key, LockText, MAX_LOCK_BYTES, Root, is};
+use super::socket;
+use crate::sys::{SysError, SysResult};
+
+/// How often to start over when the lock's file is removed between opening and locking it. Each
+/// time another process has come and gone.
+const MAX_RETRIES: usize = 16;
+
+/// Who may connect to a claimed name at all. Finer rules are for the server to check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Processes of the owner, and of the superuser.
+    Owner,
+    /// Every user who can reach the root.
+    Everyone,
+}
+
+/// What came of an attempt to claim a name.
+#[derive(Debug)]
+pub(crate) enum Claiming {
+    /// It is ours.
+    Claimed(Claim),
+    /// Another process of ours has it, or another part of this process.
+    Held {
+        /// Which, by its own account.
+        pid: Option<u32>,
+    },
+}
+
+/// A name that is ours, and the socket clients reach us by. Dropping it removes both from the
+/// namespace; a copy in a forked child removes nothing.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    listener: OwnedFd,
+    socket: Option<FileId>,
+    lock: Lock,
+}
+
+/// The lock of an entry. Dropping it removes its file, then gives it up.
+#[derive(Debug)]
+struct Lock {
+    root: Root,
+    files: Files,
+    file: OwnedFd,
+    id: FileId,
+    /// The process that took it.
+    pid: u32,
+}
+
+enum Locking {
+    Taken(Lock),
+    Held { pid: Option<u32> },
+}
+
+impl Root {
+    /// Claims the name with this key, and listens for clients. `name` is the name in WTF-8, for
+    /// listings.
+    pub(crate) fn claim(&self, key: &Key, name: &[u8], reach: Reach) -> SysResult<Claiming> {
+        let lock = match Lock::take(self, key)? {
+            Locking::Taken(lock) => lock,
+            Locking::Held { pid } => return Ok(Claiming::Held { pid }),
+        };
+        lock.describe(name)?;
+        // What is there, if anything, is dead: we have the lock.
+        lock.check_replaceable(&lock.files.socket)?;
+        lock.check_replaceable(&lock.files.fresh)?;
+        lock.remove(&lock.files.fresh)?;
+        let mode = match reach {
+            Reach::Owner => Mode::RUSR | Mode::WUSR,
+            Reach::Everyone => Mode::from_raw_mode(0o666),
+        };
+        let listener = socket::listen(self.dir(), &lock.files.fresh, mode)
+            .inspect_err(|_| drop(lock.remove(&lock.files.fresh)))?;
+        let mut claim = Claim {
+            listener,
+            socket: None,
+            lock,
+        };
+        claim.publish()?;
+        Ok(Claiming::Claimed(claim))
+    }
+
+    /// Removes an entry of ours whose server has died. `false`, and nothing is removed, if it is
+    /// not ours, or alive, or not the entry it was.
+    pub(crate) fn remove_dead(&self, candidate: &Candidate) -> SysResult<bool> {
+        if candidate.uid != own_uid() {
+            return Ok(false);
+        }
+        let Locking::Taken(lock) = Lock::take(self, &candidate.key)? else {
+            return Ok(false);
+        };
+        if self.candidate(&candidate.key, candidate.uid).as_ref() != Some(candidate) {
+            return Ok(false);
+        }
+        lock.remove(&lock.files.socket)?;
+        Ok(true)
+    }
+}
+
+impl Claim {
+    /// The socket to accept clients from.
+    pub(crate) fn listener(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+
+    /// Gives the new socket its final name.
+    fn publish(&mut self) -> SysResult<()> {
+        let Files { socket, fresh, .. } = &self.lock.files;
+        let dir = self.lock.root.dir();
+        let made = self.lock.root.stat(fresh)?;
+        rustix::fs::renameat(dir, fresh, dir, socket)
+            .inspect_err(|_| drop(self.lock.remove(fresh)))
+            .map_err(|e| self.lock.fail("publish the server's socket", socket, e))?;
+        self.socket = made.as_ref().map(FileId::of);
+        Ok(())
+    }
+
+    /// Ends the claim the way death does: nothing is removed.
+    #[cfg(test)]
+    fn abandon(mut self) {
+        self.lock.pid = 0;
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if self.lock.is_foreign() {
+            return;
+        }
+        if let Some(ours) = self.socket {
+            // The listener is still open, so its inode cannot have become another file's.
+            self.lock.remove_if(&self.lock.files.socket, ours);
+        }
+    }
+}
+
+impl Lock {
+    fn take(root: &Root, key: &Key) -> SysResult<Locking> {
+        let uid = own_uid();
+        for _ in 0..MAX_RETRIES {
+            let files = Files::of(key, uid);
+            let file = Lock::open(root, &files)?;
+            let path = root.path().join(&files.lock);
+            let fail = |e: Errno| SysError::new("lock", e).on(&path);
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(Errno::AGAIN) => {
+                    let text = LockText::read(file).unwrap_or_default();
+                    return Ok(Locking::Held { pid: text.pid });
+                }
+                Err(Errno::INTR) => continue,
+                Err(e) => return Err(fail(e)),
+            }
+            let locked = FileId::of(&rustix::fs::fstat(&file).map_err(fail)?);
+            let linked = root.stat(&files.lock)?.as_ref().map(FileId::of);
+            if linked == Some(locked) {
+                return Ok(Locking::Taken(Lock {
+                    root: root.clone(),
+                    files,
+                    file,
+                    id: locked,
+                    pid: own_pid(),
+                }));
+            }
+            // Its holder removed it before giving it up: what we locked bears no name any more.
+        }
+        Err(SysError::new("lock", Errno::AGAIN)
+            .on(root.path().join(Files::of(key, uid).lock))
+            .because("other processes keep making and removing it"))
+    }
+
+    /// Opens the lock's file, making it if it is missing, and checks that it is one of ours.
+    fn open(root: &Root, files: &Files) -> SysResult<OwnedFd> {
+        let path = root.path().join(&files.lock);
+        let fail = |e: Errno| SysError::new("open the lock", e).on(&path);
+        let refuse = |reason: String| {
+            fail(Errno::PERM).because(format!(
+                "{reason}; nothing of npipe's makes such a file, remove it or use another root"
+            ))
+        };
+        let owner_only = Mode::RUSR | Mode::WUSR;
+        // Non-blocking, lest somebody put a named pipe there.
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file =
+            rustix::fs::openat(root.dir(), &files.lock, flags | OFlags::CLOEXEC, owner_only).map_err(|e| {
+                match (e, root.stat(&files.lock)) {
+                    (Errno::LOOP, _) => refuse("it is a symbolic link".into()),
+                    (Errno::ISDIR | Errno::NXIO, _) => refuse("it is not a regular file".into()),
+                    (_, Ok(Some(stat))) if stat.st_uid != own_uid() => {
+                        refuse(format!("it belongs to user {}", stat.st_uid))
+                    }
+                    _ => fail(e),
+                }
+            })?;
+        let stat = rustix::fs::fstat(&file).map_err(fail)?;
+        if !is(&stat, FileType::RegularFile) {
+            return Err(refuse("it is not a regular file".into()));
+        }
+        if stat.st_uid != own_uid() {
+            return Err(refuse(format!("it belongs to user {}", stat.st_uid)));
+        }
+        // A second name could be that of a file of ours that is about to be overwritten.
+        if stat.st_nlink > 1 {
+            return Err(refuse("it has another name elsewhere".into()));
+        }
+        // Whoever can open it can lock it, and keep us out.
+        if Mode::from_raw_mode(stat.st_mode) != owner_only {
+            rustix::fs::fchmod(&file, owner_only).map_err(fail)?;
+        }
+        Ok(file)
+    }
+
+    /// Writes into the lock's file who we are and what name this is.
+    fn describe(&self, name: &[u8]) -> SysResult<()> {
+        let fail = |e: Errno| self.fail("write to the lock", &self.files.lock, e);
+        let text = LockText::compose(self.pid, name);
+        if text.len() > MAX_LOCK_BYTES {
+            return Err(fail(Errno::NAMETOOLONG));
+        }
+        // In this order a listing that reads meanwhile never finds the file empty.
+        let written = rustix::io::pwrite(&self.file, &text, 0).map_err(fail)?;
+        if written != text.len() {
+            return Err(fail(Errno::NOSPC));
+        }
+        rustix::fs::ftruncate(&self.file, text.len() as u64).map_err(fail)
+    }
+
+    /// Fails if `file` exists and is anything but a socket of ours.
+    fn check_replaceable(&self, file: &str) -> SysResult<()> {
+        let Some(stat) = self.root.stat(file)? else {
+            return Ok(());
+        };
+        let reason = if !is(&stat, FileType::Socket) {
+            "it is not a socket".to_owned()
+        } else if stat.st_uid != own_uid() {
+            format!("it belongs to user {}", stat.st_uid)
+        } else {
+            return Ok(());
+        };
+        Err(self
+            .fail("replace", file, Errno::EXIST)
+            .because(format!("{reason}; remove it or use another root")))
+    }
+
+    /// Removes a file of this entry, if it is there. Directories stay.
+    fn remove(&self, file: &str) -> SysResult<()> {
+        match rustix::fs::unlinkat(self.root.dir(), file, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(e) => Err(self.fail("remove", file, e)),
+        }
+    }
+
+    /// Removes a file of this entry if it still is the one we know. If that fails it stays behind,
+    /// dead, for the next claim to replace.
+    fn remove_if(&self, file: &str, known: FileId) {
+        if let Ok(Some(stat)) = self.root.stat(file)
+            && FileId::of(&stat) == known
+        {
+            let _ = self.remove(file);
+        }
+    }
+
+    /// Whether this is a copy in a forked child, to whom the entry does not belong.
+    fn is_foreign(&self) -> bool {
+        self.pid != own_pid()
+    }
+
+    fn fail(&self, operation: &'static str, file: &str, errno: Errno) -> SysError {
+        SysError::new(operation, errno).on(self.root.path().join(file))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if !self.is_foreign() {
+            self.remove_if(&self.files.lock, self.id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::ErrorKind;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+    use std::path::PathBuf;
+    use std::time::{Duration, Instant};
+
+    const KEY: Key = *b"0123456789abcdef";
+    const NAME: &[u8] = b"a \xed\xa0\x80 pipe\nof two lines";
+
+    struct Place {
+        directory: tempfile::TempDir,
+        root: Root,
+    }
+
+    impl Place {
+        fn new() -> Place {
+            let directory = tempfile::tempdir().unwrap();
+            let root = Root::at(&directory.path().join("root")).unwrap();
+            Place { directory, root }
+        }
+
+        fn file(&self, file: &str) -> PathBuf {
+            self.root.path().join(file)
+        }
+
+        fn claim(&self) -> Claim {
+            match self.root.claim(&KEY, NAME, Reach::Owner).unwrap() {
+                Claiming::Claimed(claim) => claim,
+                Claiming::Held { pid } => panic!("held by {pid:?}"),
+            }
+        }
+
+        fn refusal(&self) -> SysError {
+            self.root.claim(&KEY, NAME, Reach::Owner).unwrap_err()
+        }
+
+        fn connect(&self) -> SysResult<OwnedFd> {
+            let [candidate] = &self.root.candidates(&KEY).unwrap()[..] else {
+                return Err(SysError::new("find", Errno::NOENT));
+            };
+            let soon = Instant::now() + Duration::from_secs(10);
+            self.root.connect_until(candidate, Some(soon))
+        }
+
+        fn files(&self) -> Vec<String> {
+            let files = std::fs::read_dir(self.root.path()).unwrap();
+            let mut files: Vec<String> = files
+                .map(|file| file.unwrap().file_name().into_string().unwrap())
+                .collect();
+            files.sort();
+            files
+        }
+    }
+
+    fn names() -> Files {
+        Files::of(&KEY, own_uid())
+    }
+
+    /// semantics 13-15, 24: a name is one server's at a time, and gone with it.
+    #[test]
+    fn a_name_has_one_owner_until_it_is_dropped() {
+        let place = Place::new();
+        let claim = place.claim();
+        assert_eq!(place.files(), [names().socket, names().lock]);
+        match place.root.claim(&KEY, NAME, Reach::Owner).unwrap() {
+            Claiming::Held { pid } => assert_eq!(pid, Some(own_pid())),
+            Claiming::Claimed(_) => panic!("claimed twice"),
+        }
+        let _client = place.connect().unwrap();
+        assert!(socket::accept(claim.listener()).unwrap().is_some());
+        let entries = place.root.entries().unwrap();
+        assert_eq!(entries.len(), 1);
+        assert_eq!(entries[0].name.as_deref(), Some(NAME));
+        assert_eq!(entries[0].pid, Some(own_pid()));
+
+        drop(claim);
+        assert!(place.files().is_empty());
+        assert!(place.root.candidates(&KEY).unwrap().is_empty());
+        drop(place.claim());
+    }
+
+    /// semantics 13, 190: a server that is killed leaves no name behind that would keep others out.
+    #[test]
+    fn a_dead_entry_is_replaced() {
+        let place = Place::new();
+        place.claim().abandon();
+        assert_eq!(place.files(), [names().socket, names().lock]);
+        assert_eq!(place.connect().unwrap_err().kind(), ErrorKind::ConnectionRefused);
+
+        let claim = place.claim();
+        place.connect().unwrap();
+        drop(claim);
+        assert!(place.files().is_empty());
+    }
+
+    /// semantics 13, 46, 81: who meets a dead entry of its own removes it, and no other.
+    #[test]
+    fn only_the_dead_are_removed() {
+        let place = Place::new();
+        let claim = place.claim();
+        let alive = place.root.candidates(&KEY).unwrap().remove(0);
+        assert!(!place.root.remove_dead(&alive).unwrap());
+        place.connect().unwrap();
+        claim.abandon();
+
+        let foreign = Candidate {
+            uid: own_uid() + 1,
+            ..alive.clone()
+        };
+        assert!(!place.root.remove_dead(&foreign).unwrap());
+        let earlier = Candidate {
+            since: (0, 0),
+            ..alive.clone()
+        };
+        assert!(!place.root.remove_dead(&earlier).unwrap());
+        assert!(place.root.remove_dead(&alive).unwrap());
+        assert!(place.files().is_empty());
+        assert!(!place.root.remove_dead(&alive).unwrap());
+    }
+
+    /// semantics 14: closing an old pipe does not disturb a new one of the same name.
+    #[test]
+    fn what_replaced_us_is_left_alone() {
+        let place = Place::new();
+        let claim = place.claim();
+        std::fs::remove_file(place.file(&names().socket)).unwrap();
+        std::fs::remove_file(place.file(&names().lock)).unwrap();
+        let successor = place.claim();
+        drop(claim);
+        place.connect().unwrap();
+        drop(successor);
+        assert!(place.files().is_empty());
+    }
+
+    /// semantics 264: without further rights the name is its owner's alone; with them the server
+    /// decides. Whatever the umask.
+    #[test]
+    fn the_socket_admits_whom_it_should() {
+        let place = Place::new();
+        for (reach, mode) in [(Reach::Owner, 0o600), (Reach::Everyone, 0o666)] {
+            let claim = place.root.claim(&KEY, NAME, reach).unwrap();
+            let of = |file: &str| std::fs::metadata(place.file(file)).unwrap().permissions().mode();
+            assert_eq!(of(&names().socket) & 0o777, mode);
+            assert_eq!(of(&names().lock) & 0o777, 0o600);
+            drop(claim);
+        }
+    }
+
+    /// semantics 19-34: creation fails, and says why, where something else has taken the name's
+    /// place. What is not ours stays.
+    #[test]
+    fn obstacles_are_refused_and_kept() {
+        let place = Place::new();
+        let Files { socket, lock, .. } = names();
+        let target = place.directory.path().join("precious");
+        std::fs::write(&target, "precious").unwrap();
+
+        for file in [&lock, &socket] {
+            symlink(&target, place.file(file)).unwrap();
+            assert!(place.refusal().reason().unwrap().contains("it is"));
+            assert_eq!(place.files(), [file.as_str()]);
+            std::fs::remove_file(place.file(file)).unwrap();
+
+            std::fs::create_dir(place.file(file)).unwrap();
+            assert!(place.refusal().reason().unwrap().contains("it is not a"));
+            assert_eq!(place.files(), [file.as_str()]);
+            std::fs::remove_dir(place.file(file)).unwrap();
+        }
+
+        std::fs::hard_link(&target, place.file(&lock)).unwrap();
+        assert!(place.refusal().reason().unwrap().contains("another name"));
+        std::fs::remove_file(place.file(&lock)).unwrap();
+
+        let posing = UnixListener::bind(place.file(&lock)).unwrap();
+        assert!(place.refusal().reason().unwrap().contains("not a regular file"));
+        std::fs::remove_file(place.file(&lock)).unwrap();
+        drop(posing);
+
+        std::fs::write(place.file(&socket), "not a socket").unwrap();
+        assert!(place.refusal().reason().unwrap().contains("not a socket"));
+        assert!(place.root.candidates(&KEY).unwrap().is_empty());
+        assert!(place.root.entries().unwrap().is_empty());
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "precious");
+    }
+
+    /// semantics 13: files of other users are neither used nor removed.
+    #[test]
+    fn foreign_files_are_refused() {
+        if own_uid() != 0 {
+            return; // Only the superuser can make files of other users.
+        }
+        let place = Place::new();
+        let Files { socket, lock, .. } = names();
+        std::fs::write(place.file(&lock), "").unwrap();
+        std::os::unix::fs::lchown(place.file(&lock), Some(4711), None).unwrap();
+        assert!(place.refusal().reason().unwrap().contains("user 4711"));
+        assert_eq!(place.files(), [lock.as_str()]);
+        std::fs::remove_file(place.file(&lock)).unwrap();
+
+        let listener = UnixListener::bind(place.file(&socket)).unwrap();
+        std::os::unix::fs::lchown(place.file(&socket), Some(4711), None).unwrap();
+        assert!(place.refusal().reason().unwrap().contains("user 4711"));
+        assert!(place.root.candidates(&KEY).unwrap().is_empty());
+        assert_eq!(place.files(), [socket.as_str()]);
+        drop(listener);
+    }
+
+    /// semantics 2, 34: a lock file left by an older, longer text holds nothing but the new one;
+    /// rights others were given to it are taken away.
+    #[test]
+    fn a_stale_lock_file_is_rewritten() {
+        let place = Place::new();
+        let lock = place.file(&names().lock);
+        std::fs::write(&lock, [b'x'; 4096]).unwrap();
+        std::fs::set_permissions(&lock, std::fs::Permissions::from_mode(0o666)).unwrap();
+        let claim = place.claim();
+        let expected = LockText::compose(own_pid(), NAME);
+        assert_eq!(std::fs::read(&lock).unwrap(), expected);
+        assert_eq!(std::fs::metadata(&lock).unwrap().mode() & 0o777, 0o600);
+        drop(claim);
+    }
+
+    /// semantics 13, 28: whoever comes while another goes gets the name or hears that it is held,
+    /// and in the end nothing is left.
+    #[test]
+    fn claims_by_many_threads_exclude_each_other() {
+        let place = Place::new();
+        let owners = std::sync::atomic::AtomicU32::new(0);
+        let claimed = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    use std::sync::atomic::Ordering::SeqCst;
+                    for _ in 0..100 {
+                        let claiming = place.root.claim(&KEY, NAME, Reach::Owner).unwrap();
+                        if let Claiming::Claimed(claim) = claiming {
+                            assert_eq!(owners.fetch_add(1, SeqCst), 0);
+                            claimed.fetch_add(1, SeqCst);
+                            owners.fetch_sub(1, SeqCst);
+                            drop(claim);
+                        }
+                    }
+                });
+            }
+        });
+        assert!(claimed.into_inner() > 0);
+        assert!(place.files().is_empty());
+    }
+}

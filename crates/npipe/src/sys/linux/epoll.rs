@@ -1,0 +1,229 @@
+//! One thread waiting on many descriptors, and a way to interrupt it.
+//!
+//! Level-triggered: a condition is reported again and again until it is dealt with or the
+//! descriptor removed. Remove descriptors before closing them: a copy in a forked child keeps a
+//! closed one registered, with nobody left who could remove it.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+use rustix::time::Timespec;
+
+use crate::sys::{SysError, SysResult};
+
+/// Events taken from the kernel at once. What does not fit comes with the next wait.
+const BATCH: usize = 64;
+
+/// What to be told about a descriptor. That its peer has gone is told in each case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interest {
+    /// Nothing else.
+    Hangup,
+    /// It can be read from.
+    Readable,
+    /// It can be written to.
+    Writable,
+    /// It can be read from or written to.
+    Both,
+}
+
+impl Interest {
+    fn flags(self) -> EventFlags {
+        EventFlags::RDHUP
+            | match self {
+                Interest::Hangup => EventFlags::empty(),
+                Interest::Readable => EventFlags::IN,
+                Interest::Writable => EventFlags::OUT,
+                Interest::Both => EventFlags::IN | EventFlags::OUT,
+            }
+    }
+}
+
+/// What happened to one descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// As given when the descriptor was added.
+    pub(crate) token: u64,
+    /// There is something to read, or reading would say what is wrong.
+    pub(crate) readable: bool,
+    /// There is room to write, or writing would say what is wrong.
+    pub(crate) writable: bool,
+    /// The other side has closed or shut down. There may still be something to read.
+    pub(crate) hangup: bool,
+}
+
+impl Event {
+    fn from_kernel(event: &epoll::Event) -> Event {
+        // The kernel's structure is packed: copies, not references.
+        let (flags, data) = (event.flags, event.data);
+        let failed = flags.intersects(EventFlags::ERR | EventFlags::HUP);
+        Event {
+            token: data.u64(),
+            readable: failed || flags.contains(EventFlags::IN),
+            writable: failed || flags.contains(EventFlags::OUT),
+            hangup: failed || flags.contains(EventFlags::RDHUP),
+        }
+    }
+}
+
+/// A set of descriptors to wait on, each with a token of the caller's choosing.
+#[derive(Debug)]
+pub(crate) struct Poller {
+    epoll: OwnedFd,
+}
+
+impl Poller {
+    /// An empty set.
+    pub(crate) fn new() -> SysResult<Poller> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(|e| SysError::new("create an epoll instance", e))?;
+        Ok(Poller { epoll })
+    }
+
+    /// Adds a descriptor that is not in the set.
+    pub(crate) fn add(&self, fd: impl AsFd, token: u64, interest: Interest) -> SysResult<()> {
+        epoll::add(&self.epoll, fd, EventData::new_u64(token), interest.flags())
+            .map_err(|e| SysError::new("watch a descriptor", e))
+    }
+
+    /// Changes what to be told about a descriptor in the set.
+    pub(crate) fn modify(&self, fd: impl AsFd, token: u64, interest: Interest) -> SysResult<()> {
+        epoll::modify(&self.epoll, fd, EventData::new_u64(token), interest.flags())
+            .map_err(|e| SysError::new("watch a descriptor", e))
+    }
+
+    /// Removes a descriptor. Events already taken from the kernel may still name its token.
+    pub(crate) fn remove(&self, fd: impl AsFd) -> SysResult<()> {
+        epoll::delete(&self.epoll, fd).map_err(|e| SysError::new("stop watching a descriptor", e))
+    }
+
+    /// Blocks until something happens or the deadline passes, and puts what happened into
+    /// `events`, whose former contents are lost. Empty: the deadline, or a signal.
+    pub(crate) fn wait(&self, events: &mut Vec<Event>, deadline: Option<Instant>) -> SysResult<()> {
+        events.clear();
+        let mut kernel = [const { std::mem::MaybeUninit::uninit() }; BATCH];
+        let timeout = deadline.map(timeout);
+        match epoll::wait(&self.epoll, &mut kernel, timeout.as_ref()) {
+            Ok((happened, _)) => events.extend(happened.iter().map(Event::from_kernel)),
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(SysError::new("wait for events", e)),
+        }
+        Ok(())
+    }
+}
+
+/// Time to the deadline. At most a day: older kernels count in milliseconds of 31 bits, and a
+/// wait may end early.
+fn timeout(deadline: Instant) -> Timespec {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let left = deadline.saturating_duration_since(Instant::now()).min(DAY);
+    Timespec {
+        tv_sec: left.as_secs() as i64,
+        tv_nsec: left.subsec_nanos().into(),
+    }
+}
+
+/// Makes a [`Poller`] that watches it for reading return, from any thread.
+#[derive(Debug)]
+pub(crate) struct Waker {
+    eventfd: OwnedFd,
+}
+
+impl Waker {
+    /// A waker that has not been rung.
+    pub(crate) fn new() -> SysResult<Waker> {
+        let eventfd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|e| SysError::new("create an event descriptor", e))?;
+        Ok(Waker { eventfd })
+    }
+
+    /// Rings. Rings add up until the next [`Waker::reset`].
+    pub(crate) fn wake(&self) {
+        // Fails only if the counter is full, in which case it rings already.
+        let _ = rustix::io::write(&self.eventfd, &1_u64.to_ne_bytes());
+    }
+
+    /// Stops the ringing. Do this before looking for work, not after.
+    pub(crate) fn reset(&self) {
+        // Fails only if nothing rings.
+        let _ = rustix::io::read(&self.eventfd, &mut [0; 8]);
+    }
+}
+
+impl AsFd for Waker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.eventfd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::socket;
+
+    fn soon() -> Option<Instant> {
+        Some(Instant::now() + Duration::from_secs(10))
+    }
+
+    /// Holds up semantics 38, 60: what happens on any connection reaches the one thread.
+    #[test]
+    fn events_carry_their_tokens() {
+        let poller = Poller::new().unwrap();
+        let waker = Waker::new().unwrap();
+        let (ours, theirs) = socket::pair().unwrap();
+        poller.add(&waker, 7, Interest::Readable).unwrap();
+        poller.add(&ours, u64::MAX, Interest::Readable).unwrap();
+        let mut events = Vec::new();
+
+        poller.wait(&mut events, Some(Instant::now())).unwrap();
+        assert!(events.is_empty());
+
+        waker.wake();
+        waker.wake();
+        poller.wait(&mut events, soon()).unwrap();
+        let rung = Event {
+            token: 7,
+            readable: true,
+            writable: false,
+            hangup: false,
+        };
+        assert_eq!(events, [rung]);
+        waker.reset();
+        waker.reset();
+
+        socket::send(theirs.as_fd(), b"x", None).unwrap();
+        poller.wait(&mut events, soon()).unwrap();
+        let data = Event {
+            token: u64::MAX,
+            readable: true,
+            writable: false,
+            hangup: false,
+        };
+        assert_eq!(events, [data]);
+
+        poller.modify(&ours, 8, Interest::Both).unwrap();
+        poller.wait(&mut events, soon()).unwrap();
+        assert_eq!((events[0].token, events[0].writable), (8, true));
+    }
+
+    /// semantics 183, 190: the end of the other side is noticed whatever else is watched.
+    #[test]
+    fn hangup_is_always_told() {
+        let poller = Poller::new().unwrap();
+        let (ours, theirs) = socket::pair().unwrap();
+        poller.add(&ours, 1, Interest::Hangup).unwrap();
+        let mut events = Vec::new();
+        socket::send(theirs.as_fd(), b"x", None).unwrap();
+        poller.wait(&mut events, Some(Instant::now())).unwrap();
+        assert!(events.is_empty(), "bytes are not asked about");
+
+        drop(theirs);
+        poller.wait(&mut events, soon()).unwrap();
+        assert!(events[0].hangup);
+        poller.remove(&ours).unwrap();
+        poller.wait(&mut events, Some(Instant::now())).unwrap();
+        assert!(events.is_empty());
+    }
+}

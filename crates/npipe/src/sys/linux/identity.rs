@@ -1,0 +1,190 @@
+//! Who we are, and who is at the other end of a socket.
+//!
+//! All of it comes from the kernel, which records a peer's identity when it connects; a process
+//! cannot claim to be another. Numbers are those of our own namespaces: a user without a number
+//! here shows as the overflow user (65534), a process we cannot see has no number at all.
+//!
+//! A process number is only good for showing: the process may end and the number be given to
+//! another. To watch a process, use [`peer_pidfd`].
+#![allow(
+    unsafe_code,
+    reason = "getsockopt for peers and getauxval have no safe binding (rustix assumes a visible peer process)"
+)]
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::sys::{SysError, SysResult};
+
+/// Groups a process may be in, at most (`NGROUPS_MAX`).
+const MAX_GROUPS: usize = 65536;
+
+/// Groups most processes are in, at most.
+const USUAL_GROUPS: usize = 32;
+
+/// The process at the other end of a socket, as it was when it connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PeerCredentials {
+    /// Its number, unless it lives in a process namespace that we cannot see into.
+    pub(crate) pid: Option<u32>,
+    /// Its effective user.
+    pub(crate) uid: u32,
+    /// Its effective group.
+    pub(crate) gid: u32,
+    /// Its supplementary groups.
+    pub(crate) groups: Vec<u32>,
+}
+
+/// Our process number.
+pub(crate) fn own_pid() -> u32 {
+    std::process::id()
+}
+
+/// Our effective user: the owner of files we make, and who we are to a peer.
+pub(crate) fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Our effective group.
+pub(crate) fn own_gid() -> u32 {
+    rustix::process::getegid().as_raw()
+}
+
+/// Whether the program runs with more rights than its caller (set-user-id and the like), so that
+/// the environment, which is the caller's, must not be trusted.
+pub(crate) fn environment_is_foreign() -> bool {
+    // SAFETY: reads a value the kernel passed at start; unknown keys give 0.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// Who is at the other end of a connected socket.
+pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> SysResult<PeerCredentials> {
+    let fail = |e: io::Error| SysError::new("ask who is at the other side of a socket", e);
+    let mut who = [libc::ucred { pid: 0, uid: 0, gid: 0 }];
+    socket_option(socket, libc::SO_PEERCRED, &mut who).map_err(fail)?;
+    let [who] = who;
+    Ok(PeerCredentials {
+        pid: u32::try_from(who.pid).ok().filter(|&pid| pid != 0),
+        uid: who.uid,
+        gid: who.gid,
+        groups: peer_groups(socket).map_err(fail)?,
+    })
+}
+
+fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+    let mut groups = vec![0; USUAL_GROUPS];
+    let count = match socket_option(socket, libc::SO_PEERGROUPS, &mut groups) {
+        Err(e) if e.raw_os_error() == Some(libc::ERANGE) => {
+            groups.resize(MAX_GROUPS, 0);
+            socket_option(socket, libc::SO_PEERGROUPS, &mut groups)?
+        }
+        other => other?,
+    };
+    groups.truncate(count);
+    groups.shrink_to_fit();
+    Ok(groups)
+}
+
+/// A descriptor that becomes readable when the process at the other end of the socket ends.
+///
+/// Fails if that process has ended already, or lives where we cannot see it.
+pub(crate) fn peer_pidfd(socket: BorrowedFd<'_>) -> SysResult<OwnedFd> {
+    let fail = |e: io::Error| SysError::new("watch the process at the other side of a socket", e);
+    let mut fd: [RawFd; 1] = [-1];
+    if socket_option(socket, libc::SO_PEERPIDFD, &mut fd).is_ok() {
+        // SAFETY: on success the kernel has made a new descriptor, close-on-exec, just for us.
+        return Ok(unsafe { OwnedFd::from_raw_fd(fd[0]) });
+    }
+    // Before Linux 6.5 by number, which may have been given to another process since.
+    let mut who = [libc::ucred { pid: 0, uid: 0, gid: 0 }];
+    socket_option(socket, libc::SO_PEERCRED, &mut who).map_err(fail)?;
+    let pid = Pid::from_raw(who[0].pid).ok_or_else(|| fail(io::ErrorKind::NotFound.into()))?;
+    pidfd_open(pid, PidfdFlags::empty()).map_err(|e| fail(e.into()))
+}
+
+/// What a process calls itself, for showing to a person: up to 15 bytes, no control characters.
+/// `None` if it has ended or cannot be seen. The process can choose any name it likes.
+pub(crate) fn process_name(pid: u32) -> Option<String> {
+    let mut name = Vec::new();
+    let file = File::open(format!("/proc/{pid}/comm")).ok()?;
+    // Kernel threads have longer names, but not much longer.
+    file.take(64).read_to_end(&mut name).ok()?;
+    if name.last() == Some(&b'\n') {
+        name.pop();
+    }
+    let shown = String::from_utf8_lossy(&name);
+    Some(shown.replace(char::is_control, "?"))
+}
+
+/// Types any bit pattern is a value of, so that the kernel may fill them in.
+trait PlainData: Copy {}
+impl PlainData for u32 {}
+impl PlainData for RawFd {}
+impl PlainData for libc::ucred {}
+
+/// Fills `values` from a socket option; returns how many values there were.
+fn socket_option<T: PlainData>(socket: BorrowedFd<'_>, option: libc::c_int, values: &mut [T]) -> io::Result<usize> {
+    let mut bytes = libc::socklen_t::try_from(size_of_val(values)).map_err(io::Error::other)?;
+    // SAFETY: the kernel writes at most `bytes` bytes to `values`, which has as many.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            option,
+            values.as_mut_ptr().cast(),
+            &mut bytes,
+        )
+    };
+    match result {
+        0 => Ok(bytes as usize / size_of::<T>()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::socket;
+    use std::os::fd::AsFd;
+
+    /// semantics 206, 261: who the client is comes from the system.
+    #[test]
+    fn the_kernel_tells_who_the_peer_is() {
+        let (ours, _theirs) = socket::pair().unwrap();
+        let peer = peer_credentials(ours.as_fd()).unwrap();
+        assert_eq!(peer.pid, Some(own_pid()));
+        assert_eq!(peer.uid, own_uid());
+        assert_eq!(peer.gid, own_gid());
+        let groups = rustix::process::getgroups().unwrap();
+        let groups: Vec<u32> = groups.iter().map(|group| group.as_raw()).collect();
+        assert_eq!(peer.groups, groups);
+    }
+
+    /// semantics 190, 206: a process that ended is noticed, and not confused with a later one.
+    #[test]
+    fn a_living_process_is_not_readable() {
+        let (ours, _theirs) = socket::pair().unwrap();
+        let pidfd = peer_pidfd(ours.as_fd()).unwrap();
+        let poller = crate::sys::epoll::Poller::new().unwrap();
+        poller.add(&pidfd, 1, crate::sys::epoll::Interest::Readable).unwrap();
+        let mut events = Vec::new();
+        poller.wait(&mut events, Some(std::time::Instant::now())).unwrap();
+        assert!(events.is_empty());
+    }
+
+    /// semantics 206: names are for showing, and harmless to show.
+    #[test]
+    fn process_names_are_fit_to_print() {
+        let thread = std::thread::spawn(|| {
+            rustix::thread::set_name(c"a\x1b[31m\xffz").unwrap();
+            process_name(rustix::thread::gettid().as_raw_nonzero().get() as u32)
+        });
+        assert_eq!(thread.join().unwrap().as_deref(), Some("a?[31m\u{fffd}z"));
+        assert_eq!(process_name(0), None);
+        assert_eq!(process_name(u32::MAX), None);
+        assert!(!environment_is_foreign());
+    }
+}

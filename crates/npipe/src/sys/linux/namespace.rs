@@ -1,0 +1,600 @@
+//! The directory where processes meet.
+//!
+//! A *root* is one directory. Each pipe name that is being served has a socket in it, called
+//! `<key>.<uid>`: the key of the name (32 hexadecimal digits) and its owner. Beside it lies
+//! `<key>.<uid>.lock`, which says whether the owner is alive and holds the name in clear; see
+//! [`claim`](super::claim).
+//!
+//! Two kinds of root:
+//!
+//! * a *private* one is ours, and nobody else may write to it: only our own names are looked for;
+//! * a *shared* one belongs to the superuser and is sticky: every user has entries in it, and
+//!   nobody can remove another's. For one key there may be several; only those count whose file
+//!   really belongs to the user in its name.
+//!
+//! Anybody may put anything into a shared root. Files are therefore judged by kind and owner, not
+//! by name; links are never followed; scans are bounded; what is not ours is never removed. File
+//! names are made here from numbers, hence are single path components that cannot lead elsewhere.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use super::identity::{environment_is_foreign, own_uid};
+use super::socket;
+use crate::sys::{SysError, SysResult};
+
+/// Names this directory as the root, for programs that run with their caller's rights.
+const ROOT_VARIABLE: &str = "NPIPE_ROOT";
+
+/// Files looked at in one scan of a root. In a shared root anybody can add files without end.
+const MAX_SCANNED: usize = 65_536;
+
+/// Bytes of a lock file, at most: three lines of which the last is a pipe's name.
+pub(super) const MAX_LOCK_BYTES: usize = 2048;
+
+/// First line of a lock file: what wrote it, and the version of the layout.
+const LOCK_HEADER: &[u8] = b"npipe 1";
+
+/// What a pipe's name is found by: a hash over its folded characters.
+pub(crate) type Key = [u8; 16];
+
+/// A directory where pipes are found. Clones share the open directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Root {
+    dir: Arc<OwnedFd>,
+    path: Arc<Path>,
+    shared: bool,
+}
+
+/// One user's entry for a key: a socket that belongs to that user. Whether somebody still listens
+/// on it only connecting tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    /// Of the pipe's name.
+    pub(crate) key: Key,
+    /// The owner.
+    pub(crate) uid: u32,
+    /// When the entry was made: seconds and nanoseconds, in steps of some milliseconds. The owner
+    /// cannot set it back.
+    pub(super) since: (i64, u32),
+    /// Which file it was.
+    pub(super) file: FileId,
+}
+
+/// An entry as shown in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// The socket.
+    pub(crate) candidate: Candidate,
+    /// The pipe's name in WTF-8, if we may read it. The owner can have written anything: check
+    /// that it hashes to the candidate's key.
+    pub(crate) name: Option<Vec<u8>>,
+    /// The process that serves it or did so last, by its own account.
+    pub(crate) pid: Option<u32>,
+}
+
+/// Tells files apart for as long as they exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+/// The files of one entry.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) socket: String,
+    pub(super) lock: String,
+    /// A socket on its way to becoming `socket`; only the holder of the lock touches it.
+    pub(super) fresh: String,
+}
+
+/// What a lock file says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct LockText {
+    pub(super) pid: Option<u32>,
+    pub(super) name: Option<Vec<u8>>,
+}
+
+/// Where a root may be, in order of preference.
+struct Places {
+    /// As asked for by the environment.
+    chosen: Option<OsString>,
+    /// For all users, if the administrator has made it.
+    shared: PathBuf,
+    /// Made by the system for each user who is logged in.
+    session: PathBuf,
+    /// For those who have neither.
+    fallback: PathBuf,
+}
+
+impl Root {
+    /// The root of this user: `$NPIPE_ROOT`, else `/run/npipe` where it exists, else
+    /// `/run/user/<uid>/npipe` where `/run/user/<uid>` is ours, else `/tmp/npipe-<uid>`.
+    ///
+    /// A place that exists but is unfit is an error. Going on to the next would give one user two
+    /// namespaces.
+    pub(crate) fn find() -> SysResult<Root> {
+        let uid = own_uid();
+        let chosen = match environment_is_foreign() {
+            true => None,
+            false => std::env::var_os(ROOT_VARIABLE),
+        };
+        Root::find_among(&Places {
+            chosen,
+            shared: "/run/npipe".into(),
+            session: format!("/run/user/{uid}").into(),
+            fallback: format!("/tmp/npipe-{uid}").into(),
+        })
+    }
+
+    fn find_among(places: &Places) -> SysResult<Root> {
+        if let Some(chosen) = places.chosen.as_ref().filter(|chosen| !chosen.is_empty()) {
+            let chosen = Path::new(chosen);
+            if !chosen.is_absolute() {
+                return Err(SysError::new("use the namespace directory", Errno::INVAL)
+                    .on(chosen)
+                    .because(format!("{ROOT_VARIABLE} must be an absolute path")));
+            }
+            return Root::at(chosen);
+        }
+        if exists(&places.shared) {
+            return Root::at(&places.shared);
+        }
+        match rustix::fs::lstat(&places.session) {
+            Ok(stat) if is(&stat, FileType::Directory) && stat.st_uid == own_uid() => {
+                Root::at(&places.session.join("npipe"))
+            }
+            _ => Root::at(&places.fallback),
+        }
+    }
+
+    /// The root in a given directory, which is made, for us alone, if only it is missing.
+    pub(crate) fn at(path: &Path) -> SysResult<Root> {
+        // Without a trailing slash, which would have a symbolic link followed.
+        let path: PathBuf = path.components().collect();
+        let fail = |e: Errno| SysError::new("open the namespace directory", e).on(&path);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let open = || rustix::fs::open(&path, flags, Mode::empty());
+        let dir = match open() {
+            Err(Errno::NOENT) => {
+                match rustix::fs::mkdir(&path, Mode::RWXU) {
+                    // Made by another process meanwhile, perhaps.
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(Errno::NOENT) => {
+                        return Err(fail(Errno::NOENT).because("the directory that should contain it does not exist"));
+                    }
+                    Err(e) => {
+                        return Err(SysError::new("make the namespace directory", e).on(&path));
+                    }
+                }
+                open()
+            }
+            other => other,
+        }
+        .map_err(|e| match e {
+            Errno::NOTDIR | Errno::LOOP => fail(e).because("it is not a directory (symbolic links are not followed)"),
+            e => fail(e),
+        })?;
+        let stat = rustix::fs::fstat(&dir).map_err(fail)?;
+        let shared =
+            kind_of_root(stat.st_uid, stat.st_mode, own_uid()).map_err(|reason| fail(Errno::PERM).because(reason))?;
+        Ok(Root {
+            dir: Arc::new(dir),
+            path: path.into(),
+            shared,
+        })
+    }
+
+    /// Where it is, for messages.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether other users have entries here.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// Every entry for `key`, oldest first: ours, and in a shared root those of other users. Those
+    /// made in the same instant come by user, so that all who look agree.
+    pub(crate) fn candidates(&self, key: &Key) -> SysResult<Vec<Candidate>> {
+        let mut found = Vec::new();
+        if self.shared {
+            self.scan(|candidate| {
+                if candidate.key == *key {
+                    found.push(candidate);
+                }
+            })?;
+        }
+        // Ours and the superuser's are found however many files somebody has put here.
+        for uid in [own_uid(), 0] {
+            let wanted = self.shared || uid == own_uid();
+            if wanted && !found.iter().any(|known: &Candidate| known.uid == uid) {
+                found.extend(self.candidate(key, uid));
+            }
+        }
+        found.sort_by_key(|candidate| (candidate.since, candidate.uid));
+        Ok(found)
+    }
+
+    /// Every entry, in no order. Whatever is not an entry is skipped.
+    pub(crate) fn entries(&self) -> SysResult<Vec<Entry>> {
+        let mut found = Vec::new();
+        self.scan(|candidate| {
+            let LockText { pid, name } = self.lock_text(&candidate).unwrap_or_default();
+            found.push(Entry { candidate, name, pid });
+        })?;
+        Ok(found)
+    }
+
+    /// Connects to a candidate's socket, waiting while its backlog is full. If nobody listens
+    /// there: [`ConnectionRefused`](io::ErrorKind::ConnectionRefused), or, if the entry is gone,
+    /// [`NotFound`](io::ErrorKind::NotFound).
+    pub(crate) fn connect_until(&self, candidate: &Candidate, deadline: Option<Instant>) -> SysResult<OwnedFd> {
+        let files = Files::of(&candidate.key, candidate.uid);
+        let path = self.path.join(&files.socket);
+        let fail = |e: Errno| SysError::new("connect to the server", e).on(&path);
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(self.dir(), &files.socket, flags, Mode::empty()).map_err(fail)?;
+        // What is checked here and what is connected to is the same file, whatever the name says.
+        let stat = rustix::fs::fstat(&file).map_err(fail)?;
+        if !is(&stat, FileType::Socket) || stat.st_uid != candidate.uid {
+            return Err(fail(Errno::NOENT).because("it is not a socket of its owner"));
+        }
+        socket::connect_until(file.as_fd(), deadline).map_err(|e| e.on(path))
+    }
+
+    pub(super) fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// The file's state, a link's own and not its target's; `None` if there is no such file.
+    pub(super) fn stat(&self, file: &str) -> SysResult<Option<Stat>> {
+        match rustix::fs::statat(self.dir(), file, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(e) => Err(SysError::new("look at", e).on(self.path.join(file))),
+        }
+    }
+
+    pub(super) fn candidate(&self, key: &Key, uid: u32) -> Option<Candidate> {
+        let stat = self.stat(&Files::of(key, uid).socket).ok()??;
+        (is(&stat, FileType::Socket) && stat.st_uid == uid).then(|| Candidate {
+            key: *key,
+            uid,
+            // Not the time of modification, which its owner can set at will.
+            since: (stat.st_ctime, stat.st_ctime_nsec as u32),
+            file: FileId::of(&stat),
+        })
+    }
+
+    fn scan(&self, mut found: impl FnMut(Candidate)) -> SysResult<()> {
+        let fail = |e: Errno| SysError::new("list the namespace directory", e).on(&*self.path);
+        for file in Dir::read_from(self.dir()).map_err(fail)?.take(MAX_SCANNED) {
+            let file = file.map_err(fail)?;
+            let entry = Files::parse(file.file_name().to_bytes());
+            if let Some(candidate) = entry.and_then(|(key, uid)| self.candidate(&key, uid)) {
+                found(candidate);
+            }
+        }
+        Ok(())
+    }
+
+    fn lock_text(&self, candidate: &Candidate) -> Option<LockText> {
+        let file = Files::of(&candidate.key, candidate.uid).lock;
+        // Non-blocking, lest somebody put a named pipe there.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(self.dir(), &file, flags, Mode::empty()).ok()?;
+        let stat = rustix::fs::fstat(&file).ok()?;
+        let genuine = is(&stat, FileType::RegularFile) && stat.st_uid == candidate.uid;
+        genuine.then(|| LockText::read(file)).flatten()
+    }
+}
+
+/// Whether a directory is fit to be a shared root (true) or a private one (false); if neither,
+/// why not.
+fn kind_of_root(owner: u32, mode: u32, own_uid: u32) -> Result<bool, String> {
+    let mode = Mode::from_raw_mode(mode);
+    let others_write = mode.intersects(Mode::WGRP | Mode::WOTH);
+    match others_write {
+        true if owner == 0 && mode.contains(Mode::SVTX) => Ok(true),
+        false if owner == own_uid => Ok(false),
+        _ if owner != own_uid => Err(format!(
+            "it belongs to user {owner} while this process runs as user {own_uid}; \
+             set {ROOT_VARIABLE} to a directory of your own"
+        )),
+        _ => Err(format!(
+            "other users may write to it (mode {:04o}); take that right away with chmod go-w, \
+             or set {ROOT_VARIABLE} to another directory",
+            mode.bits()
+        )),
+    }
+}
+
+fn exists(path: &Path) -> bool {
+    // What cannot be looked at for another reason exists; opening it will tell the reason.
+    !matches!(rustix::fs::lstat(path), Err(Errno::NOENT | Errno::NOTDIR))
+}
+
+pub(super) fn is(stat: &Stat, kind: FileType) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == kind
+}
+
+impl FileId {
+    pub(super) fn of(stat: &Stat) -> FileId {
+        FileId {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+        }
+    }
+}
+
+impl Files {
+    pub(super) fn of(key: &Key, uid: u32) -> Files {
+        let socket = format!("{:032x}.{uid}", u128::from_be_bytes(*key));
+        Files {
+            lock: format!("{socket}.lock"),
+            fresh: format!("{socket}.new"),
+            socket,
+        }
+    }
+
+    /// The key and owner in the name of a socket; `None` for any other name.
+    fn parse(file: &[u8]) -> Option<(Key, u32)> {
+        let (key, uid) = std::str::from_utf8(file).ok()?.split_once('.')?;
+        let key = u128::from_str_radix(key, 16).ok()?.to_be_bytes();
+        let uid = uid.parse().ok()?;
+        // Numbers can be written in many ways, of which one is ours.
+        (Files::of(&key, uid).socket.as_bytes() == file).then_some((key, uid))
+    }
+}
+
+impl LockText {
+    /// Reads a lock file from its beginning. `None` if it is not one of ours, or not yet written.
+    pub(super) fn read(file: OwnedFd) -> Option<LockText> {
+        let mut text = Vec::new();
+        let limit = MAX_LOCK_BYTES as u64 + 1;
+        File::from(file).take(limit).read_to_end(&mut text).ok()?;
+        if text.len() > MAX_LOCK_BYTES {
+            return None;
+        }
+        // The name comes last: it may hold any character.
+        let mut lines = text.splitn(3, |&byte| byte == b'\n');
+        if lines.next()? != LOCK_HEADER {
+            return None;
+        }
+        let pid = std::str::from_utf8(lines.next()?).ok()?;
+        Some(LockText {
+            pid: pid.parse().ok(),
+            name: lines.next().map(<[u8]>::to_vec),
+        })
+    }
+
+    pub(super) fn compose(pid: u32, name: &[u8]) -> Vec<u8> {
+        let pid = pid.to_string();
+        [LOCK_HEADER, b"\n", pid.as_bytes(), b"\n", name].concat()
+    }
+}
+
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&Files::of(&self.key, self.uid).socket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+
+    const KEY: Key = [0xa5; 16];
+
+    fn places(base: &Path) -> Places {
+        Places {
+            chosen: None,
+            shared: base.join("shared"),
+            session: base.join("session"),
+            fallback: base.join("fallback"),
+        }
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// semantics 1-3: all programs of a user meet in one place, wherever they were started from.
+    #[test]
+    fn the_first_place_that_exists_is_the_root() {
+        let base = tempfile::tempdir().unwrap();
+        let base = base.path();
+        let mut places = places(base);
+        let found = |places: &Places| Root::find_among(places).unwrap().path().to_owned();
+        assert_eq!(found(&places), base.join("fallback"));
+
+        std::fs::create_dir(&places.session).unwrap();
+        assert_eq!(found(&places), base.join("session/npipe"));
+        let mode = std::fs::metadata(base.join("session/npipe"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o700);
+
+        std::fs::create_dir(&places.shared).unwrap();
+        set_mode(&places.shared, 0o755);
+        assert_eq!(found(&places), base.join("shared"));
+
+        places.chosen = Some(base.join("chosen").into());
+        assert_eq!(found(&places), base.join("chosen"));
+        places.chosen = Some("".into());
+        assert_eq!(found(&places), base.join("shared"));
+        places.chosen = Some("relative".into());
+        let error = Root::find_among(&places).unwrap_err();
+        assert!(error.to_string().contains("NPIPE_ROOT must be an absolute path"));
+    }
+
+    /// semantics 1: a place that is unfit is an error that says what to do, not a reason to go
+    /// elsewhere.
+    #[test]
+    fn unfit_roots_are_refused() {
+        let base = tempfile::tempdir().unwrap();
+        let base = base.path();
+        let why = |path: &Path| Root::at(path).unwrap_err().to_string();
+
+        let missing = base.join("missing/root");
+        assert!(why(&missing).contains("the directory that should contain it does not exist"));
+        assert!(why(&missing).contains(missing.to_str().unwrap()));
+
+        std::fs::write(base.join("file"), "").unwrap();
+        assert!(why(&base.join("file")).contains("it is not a directory"));
+
+        std::fs::create_dir(base.join("root")).unwrap();
+        symlink(base.join("root"), base.join("link")).unwrap();
+        assert!(why(&base.join("link")).contains("symbolic links are not followed"));
+        assert!(why(&base.join("link/")).contains("symbolic links are not followed"));
+
+        set_mode(&base.join("root"), 0o777);
+        assert!(why(&base.join("root")).contains("chmod go-w"));
+        let mut places = places(base);
+        places.shared = base.join("root");
+        assert!(Root::find_among(&places).is_err());
+        assert!(!base.join("fallback").exists());
+    }
+
+    /// semantics 264: only the owner, or the superuser for all, may say who meets there.
+    #[test]
+    fn roots_are_judged_by_owner_and_mode() {
+        assert_eq!(kind_of_root(1000, 0o700, 1000), Ok(false));
+        assert_eq!(kind_of_root(1000, 0o755, 1000), Ok(false));
+        assert_eq!(kind_of_root(0, 0o1777, 1000), Ok(true));
+        assert_eq!(kind_of_root(0, 0o1777, 0), Ok(true));
+        assert_eq!(kind_of_root(0, 0o1770, 1000), Ok(true));
+        assert_eq!(kind_of_root(0, 0o700, 0), Ok(false));
+        for (owner, mode) in [(0, 0o777), (0, 0o755), (1001, 0o700), (1001, 0o1777)] {
+            let reason = kind_of_root(owner, mode, 1000).unwrap_err();
+            assert!(reason.contains("NPIPE_ROOT"), "{reason}");
+        }
+        assert!(kind_of_root(1000, 0o1777, 1000).is_err());
+        assert!(kind_of_root(1000, 0o770, 1000).is_err());
+    }
+
+    /// semantics 2, 4-6: every name has a file, and no other file is taken for one.
+    #[test]
+    fn file_names_are_recognised() {
+        let Files { socket, lock, fresh } = Files::of(&KEY, 1000);
+        assert_eq!(socket, "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5.1000");
+        assert_eq!(Files::parse(socket.as_bytes()), Some((KEY, 1000)));
+        let zero = Files::of(&[0; 16], 0).socket;
+        assert_eq!(Files::parse(zero.as_bytes()), Some(([0; 16], 0)));
+        let upper = socket.to_uppercase();
+        let others: [&[u8]; 9] = [
+            lock.as_bytes(),
+            fresh.as_bytes(),
+            upper.as_bytes(),
+            b"a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5.01000",
+            b"a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5.+100",
+            b"+5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5.1000",
+            b"a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5.4294967296",
+            b"a5.1000",
+            b"\xff.1000",
+        ];
+        for other in others {
+            assert_eq!(Files::parse(other), None, "{}", other.escape_ascii());
+        }
+    }
+
+    /// semantics 4: a lock file gives any name back, and one that is none gives nothing.
+    #[test]
+    fn lock_files_are_parsed_with_care() {
+        let read = |text: &[u8]| {
+            let mut file = tempfile::tempfile().unwrap();
+            std::io::Write::write_all(&mut file, text).unwrap();
+            std::io::Seek::rewind(&mut file).unwrap();
+            LockText::read(file.into())
+        };
+        let name = b"\n\xed\xa0\x80\n".to_vec();
+        let text = LockText {
+            pid: Some(7),
+            name: Some(name.clone()),
+        };
+        assert_eq!(read(&LockText::compose(7, &name)), Some(text));
+        assert_eq!(read(b""), None);
+        assert_eq!(read(b"npipe 2\n7\nname"), None);
+        assert_eq!(read(b"npipe 1"), None);
+        let cut = LockText { pid: None, name: None };
+        assert_eq!(read(b"npipe 1\n-1"), Some(cut));
+        assert_eq!(read(&LockText::compose(7, &[b'x'; MAX_LOCK_BYTES])), None);
+    }
+
+    /// semantics 56: of several servers the oldest comes first; what belongs to another than it
+    /// says, or is no socket, does not count.
+    #[test]
+    fn candidates_of_a_shared_root() {
+        let base = tempfile::tempdir().unwrap();
+        let mut root = Root::at(&base.path().join("root")).unwrap();
+        root.shared = true;
+        let at = |uid| root.path().join(Files::of(&KEY, uid).socket);
+        let own = UnixListener::bind(at(own_uid())).unwrap();
+        let forged = UnixListener::bind(at(own_uid() + 1)).unwrap();
+        std::fs::write(at(own_uid() + 2), "").unwrap();
+        symlink(at(own_uid()), at(own_uid() + 3)).unwrap();
+        let uids = |root: &Root| -> Vec<u32> { root.candidates(&KEY).unwrap().iter().map(|found| found.uid).collect() };
+        assert_eq!(uids(&root), [own_uid()]);
+        assert_eq!(root.entries().unwrap().len(), 1);
+        assert!(root.candidates(&[0; 16]).unwrap().is_empty());
+
+        if own_uid() == 0 {
+            // Only the superuser can make files of other users.
+            std::os::unix::fs::lchown(at(own_uid() + 1), Some(own_uid() + 1), None).unwrap();
+            assert_eq!(uids(&root), [own_uid(), own_uid() + 1]);
+            // A change makes the first the younger, once the clock of the file system has moved on.
+            let deadline = Instant::now() + std::time::Duration::from_secs(10);
+            while uids(&root)[0] == own_uid() && Instant::now() < deadline {
+                set_mode(&at(own_uid()), 0o700);
+            }
+            assert_eq!(uids(&root), [own_uid() + 1, own_uid()]);
+            root.shared = false;
+            assert_eq!(uids(&root), [own_uid()]);
+        }
+        drop((own, forged));
+    }
+
+    /// semantics 46: what is not a socket of the right owner is not connected to.
+    #[test]
+    fn connecting_checks_the_owner() {
+        let base = tempfile::tempdir().unwrap();
+        let root = Root::at(base.path()).unwrap();
+        let at = |uid| root.path().join(Files::of(&KEY, uid).socket);
+        let listener = UnixListener::bind(at(own_uid())).unwrap();
+        let candidate = root.candidates(&KEY).unwrap().remove(0);
+        root.connect_until(&candidate, None).unwrap();
+
+        let forged = UnixListener::bind(at(own_uid() + 1)).unwrap();
+        let other = Candidate {
+            uid: own_uid() + 1,
+            ..candidate.clone()
+        };
+        assert_eq!(
+            root.connect_until(&other, None).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
+        std::fs::remove_file(at(own_uid())).unwrap();
+        symlink(at(own_uid() + 1), at(own_uid())).unwrap();
+        let error = root.connect_until(&candidate, None).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        std::fs::remove_file(at(own_uid())).unwrap();
+        let error = root.connect_until(&candidate, None).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        drop((listener, forged));
+    }
+}

@@ -1,0 +1,61 @@
+//! `cargo xtask …`: the one entry to everything a developer or a machine does
+//! with this repository. What runs locally and what runs in continuous
+//! integration is the same code.
+//!
+//! Each subcommand is one module with one `run`, which prints as it goes and
+//! returns whether the command succeeded. Nothing here depends on the crates
+//! it checks.
+
+mod bench;
+mod ci;
+mod mutants;
+mod packages;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  test [--release]    install what is missing, then run every check and test
+  tidy [--rules]      the style rules; --rules prints which test holds which rule
+  bench [ARGS…]       build in release mode and run `npipe bench --targets ARGS…`
+  mutants [ARGS…]     mutation tests of the core and the ring (hours); ARGS go to cargo-mutants
+  ci                  what continuous integration runs (the same as test)
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let succeeded = match args.as_slice() {
+        ["test", flags @ ..] => match test::Options::parse(flags) {
+            Ok(options) => test::run(options),
+            Err(flag) => return misuse(&format!("test: unknown option {flag}")),
+        },
+        ["tidy"] => tidy::run(false),
+        ["tidy", "--rules"] => tidy::run(true),
+        ["bench", rest @ ..] => bench::run(rest),
+        ["mutants", rest @ ..] => mutants::run(rest),
+        ["ci"] => ci::run(),
+        ["help" | "-h" | "--help"] => {
+            print!("{USAGE}");
+            true
+        }
+        [] => return misuse("no command given"),
+        [other, ..] => return misuse(&format!("cannot do `{other}` with these arguments")),
+    };
+    if succeeded {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Says what was wrong with the command line. Exit status 2 sets it apart
+/// from a check that failed.
+fn misuse(problem: &str) -> ExitCode {
+    eprint!("xtask: {problem}\n\n{USAGE}");
+    ExitCode::from(2)
+}

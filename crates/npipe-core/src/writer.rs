@@ -125,6 +125,11 @@ impl<O: Outlet> Writer<O> {
         self.lane.as_ref()
     }
 
+    /// The lane of the connection, for upkeep that changes nothing in it.
+    pub fn lane_mut(&mut self) -> Option<&mut O> {
+        self.lane.as_mut()
+    }
+
     /// Whether no write waits.
     pub fn is_idle(&self) -> bool {
         self.calls.iter().all(|call| call.ended.is_some())
@@ -196,7 +201,9 @@ impl<O: Outlet> Writer<O> {
             self.write_empty();
             return Ok(Progress::Done(0));
         }
-        let Some(lane) = &mut self.lane else { return Ok(Progress::Done(0)) };
+        let Some(lane) = &mut self.lane else {
+            return Ok(Progress::Done(0));
+        };
         self.queued = self.queued.wrapping_add(u64::from(length));
         lane.publish_queued(self.queued);
         let (id, index) = (self.next_id(), self.calls.len());

@@ -7,6 +7,7 @@ use crate::control::Control;
 use crate::layout::{Layout, Side};
 use crate::sync::AtomicU64;
 use npipe_core::wire::PeerState;
+use std::ops::Range;
 
 /// A mapped segment. Addresses stay the same for its life.
 ///
@@ -33,6 +34,9 @@ pub trait Memory: Send + Sync {
 
     /// The word at a multiple of 8 in the lane that `writer` writes.
     fn word(&self, writer: Side, offset: u64) -> &AtomicU64;
+
+    /// Gives the pages of a lane between two offsets back to the system; they read as zero afterwards. A hint.
+    fn discard(&self, _writer: Side, _offsets: Range<u64>) {}
 
     /// Copies payload in.
     fn copy_in(&self, writer: Side, offset: u64, from: &[u8]);

@@ -17,22 +17,36 @@ pub struct Got {
 
 impl std::fmt::Debug for Got {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "\"{}\"{}", self.data.escape_ascii(), if self.more { " and more" } else { "" })
+        write!(
+            f,
+            "\"{}\"{}",
+            self.data.escape_ascii(),
+            if self.more { " and more" } else { "" }
+        )
     }
 }
 
 /// A read that brought all of its message, or a part of a stream.
 pub fn whole(data: &[u8]) -> Result<Got, Status> {
-    Ok(Got { data: data.to_vec(), more: false })
+    Ok(Got {
+        data: data.to_vec(),
+        more: false,
+    })
 }
 
 /// A read that brought a part of its message: ERROR_MORE_DATA.
 pub fn part(data: &[u8]) -> Result<Got, Status> {
-    Ok(Got { data: data.to_vec(), more: true })
+    Ok(Got {
+        data: data.to_vec(),
+        more: true,
+    })
 }
 
 fn got(result: Result<ReadOutcome, Status>, buffer: &[u8]) -> Result<Got, Status> {
-    result.map(|outcome| Got { data: buffer[..outcome.bytes].to_vec(), more: outcome.more })
+    result.map(|outcome| Got {
+        data: buffer[..outcome.bytes].to_vec(),
+        more: outcome.more,
+    })
 }
 
 /// A read, with its buffer.
@@ -77,7 +91,11 @@ impl Writing {
 
     fn new(progress: Result<Progress<usize>, Status>, data: &[u8]) -> Self {
         let (id, result) = split(progress);
-        Writing { id, data: data.to_vec(), result }
+        Writing {
+            id,
+            data: data.to_vec(),
+            result,
+        }
     }
 }
 
@@ -125,7 +143,11 @@ impl<P: Pair> End<P> {
     pub fn read_unpublished(&mut self, size: usize) -> Reading {
         let mut buffer = vec![0; size];
         let (id, result) = split(self.reader.read(&mut buffer));
-        Reading { id, result: result.map(|result| got(result, &buffer)), buffer }
+        Reading {
+            id,
+            result: result.map(|result| got(result, &buffer)),
+            buffer,
+        }
     }
 
     /// Starts a read.
@@ -202,7 +224,11 @@ impl<P: Pair> End<P> {
         }
         let writing = Writing::new(Ok(self.writer.request(request)?), request);
         let id = Some(self.reader.expect(reply_size));
-        let mut reading = Reading { id, buffer: vec![0; reply_size], result: None };
+        let mut reading = Reading {
+            id,
+            buffer: vec![0; reply_size],
+            result: None,
+        };
         self.publish(&mut reading);
         Ok((writing, reading))
     }
@@ -247,7 +273,12 @@ impl<P: Pair> Ends<P> {
         });
         server.attach(&mut pair, Side::Server, setup.quota_bytes[1]);
         client.attach(&mut pair, Side::Client, setup.quota_bytes[0]);
-        Ends { pair, server, client, setup }
+        Ends {
+            pair,
+            server,
+            client,
+            setup,
+        }
     }
 
     /// A byte pipe with one quota for both directions.
@@ -266,10 +297,15 @@ impl<P: Pair> Ends<P> {
 
     /// The same with lanes of `lane_bytes`.
     pub fn message_through(lane_bytes: u32, quota_bytes: u32) -> Self {
-        let mut ends =
-            Ends::join(Setup { pipe_type: PipeType::Message, quota_bytes: [quota_bytes; 2], lane_bytes });
+        let mut ends = Ends::join(Setup {
+            pipe_type: PipeType::Message,
+            quota_bytes: [quota_bytes; 2],
+            lane_bytes,
+        });
         for side in Side::BOTH {
-            ends.end(side).set_modes(ReadMode::Message, WaitMode::Wait).expect("a message pipe");
+            ends.end(side)
+                .set_modes(ReadMode::Message, WaitMode::Wait)
+                .expect("a message pipe");
         }
         ends
     }
@@ -296,8 +332,12 @@ impl<P: Pair> Ends<P> {
 
     /// The server disconnects the client.
     pub fn disconnect(&mut self) {
-        self.server.writer.detach(Status::PipeDisconnected, Status::PipeDisconnected);
-        self.server.reader.detach(Status::PipeDisconnected, Status::PipeDisconnected);
+        self.server
+            .writer
+            .detach(Status::PipeDisconnected, Status::PipeDisconnected);
+        self.server
+            .reader
+            .detach(Status::PipeDisconnected, Status::PipeDisconnected);
         self.pair.disconnect(Side::Server);
     }
 
@@ -308,6 +348,9 @@ impl<P: Pair> Ends<P> {
         let mut client = End::unconnected(self.setup.pipe_type, quota_bytes[1], Status::PipeListening);
         self.server.attach(&mut pair, Side::Server, quota_bytes[1]);
         client.attach(&mut pair, Side::Client, quota_bytes[0]);
-        (std::mem::replace(&mut self.client, client), std::mem::replace(&mut self.pair, pair))
+        (
+            std::mem::replace(&mut self.client, client),
+            std::mem::replace(&mut self.pair, pair),
+        )
     }
 }

@@ -86,7 +86,13 @@ impl Lane {
 
     fn push(&mut self, length: usize, standing: Standing) -> u64 {
         self.last_serial += 1;
-        self.entries.push_back(Entry { serial: self.last_serial, length, standing, data: Vec::new(), taken: 0 });
+        self.entries.push_back(Entry {
+            serial: self.last_serial,
+            length,
+            standing,
+            data: Vec::new(),
+            taken: 0,
+        });
         self.last_serial
     }
 }
@@ -154,10 +160,17 @@ impl Outlet for MemoryOutlet {
 
     fn put(&mut self, ticket: &mut u64, frame: Frame, offset: u32, data: &[u8]) -> usize {
         let length = frame.length as usize;
-        assert_eq!(offset as usize + data.len(), length, "the data of a part reaches to the frame's end");
+        assert_eq!(
+            offset as usize + data.len(),
+            length,
+            "the data of a part reaches to the frame's end"
+        );
         assert!(length > 0, "an empty message is no frame of bytes");
         if frame.standing == Standing::Complete && offset == 0 {
-            assert!(self.has_room(frame.length), "a complete frame is put only where there is room for it");
+            assert!(
+                self.has_room(frame.length),
+                "a complete frame is put only where there is room for it"
+            );
         }
         self.refresh();
         let mut room = self.known_room;
@@ -170,7 +183,11 @@ impl Outlet for MemoryOutlet {
             *ticket = lane.push(length, frame.standing);
         }
         let entry = lane.entries.back_mut().expect("a part follows the one before it");
-        assert_eq!((entry.serial, entry.data.len()), (*ticket, offset as usize), "parts follow one another");
+        assert_eq!(
+            (entry.serial, entry.data.len()),
+            (*ticket, offset as usize),
+            "parts follow one another"
+        );
         let part = room.min(data.len());
         entry.data.extend_from_slice(&data[..part]);
         self.known_room = lane.room();
@@ -192,7 +209,11 @@ impl Outlet for MemoryOutlet {
         let mut lane = self.lane_mut();
         let index = lane.entries.iter().position(|entry| entry.serial == *ticket)?;
         let entry = lane.entries.remove(index)?;
-        assert_eq!((entry.data.len(), entry.length), (placed as usize, length as usize), "the frame of the ticket");
+        assert_eq!(
+            (entry.data.len(), entry.length),
+            (placed as usize, length as usize),
+            "the frame of the ticket"
+        );
         assert_eq!(entry.standing, Standing::Pending, "complete frames stay");
         Some(entry.unread().len() as u32)
     }
@@ -228,12 +249,18 @@ impl Inlet for MemoryInlet {
     }
 
     fn ready(&mut self) -> Result<u32, Status> {
-        Ok(self.lane().entries.front().map_or(0, |entry| entry.unread().len() as u32))
+        Ok(self
+            .lane()
+            .entries
+            .front()
+            .map_or(0, |entry| entry.unread().len() as u32))
     }
 
     fn take(&mut self, into: &mut [u8]) -> Result<usize, Status> {
         let lane = &mut *self.lane_mut();
-        let Some(entry) = lane.entries.front_mut() else { return Ok(0) };
+        let Some(entry) = lane.entries.front_mut() else {
+            return Ok(0);
+        };
         let count = entry.unread().len().min(into.len());
         into[..count].copy_from_slice(&entry.unread()[..count]);
         entry.taken += count;
@@ -246,7 +273,10 @@ impl Inlet for MemoryInlet {
 
     fn take_empty(&mut self) -> Result<(), Status> {
         let mut lane = self.lane_mut();
-        let entry = lane.entries.pop_front().expect("an empty message is taken after it was seen");
+        let entry = lane
+            .entries
+            .pop_front()
+            .expect("an empty message is taken after it was seen");
         assert_eq!(entry.length, 0, "bytes are not dropped");
         lane.empties_taken = lane.empties_taken.wrapping_add(1);
         Ok(())
@@ -326,13 +356,21 @@ impl Pair for MemoryPair {
 
     fn new(setup: &Setup) -> Self {
         let lane = || Rc::new(RefCell::new(Lane::new(setup.lane_bytes as usize)));
-        MemoryPair { lanes: [lane(), lane()] }
+        MemoryPair {
+            lanes: [lane(), lane()],
+        }
     }
 
     fn halves(&mut self, side: Side) -> (MemoryOutlet, MemoryInlet) {
         let [written, read] = [side, side.other()].map(|writer| Rc::clone(&self.lanes[writer as usize]));
         let known_room = written.borrow().capacity;
-        (MemoryOutlet { lane: written, known_room }, MemoryInlet(read))
+        (
+            MemoryOutlet {
+                lane: written,
+                known_room,
+            },
+            MemoryInlet(read),
+        )
     }
 
     fn close(&mut self, side: Side) {

@@ -3,7 +3,11 @@
 //! Any system's lanes can be tested with the same suite: the tests of its crate include this module and `suite` by their
 //! paths, implement [`Pair`] and call it `Lanes` in the root of the test.
 
-#![allow(dead_code, unused_imports, reason = "each test that includes this module uses a part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test that includes this module uses a part of it"
+)]
 #![allow(unreachable_pub, reason = "a module of tests is no library")]
 
 pub mod ends;

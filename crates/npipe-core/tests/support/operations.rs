@@ -68,7 +68,11 @@ pub fn side() -> impl Strategy<Value = Side> {
 }
 
 pub fn step() -> impl Strategy<Value = Step> {
-    (side(), operation(), any::<bool>()).prop_map(|(side, operation, peer_awake)| Step { side, operation, peer_awake })
+    (side(), operation(), any::<bool>()).prop_map(|(side, operation, peer_awake)| Step {
+        side,
+        operation,
+        peer_awake,
+    })
 }
 
 pub fn pipe_type() -> impl Strategy<Value = PipeType> {
@@ -167,10 +171,18 @@ impl<P: Pair> Comparison<P> {
         let end = self.ends.end(side);
         let mut finished = Vec::new();
         sift(&mut calls.reads, &mut finished, |call| read_answer(end.poll_read(call)));
-        sift(&mut calls.writes, &mut finished, |call| write_answer(end.poll_write(call)));
-        sift(&mut calls.flushes, &mut finished, |call| flush_answer(end.poll_flush(call)));
+        sift(&mut calls.writes, &mut finished, |call| {
+            write_answer(end.poll_write(call))
+        });
+        sift(&mut calls.flushes, &mut finished, |call| {
+            flush_answer(end.poll_flush(call))
+        });
         finished.sort_by_key(|&(id, _)| id);
-        assert_eq!(finished, self.oracle.take_finished(side), "calls of {side:?} that have ended");
+        assert_eq!(
+            finished,
+            self.oracle.take_finished(side),
+            "calls of {side:?} that have ended"
+        );
     }
 
     fn step(&mut self, step: Step) {
@@ -216,8 +228,16 @@ impl<P: Pair> Comparison<P> {
         for side in Side::BOTH {
             if self.oracle.is_connected(side) && !self.calls[side as usize].gone {
                 let end = self.ends.end(side);
-                assert_eq!(end.reader.has_data(), Ok(self.oracle.has_data(side)), "data for {side:?}");
-                assert_eq!(end.writer.quota_available(), self.oracle.quota_available(side), "quota of {side:?}");
+                assert_eq!(
+                    end.reader.has_data(),
+                    Ok(self.oracle.has_data(side)),
+                    "data for {side:?}"
+                );
+                assert_eq!(
+                    end.writer.quota_available(),
+                    self.oracle.quota_available(side),
+                    "quota of {side:?}"
+                );
             }
         }
     }
@@ -231,7 +251,11 @@ impl<P: Pair> Comparison<P> {
             Operation::CancelRead(index) => self.cancel_read(side, index),
             Operation::CancelWrite(index) => self.cancel_write(side, index),
             Operation::Peek(size) => {
-                assert_eq!(self.ends.end(side).peek(size), self.oracle.peek(side, size), "peek of {side:?}");
+                assert_eq!(
+                    self.ends.end(side).peek(size),
+                    self.oracle.peek(side, size),
+                    "peek of {side:?}"
+                );
             }
             Operation::SetModes(mode, wait) => {
                 let expected = self.oracle.set_modes(side, mode, wait);
@@ -294,7 +318,11 @@ impl<P: Pair> Comparison<P> {
         let (id, data) = (self.next_id(), self.data(request));
         let started = self.ends.end(side).transact(&data, reply);
         let expected = self.oracle.transact(side, id, &data, reply);
-        assert_eq!(started.as_ref().map(drop), expected.as_ref().map(drop), "transaction of {side:?}");
+        assert_eq!(
+            started.as_ref().map(drop),
+            expected.as_ref().map(drop),
+            "transaction of {side:?}"
+        );
         if let Ok((writing, reading)) = started {
             assert_eq!(writing.known(), Poll::Ready(Ok(request)), "request of {side:?}");
             assert!(reading.known().is_pending(), "reply to {side:?}");
@@ -325,14 +353,22 @@ impl<P: Pair> Comparison<P> {
     }
 
     fn compare_cancelled(&mut self, side: Side, id: u64, answer: Answer) {
-        assert_eq!(Some(answer), self.oracle.take_answer(side, id), "cancelled call of {side:?}");
+        assert_eq!(
+            Some(answer),
+            self.oracle.take_answer(side, id),
+            "cancelled call of {side:?}"
+        );
     }
 
     /// Reads all that is left on both sides.
     fn drain(&mut self) {
         for side in Side::BOTH {
             while !self.calls[side as usize].gone && !self.calls[side as usize].reads.is_empty() {
-                self.step(Step { side, operation: Operation::CancelRead(0), peer_awake: true });
+                self.step(Step {
+                    side,
+                    operation: Operation::CancelRead(0),
+                    peer_awake: true,
+                });
             }
         }
         for side in Side::BOTH {
@@ -342,12 +378,23 @@ impl<P: Pair> Comparison<P> {
             let mode = self.ends.end(side).reader.mode();
             self.run(side, Operation::SetModes(mode, WaitMode::NoWait));
             while self.oracle.has_data(side) {
-                self.step(Step { side, operation: Operation::Read(5), peer_awake: true });
+                self.step(Step {
+                    side,
+                    operation: Operation::Read(5),
+                    peer_awake: true,
+                });
             }
-            self.step(Step { side, operation: Operation::Read(5), peer_awake: true });
+            self.step(Step {
+                side,
+                operation: Operation::Read(5),
+                peer_awake: true,
+            });
         }
         for (side, calls) in Side::BOTH.into_iter().zip(&self.calls).filter(|(_, calls)| !calls.gone) {
-            assert!(calls.writes.is_empty() && calls.flushes.is_empty(), "all that {side:?} wrote was read");
+            assert!(
+                calls.writes.is_empty() && calls.flushes.is_empty(),
+                "all that {side:?} wrote was read"
+            );
         }
     }
 }

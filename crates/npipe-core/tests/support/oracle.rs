@@ -96,7 +96,11 @@ impl Oracle {
             wait: WaitMode::Wait,
             finished: Vec::new(),
         };
-        Oracle { pipe_type: setup.pipe_type, queues: Side::BOTH.map(queue), ends: Side::BOTH.map(end) }
+        Oracle {
+            pipe_type: setup.pipe_type,
+            queues: Side::BOTH.map(queue),
+            ends: Side::BOTH.map(end),
+        }
     }
 
     pub fn is_connected(&self, side: Side) -> bool {
@@ -194,7 +198,14 @@ impl Oracle {
             let (fed, left) = rest.split_at(size.min(rest.len()));
             rest = left;
             let more = mode == ReadMode::Message && !rest.is_empty();
-            self.finish(side.other(), id, Ok(Outcome::Read(Got { data: fed.to_vec(), more })));
+            self.finish(
+                side.other(),
+                id,
+                Ok(Outcome::Read(Got {
+                    data: fed.to_vec(),
+                    more,
+                })),
+            );
             if rest.is_empty() {
                 return true;
             }
@@ -202,13 +213,19 @@ impl Oracle {
         let queue = self.outgoing(side);
         queue.last_number += 1;
         let number = queue.last_number;
-        queue.entries.push_back(Entry { number, data: rest.iter().copied().collect(), pending: None });
+        queue.entries.push_back(Entry {
+            number,
+            data: rest.iter().copied().collect(),
+            pending: None,
+        });
         false
     }
 
     /// semantics 91-95, 99-112, 131-133, 183, 188
     pub fn read(&mut self, side: Side, id: u64, size: usize) -> Poll<Answer> {
-        let End { standing, mode, wait, .. } = self.ends[side as usize];
+        let End {
+            standing, mode, wait, ..
+        } = self.ends[side as usize];
         if matches!(standing, Standing::Dead | Standing::Unconnected) {
             return Poll::Ready(Err(Status::PipeDisconnected));
         }
@@ -234,7 +251,11 @@ impl Oracle {
     /// Something left the queue that `side` writes: completes what waited for that (semantics 122, 163).
     fn make_room(&mut self, side: Side) {
         let queue = self.outgoing(side);
-        let mut done: Vec<_> = queue.read_out.drain(..).map(|(id, count)| (id, Outcome::Wrote(count))).collect();
+        let mut done: Vec<_> = queue
+            .read_out
+            .drain(..)
+            .map(|(id, count)| (id, Outcome::Wrote(count)))
+            .collect();
         let mut unread = 0;
         for entry in &mut queue.entries {
             unread += entry.data.len();
@@ -245,7 +266,12 @@ impl Oracle {
             }
         }
         let first = queue.entries.front().map_or(u64::MAX, |entry| entry.number);
-        done.extend(queue.flushes.extract_if(.., |flush| flush.1 < first).map(|(id, _)| (id, Outcome::Flushed)));
+        done.extend(
+            queue
+                .flushes
+                .extract_if(.., |flush| flush.1 < first)
+                .map(|(id, _)| (id, Outcome::Flushed)),
+        );
         for (id, outcome) in done {
             self.finish(side, id, Ok(outcome));
         }
@@ -256,7 +282,9 @@ impl Oracle {
         self.incoming(side).reads.retain(|read| read.0 != id);
         let queue = self.outgoing(side);
         queue.flushes.retain(|flush| flush.0 != id);
-        queue.entries.retain(|entry| entry.pending.is_none_or(|(write, _)| write != id));
+        queue
+            .entries
+            .retain(|entry| entry.pending.is_none_or(|(write, _)| write != id));
         self.finish(side, id, Err(Status::Cancelled));
         self.make_room(side);
     }
@@ -266,10 +294,17 @@ impl Oracle {
         let reads = std::mem::take(&mut self.incoming(side).reads);
         let queue = self.outgoing(side);
         let flushes = std::mem::take(&mut queue.flushes);
-        let writes: Vec<u64> = queue.entries.iter().filter_map(|entry| Some(entry.pending?.0)).collect();
+        let writes: Vec<u64> = queue
+            .entries
+            .iter()
+            .filter_map(|entry| Some(entry.pending?.0))
+            .collect();
         queue.entries.retain(|entry| entry.pending.is_none());
         let reads = reads.into_iter().map(|read| read.0);
-        let ids: Vec<u64> = reads.chain(flushes.into_iter().map(|flush| flush.0)).chain(writes).collect();
+        let ids: Vec<u64> = reads
+            .chain(flushes.into_iter().map(|flush| flush.0))
+            .chain(writes)
+            .collect();
         for &id in &ids {
             self.finish(side, id, Err(status));
         }
@@ -288,7 +323,12 @@ impl Oracle {
             Standing::Connected | Standing::PeerClosed => {}
         }
         let entries = if message { 1 } else { queue.entries.len() };
-        let seen: Vec<u8> = queue.entries.iter().take(entries).flat_map(|entry| entry.data.iter().copied()).collect();
+        let seen: Vec<u8> = queue
+            .entries
+            .iter()
+            .take(entries)
+            .flat_map(|entry| entry.data.iter().copied())
+            .collect();
         let copied = seen.len().min(size);
         let left = if message { seen.len() - copied } else { 0 };
         Ok((seen[..copied].to_vec(), queue.unread() as u64, left as u64))
@@ -345,12 +385,15 @@ impl Oracle {
 
 impl Queue {
     fn remove_front(&mut self) {
-        self.read_out.extend(self.entries.pop_front().and_then(|entry| entry.pending));
+        self.read_out
+            .extend(self.entries.pop_front().and_then(|entry| entry.pending));
     }
 
     /// At most one message (semantics 99-104, 107, 109).
     fn read_message(&mut self, size: usize) -> Got {
-        let Some(entry) = self.entries.front_mut() else { unreachable!("there is something to read") };
+        let Some(entry) = self.entries.front_mut() else {
+            unreachable!("there is something to read")
+        };
         let count = size.min(entry.data.len());
         let data = entry.data.drain(..count).collect();
         let more = !entry.data.is_empty();

@@ -89,16 +89,25 @@ impl Stream {
     const MOST_WRITES: usize = 64;
 
     fn data(&self, length: usize) -> Vec<u8> {
-        (0..length).map(|place| (self.writes.len() << 2 | place & 3) as u8).collect()
+        (0..length)
+            .map(|place| (self.writes.len() << 2 | place & 3) as u8)
+            .collect()
     }
 
     fn read(&mut self, got: &Got, mode: ReadMode) {
         for &byte in &got.data {
             let (index, place) = (usize::from(byte >> 2), usize::from(byte & 3));
-            assert!(index >= self.current && index < self.writes.len(), "write {index} is read in order");
+            assert!(
+                index >= self.current && index < self.writes.len(),
+                "write {index} is read in order"
+            );
             self.current = index;
             let write = &mut self.writes[index];
-            assert_eq!(write.read & 3, place, "write {index} is read in order, once and unaltered");
+            assert_eq!(
+                write.read & 3,
+                place,
+                "write {index} is read in order, once and unaltered"
+            );
             write.read += 1;
             assert!(write.read <= write.length, "write {index} is read once");
         }
@@ -106,7 +115,10 @@ impl Stream {
             (ReadMode::Byte, _) => assert!(!got.more, "a stream has no ends"),
             (ReadMode::Message, None) => self.empties_read += usize::from(!got.more),
             (ReadMode::Message, Some(&first)) => {
-                assert!(got.data.iter().all(|byte| byte >> 2 == first >> 2), "one message for each read");
+                assert!(
+                    got.data.iter().all(|byte| byte >> 2 == first >> 2),
+                    "one message for each read"
+                );
                 let write = &self.writes[usize::from(first >> 2)];
                 assert_eq!(got.more, write.read < write.length, "the end of a message is told");
             }
@@ -115,10 +127,16 @@ impl Stream {
 
     fn check_drained(&self, writer_lives: bool) {
         for (index, write) in self.writes.iter().enumerate() {
-            assert!(write.done.is_none_or(|done| done == write.read), "write {index} was lost: {self:?}");
+            assert!(
+                write.done.is_none_or(|done| done == write.read),
+                "write {index} was lost: {self:?}"
+            );
         }
         assert!(self.empties_read <= self.empties, "an empty message was read twice");
-        assert!(self.joined || !writer_lives || self.empties_read == self.empties, "an empty message was lost");
+        assert!(
+            self.joined || !writer_lives || self.empties_read == self.empties,
+            "an empty message was lost"
+        );
     }
 }
 
@@ -141,10 +159,17 @@ struct Run<P: Pair> {
 /// Runs `operations` on two ends, then reads all that is left.
 pub fn run<P: Pair>(setup: &Setup, operations: &[(Side, Operation)]) {
     let lane_bytes = setup.lane_bytes;
-    let mut run = Run::<P> { ends: Ends::join(setup.clone()), halves: Default::default(), lane_bytes };
+    let mut run = Run::<P> {
+        ends: Ends::join(setup.clone()),
+        halves: Default::default(),
+        lane_bytes,
+    };
     if setup.pipe_type == PipeType::Message {
         for side in Side::BOTH {
-            run.ends.end(side).set_modes(ReadMode::Message, WaitMode::Wait).expect("a message pipe");
+            run.ends
+                .end(side)
+                .set_modes(ReadMode::Message, WaitMode::Wait)
+                .expect("a message pipe");
         }
     }
     for &(side, operation) in operations {
@@ -210,7 +235,11 @@ impl<P: Pair> Run<P> {
             return;
         }
         let index = stream.writes.len();
-        stream.writes.push(Written { length, done: None, read: 0 });
+        stream.writes.push(Written {
+            length,
+            done: None,
+            read: 0,
+        });
         self.halves[side as usize].writes.push((index, writing));
         self.poll_writes(side);
     }
@@ -248,7 +277,8 @@ impl<P: Pair> Run<P> {
             }
         });
         end.writer.place_empties();
-        half.flushes.retain_mut(|flushing| end.poll_flush(flushing).is_pending());
+        half.flushes
+            .retain_mut(|flushing| end.poll_flush(flushing).is_pending());
         for result in ended {
             self.note_read(side, &result, mode);
         }
@@ -257,13 +287,14 @@ impl<P: Pair> Run<P> {
 
     fn poll_writes(&mut self, side: Side) {
         let (end, half) = (self.ends.end(side), &mut self.halves[side as usize]);
-        half.writes.retain_mut(|(index, writing)| match end.poll_write(writing) {
-            Poll::Pending => true,
-            Poll::Ready(result) => {
-                half.stream.writes[*index].done = result.ok();
-                false
-            }
-        });
+        half.writes
+            .retain_mut(|(index, writing)| match end.poll_write(writing) {
+                Poll::Pending => true,
+                Poll::Ready(result) => {
+                    half.stream.writes[*index].done = result.ok();
+                    false
+                }
+            });
     }
 
     fn cancel_read(&mut self, side: Side, index: usize) {
@@ -293,7 +324,10 @@ impl<P: Pair> Run<P> {
                 self.cancel_read(side, 0);
             }
             let mode = self.ends.end(side).reader.mode();
-            self.ends.end(side).set_modes(mode, WaitMode::NoWait).expect("no read waits");
+            self.ends
+                .end(side)
+                .set_modes(mode, WaitMode::NoWait)
+                .expect("no read waits");
         }
         let size = self.lane_bytes as usize;
         let mut quiet = 0;
@@ -311,8 +345,13 @@ impl<P: Pair> Run<P> {
         }
         for side in sides() {
             let half = &self.halves[side as usize];
-            assert!(half.writes.is_empty() && half.flushes.is_empty(), "all that {side:?} wrote was read");
-            self.halves[side.other() as usize].stream.check_drained(living[side.other() as usize]);
+            assert!(
+                half.writes.is_empty() && half.flushes.is_empty(),
+                "all that {side:?} wrote was read"
+            );
+            self.halves[side.other() as usize]
+                .stream
+                .check_drained(living[side.other() as usize]);
         }
     }
 }

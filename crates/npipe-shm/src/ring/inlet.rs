@@ -14,6 +14,14 @@ use crate::layout::Side;
 use crate::memory::Memory;
 use crate::sync::Ordering;
 
+/// What is at the head.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Met {
+    Nothing,
+    Payload,
+    Empties,
+}
+
 /// The reader's half of a lane in a segment.
 #[derive(Debug)]
 pub struct RingInlet<M> {
@@ -31,6 +39,8 @@ pub struct RingInlet<M> {
     left: u32,
     /// Whether the part at the head was met before.
     entered: bool,
+    /// The part at the head as it was last read, once it was met.
+    part: Part,
     /// Bytes that reads have taken of it.
     part_taken: u32,
     taken: u64,
@@ -52,6 +62,7 @@ impl<M: Memory> RingInlet<M> {
             inside: false,
             left: 0,
             entered: false,
+            part: Part::NONE,
             part_taken: 0,
             taken: 0,
             empties: 0,
@@ -84,36 +95,40 @@ impl<M: Memory> RingInlet<M> {
         self.tail = Position(self.writer().writer.0.tail.load(Ordering::Acquire));
     }
 
-    #[inline]
+    #[inline(always)]
     fn part_at(&self, at: Position) -> Result<Part, Status> {
         part_at(&*self.memory, self.side.peer(), at, self.tail)
     }
 
-    /// The part at the head that holds something to read, having passed those that hold nothing.
+    /// Goes to the next part that holds something to read, past those that hold nothing, and reads it into `self.part`.
     #[inline]
-    fn settle_head(&mut self) -> Result<Option<Part>, Status> {
+    fn settle_head(&mut self) -> Result<Met, Status> {
+        // What is complete changes no more.
+        if self.entered && self.part.kind == Kind::Complete {
+            return Ok(Met::Payload);
+        }
         for _ in 0..self.max_steps() {
             if self.head == self.tail {
                 self.load_tail();
                 if self.head == self.tail {
-                    return Ok(None);
+                    return Ok(Met::Nothing);
                 }
             }
-            let part = self.part_at(self.head)?;
-            match part.kind {
-                Kind::Jump => self.pass(part.next),
-                Kind::Cancelled | Kind::EmptiesTaken => {
-                    self.inside = false;
-                    self.pass(part.next);
+            self.part = self.part_at(self.head)?;
+            match self.part.kind {
+                Kind::Complete | Kind::Pending => {
+                    self.enter()?;
+                    return Ok(Met::Payload);
                 }
                 Kind::Empties => {
                     // An empty message in place of the rest of a frame ends that frame.
                     self.inside = false;
-                    return Ok(Some(part));
+                    return Ok(Met::Empties);
                 }
-                Kind::Complete | Kind::Pending => {
-                    self.enter(&part)?;
-                    return Ok(Some(part));
+                Kind::Jump => self.pass(self.part.next),
+                Kind::Cancelled | Kind::EmptiesTaken => {
+                    self.inside = false;
+                    self.pass(self.part.next);
                 }
             }
         }
@@ -122,13 +137,13 @@ impl<M: Memory> RingInlet<M> {
 
     /// Meets a part with payload: the first of a new frame, or the next of the one we are in.
     #[inline]
-    fn enter(&mut self, part: &Part) -> Result<(), Status> {
+    fn enter(&mut self) -> Result<(), Status> {
         if self.entered {
             return Ok(());
         }
-        if part.state.is_first() {
+        if self.part.state.is_first() {
             self.serial += 1;
-        } else if !self.inside || self.left != part.extent.left {
+        } else if !self.inside || self.left != self.part.extent.left {
             return Err(Status::PeerMisbehaved);
         }
         self.inside = true;
@@ -195,31 +210,27 @@ impl<M: Memory> Inlet for RingInlet<M> {
 
     #[inline]
     fn front(&mut self) -> Result<Option<Front>, Status> {
-        let streams = |left: u32, lane: u64| u64::from(left) > lane / 4;
+        let met = self.settle_head()?;
+        let remaining = match met {
+            Met::Payload => self.part.extent.left - self.part_taken,
+            Met::Nothing if self.inside => self.left,
+            Met::Nothing => return Ok(None),
+            Met::Empties => return Ok(Some(Front { serial: self.serial + 1, remaining: 0, streams: false })),
+        };
         let lane_bytes = self.memory.layout().lane_bytes(self.side.peer());
-        Ok(match self.settle_head()? {
-            None if self.inside => {
-                Some(Front { serial: self.serial, remaining: self.left, streams: streams(self.left, lane_bytes) })
-            }
-            None => None,
-            Some(part) if part.kind == Kind::Empties => {
-                Some(Front { serial: self.serial + 1, remaining: 0, streams: false })
-            }
-            Some(part) => {
-                let remaining = part.extent.left - self.part_taken;
-                Some(Front { serial: self.serial, remaining, streams: streams(remaining, lane_bytes) })
-            }
-        })
+        Ok(Some(Front { serial: self.serial, remaining, streams: u64::from(remaining) > lane_bytes / 4 }))
     }
 
     fn ready(&mut self) -> Result<u32, Status> {
-        let Some(first) = self.settle_head()? else { return Ok(0) };
-        let taken = self.part_taken;
+        if self.settle_head()? != Met::Payload {
+            return Ok(0);
+        }
+        let (first, taken) = (self.part.at, self.part_taken);
         let mut ready = 0;
         self.each_part(|_, part| {
             match part.kind {
                 Kind::Jump => return true,
-                Kind::Complete | Kind::Pending if part.at == first.at || !part.state.is_first() => {}
+                Kind::Complete | Kind::Pending if part.at == first || !part.state.is_first() => {}
                 _ => return false,
             }
             ready += part.extent.bytes;
@@ -234,10 +245,10 @@ impl<M: Memory> Inlet for RingInlet<M> {
         let serial = self.serial;
         let mut copied = 0;
         while copied < into.len() {
-            let Some(part) = self.settle_head()? else { break };
-            if part.kind == Kind::Empties || self.serial != serial {
+            if self.settle_head()? != Met::Payload || self.serial != serial {
                 break;
             }
+            let part = self.part;
             let left = part.extent.bytes - self.part_taken;
             let bytes = (into.len() - copied).min(left as usize);
             let from = part.payload() + u64::from(self.part_taken);
@@ -263,7 +274,10 @@ impl<M: Memory> Inlet for RingInlet<M> {
 
     fn take_empty(&mut self) -> Result<(), Status> {
         self.begin_change();
-        let Some(part) = self.settle_head()? else { return Ok(()) };
+        if self.settle_head()? != Met::Empties {
+            return Ok(());
+        }
+        let part = self.part;
         let word = self.memory.word(self.side.peer(), part.at.offset());
         for _ in 0..ATTEMPTS {
             let state = State(word.load(Ordering::Acquire));
@@ -287,15 +301,17 @@ impl<M: Memory> Inlet for RingInlet<M> {
     }
 
     fn peek(&mut self, into: &mut [u8], span: PeekSpan) -> Result<usize, Status> {
-        let Some(first) = self.settle_head()? else { return Ok(0) };
+        if self.settle_head()? == Met::Nothing {
+            return Ok(0);
+        }
+        let (first, part_taken) = (self.part.at, self.part_taken);
         let mut copied = 0;
-        let part_taken = self.part_taken;
         self.each_part(|inlet, part| {
             let mut skip = part.state.taken();
             match part.kind {
                 Kind::Jump | Kind::Cancelled | Kind::EmptiesTaken => return true,
                 Kind::Empties => return span == PeekSpan::Stream,
-                Kind::Complete | Kind::Pending if part.at == first.at => skip = part_taken,
+                Kind::Complete | Kind::Pending if part.at == first => skip = part_taken,
                 _ if span == PeekSpan::Message && part.state.is_first() => return false,
                 _ => {}
             }
@@ -355,6 +371,8 @@ impl<M: Memory> Inlet for RingInlet<M> {
                 word.store(part.state.cancelled().0, Ordering::Release);
             }
         }
+        // The part that was met before may be among them.
+        self.part = Part::NONE;
         // A frame of which all placed parts were taken ends here too.
         self.inside &= self.head != self.tail;
         Ok(())

@@ -40,6 +40,14 @@ impl<M: Memory> RingOutlet<M> {
         &self.memory
     }
 
+    /// Gives back the pages that a quiet lane no longer needs.
+    pub fn trim(&mut self) {
+        self.note_head();
+        if let Some(surplus) = self.space.surplus() {
+            self.memory.discard(self.side, surplus);
+        }
+    }
+
     fn own(&self) -> &EndWords {
         self.memory.control().end(self.side)
     }

@@ -7,6 +7,7 @@
 //! Behind the tail of every lap there is always room for a jump and for the mark of a retracted frame.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use super::header::{Position, area_end, part_span};
 use crate::layout::{PART_BYTES, SMALL_BYTES};
@@ -38,6 +39,8 @@ pub(crate) struct Space {
     /// Where the part of the current lap begins that the reader has not left.
     start: u64,
     earlier: VecDeque<Region>,
+    /// How far the tail ever came since pages were given back.
+    farthest: u64,
 }
 
 /// Where a part goes.
@@ -51,7 +54,7 @@ pub(crate) enum Choice {
 
 impl Space {
     pub(crate) fn new(lane_bytes: u64) -> Space {
-        Space { lane_bytes, tail: Position::new(0, 0), start: 0, earlier: VecDeque::new() }
+        Space { lane_bytes, tail: Position::new(0, 0), start: 0, earlier: VecDeque::new(), farthest: 0 }
     }
 
     pub(crate) fn tail(&self) -> Position {
@@ -61,6 +64,7 @@ impl Space {
     /// Moves the tail over a part.
     pub(crate) fn advance(&mut self, span: u64) {
         self.tail = self.tail.plus(span);
+        self.farthest = self.farthest.max(self.tail.offset());
     }
 
     /// Begins a new lap; the jump itself takes one header.
@@ -97,6 +101,13 @@ impl Space {
             || here >= RESTART_LARGE_BYTES
             || here >= SMALL_BYTES && span < BULKY_BYTES
             || !self.fits(here, span)
+    }
+
+    /// What a quiet lane has touched beyond its first page; `None` while anything is unread. The reader looks at nothing
+    /// before the tail, and what is placed there next is placed anew.
+    pub(crate) fn surplus(&mut self) -> Option<Range<u64>> {
+        let far = std::mem::replace(&mut self.farthest, self.tail.offset());
+        (self.is_empty() && far > RESTART_BYTES).then_some(RESTART_BYTES..self.lane_bytes)
     }
 
     fn is_empty(&self) -> bool {

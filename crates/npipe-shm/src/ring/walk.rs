@@ -22,6 +22,15 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// Stands for no part: nothing to be read, and not complete.
+    pub(crate) const NONE: Part = Part {
+        at: Position::new(0, 0),
+        state: State::new(Kind::Cancelled, false),
+        kind: Kind::Cancelled,
+        extent: Extent { bytes: 0, left: 0 },
+        next: Position::new(0, 0),
+    };
+
     /// The lane offset of its payload.
     pub(crate) const fn payload(&self) -> u64 {
         self.at.offset() + HEADER_BYTES
@@ -37,7 +46,7 @@ pub(crate) const fn max_steps(lane_bytes: u64) -> u64 {
 ///
 /// # Errors
 /// [`Status::PeerMisbehaved`] for anything that no honest peer leaves there.
-#[inline]
+#[inline(always)]
 pub(crate) fn part_at<M: Memory + ?Sized>(
     memory: &M,
     writer: Side,

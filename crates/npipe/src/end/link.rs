@@ -86,10 +86,6 @@ impl Link {
         })
     }
 
-    pub(crate) fn side(&self) -> Side {
-        self.side
-    }
-
     pub(crate) fn layout(&self) -> &Layout {
         &self.layout
     }
@@ -294,6 +290,19 @@ impl Memory for Link {
         match offset < SMALL_BYTES {
             true => self.segment.initial().atomic_u64((Layout::small_at(writer) + offset) as usize),
             false => self.large().atomic_u64(self.large_offset(writer, offset)),
+        }
+    }
+
+    fn discard(&self, writer: Side, offsets: std::ops::Range<u64>) {
+        let (from, to) = (offsets.start, offsets.end);
+        let at = Layout::small_at(writer);
+        let small = at + from.min(SMALL_BYTES)..at + to.min(SMALL_BYTES);
+        // A hint: pages that are kept cost memory and nothing else.
+        let _ = self.segment.initial().discard(small.start as usize..small.end as usize);
+        if let Some(map) = self.segment.full_if_mapped()
+            && to > SMALL_BYTES
+        {
+            let _ = map.discard(self.large_offset(writer, from.max(SMALL_BYTES))..self.large_offset(writer, to));
         }
     }
 

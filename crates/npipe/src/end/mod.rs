@@ -217,6 +217,13 @@ impl End {
         }
     }
 
+    /// Gives back memory of a quiet connection.
+    fn trim(&self) {
+        if let Some(lane) = locked(&self.writing).lane_mut() {
+            lane.trim();
+        }
+    }
+
     /// A peer that breaks the protocol loses the connection.
     fn judge<T>(&self, link: &Link, result: Result<T, Status>) -> Result<T, Status> {
         if let Err(Status::PeerMisbehaved) = result {

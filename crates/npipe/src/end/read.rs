@@ -40,7 +40,7 @@ impl End {
     ) -> Result<ReadOutcome, Status> {
         // A part of a large message that was taken already makes room.
         link.ring();
-        let outcome = wait_for(link, Wish::Data, deadline, |look| self.poll_read(link, id, into, look));
+        let outcome = wait_for(link, Wish::Data, deadline, |look| self.poll_read(link, id, into, look), || self.trim());
         let result = outcome.unwrap_or_else(|| self.give_up_read(link, id, into));
         self.judge(link, result)
     }
@@ -119,14 +119,15 @@ impl End {
         let id = reading.expect(reply.len());
         drop((reading, writing));
         link.ring();
-        let outcome = wait_for(&link, Wish::Both, deadline, |look| {
+        let poll = |look| {
             if let Some(request_id) = sending
                 && locked(&self.writing).poll(request_id, request).is_ready()
             {
                 sending = None;
             }
             self.poll_read(&link, id, reply, look)
-        });
+        };
+        let outcome = wait_for(&link, Wish::Both, deadline, poll, || self.trim());
         let result = outcome.unwrap_or_else(|| self.give_up_read(&link, id, reply));
         if let Some(request_id) = sending {
             // Part of it was never placed; a request that lies in the pipe stays there (semantics 158).

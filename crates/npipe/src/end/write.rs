@@ -45,7 +45,7 @@ impl End {
             }
             polled
         };
-        wait_for(link, Wish::Room, deadline, |_| poll()).unwrap_or_else(|| {
+        wait_for(link, Wish::Room, deadline, |_| poll(), || ()).unwrap_or_else(|| {
             let result = locked(&self.writing).cancel(id, Status::IoTimeout);
             link.ring();
             link.wake_own();
@@ -67,7 +67,7 @@ impl End {
         drop(writing);
         let deadline = End::deadline(&self.write_timeout_ns);
         let poll = |_| -> Poll<Result<(), Status>> { locked(&self.writing).poll_flush(id) };
-        wait_for(&link, Wish::Room, deadline, poll).unwrap_or_else(|| {
+        wait_for(&link, Wish::Room, deadline, poll, || ()).unwrap_or_else(|| {
             locked(&self.writing).cancel_flush(id);
             Err(Status::IoTimeout)
         })

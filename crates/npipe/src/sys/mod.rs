@@ -76,17 +76,8 @@ impl SysError {
         self
     }
 
-    /// What was attempted; completes the sentence "cannot …".
-    pub(crate) fn operation(&self) -> &'static str {
-        self.operation
-    }
-
-    /// The file or directory it was about.
-    pub(crate) fn subject(&self) -> Option<&PathBuf> {
-        self.subject.as_ref()
-    }
-
     /// What is wrong and what to do, if more is known than the system's error.
+    #[cfg(test)]
     pub(crate) fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }

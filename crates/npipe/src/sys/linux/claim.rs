@@ -357,7 +357,7 @@ mod tests {
         Files::of(&KEY, own_uid())
     }
 
-    /// semantics 13-15, 24: a name is one server's at a time, and gone with it.
+    /// A name is one server's at a time, and gone with it.
     #[test]
     fn a_name_has_one_owner_until_it_is_dropped() {
         let place = Place::new();
@@ -380,7 +380,7 @@ mod tests {
         drop(place.claim());
     }
 
-    /// semantics 13, 190: a server that is killed leaves no name behind that would keep others out.
+    /// A server that is killed leaves no name behind that would keep others out.
     #[test]
     fn a_dead_entry_is_replaced() {
         let place = Place::new();
@@ -394,7 +394,7 @@ mod tests {
         assert!(place.files().is_empty());
     }
 
-    /// semantics 13, 46, 81: who meets a dead entry of its own removes it, and no other.
+    /// Who meets a dead entry of its own removes it, and no other.
     #[test]
     fn only_the_dead_are_removed() {
         let place = Place::new();
@@ -419,7 +419,7 @@ mod tests {
         assert!(!place.root.remove_dead(&alive).unwrap());
     }
 
-    /// semantics 14: closing an old pipe does not disturb a new one of the same name.
+    /// Closing an old pipe does not disturb a new one of the same name.
     #[test]
     fn what_replaced_us_is_left_alone() {
         let place = Place::new();
@@ -433,7 +433,7 @@ mod tests {
         assert!(place.files().is_empty());
     }
 
-    /// semantics 264: without further rights the name is its owner's alone; with them the server
+    /// Without further rights the name is its owner's alone; with them the server
     /// decides. Whatever the umask.
     #[test]
     fn the_socket_admits_whom_it_should() {
@@ -447,7 +447,7 @@ mod tests {
         }
     }
 
-    /// semantics 19-34: creation fails, and says why, where something else has taken the name's
+    /// Creation fails, and says why, where something else has taken the name's
     /// place. What is not ours stays.
     #[test]
     fn obstacles_are_refused_and_kept() {
@@ -484,7 +484,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "precious");
     }
 
-    /// semantics 13: files of other users are neither used nor removed.
+    /// Files of other users are neither used nor removed.
     #[test]
     fn foreign_files_are_refused() {
         if own_uid() != 0 {
@@ -506,7 +506,7 @@ mod tests {
         drop(listener);
     }
 
-    /// semantics 2, 34: a lock file left by an older, longer text holds nothing but the new one;
+    /// A lock file left by an older, longer text holds nothing but the new one;
     /// rights others were given to it are taken away.
     #[test]
     fn a_stale_lock_file_is_rewritten() {
@@ -521,7 +521,7 @@ mod tests {
         drop(claim);
     }
 
-    /// semantics 13, 28: whoever comes while another goes gets the name or hears that it is held,
+    /// Whoever comes while another goes gets the name or hears that it is held,
     /// and in the end nothing is left.
     #[test]
     fn claims_by_many_threads_exclude_each_other() {

@@ -1,14 +1,13 @@
-//! One thread waiting on many descriptors, and a way to interrupt it.
+//! One thread waiting on many descriptors.
 //!
 //! Level-triggered: a condition is reported again and again until it is dealt with or the
 //! descriptor removed. Remove descriptors before closing them: a copy in a forked child keeps a
 //! closed one registered, with nobody left who could remove it.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use rustix::time::Timespec;
 
@@ -24,10 +23,6 @@ pub(crate) enum Interest {
     Hangup,
     /// It can be read from.
     Readable,
-    /// It can be written to.
-    Writable,
-    /// It can be read from or written to.
-    Both,
 }
 
 impl Interest {
@@ -36,8 +31,6 @@ impl Interest {
             | match self {
                 Interest::Hangup => EventFlags::empty(),
                 Interest::Readable => EventFlags::IN,
-                Interest::Writable => EventFlags::OUT,
-                Interest::Both => EventFlags::IN | EventFlags::OUT,
             }
     }
 }
@@ -49,8 +42,6 @@ pub(crate) struct Event {
     pub(crate) token: u64,
     /// There is something to read, or reading would say what is wrong.
     pub(crate) readable: bool,
-    /// There is room to write, or writing would say what is wrong.
-    pub(crate) writable: bool,
     /// The other side has closed or shut down. There may still be something to read.
     pub(crate) hangup: bool,
 }
@@ -63,7 +54,6 @@ impl Event {
         Event {
             token: data.u64(),
             readable: failed || flags.contains(EventFlags::IN),
-            writable: failed || flags.contains(EventFlags::OUT),
             hangup: failed || flags.contains(EventFlags::RDHUP),
         }
     }
@@ -125,39 +115,6 @@ fn timeout(deadline: Instant) -> Timespec {
     }
 }
 
-/// Makes a [`Poller`] that watches it for reading return, from any thread.
-#[derive(Debug)]
-pub(crate) struct Waker {
-    eventfd: OwnedFd,
-}
-
-impl Waker {
-    /// A waker that has not been rung.
-    pub(crate) fn new() -> SysResult<Waker> {
-        let eventfd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map_err(|e| SysError::new("create an event descriptor", e))?;
-        Ok(Waker { eventfd })
-    }
-
-    /// Rings. Rings add up until the next [`Waker::reset`].
-    pub(crate) fn wake(&self) {
-        // Fails only if the counter is full, in which case it rings already.
-        let _ = rustix::io::write(&self.eventfd, &1_u64.to_ne_bytes());
-    }
-
-    /// Stops the ringing. Do this before looking for work, not after.
-    pub(crate) fn reset(&self) {
-        // Fails only if nothing rings.
-        let _ = rustix::io::read(&self.eventfd, &mut [0; 8]);
-    }
-}
-
-impl AsFd for Waker {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.eventfd.as_fd()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,48 +124,32 @@ mod tests {
         Some(Instant::now() + Duration::from_secs(10))
     }
 
-    /// Holds up semantics 38, 60: what happens on any connection reaches the one thread.
+    /// What happens on any connection reaches the one thread.
     #[test]
     fn events_carry_their_tokens() {
         let poller = Poller::new().unwrap();
-        let waker = Waker::new().unwrap();
         let (ours, theirs) = socket::pair().unwrap();
-        poller.add(&waker, 7, Interest::Readable).unwrap();
         poller.add(&ours, u64::MAX, Interest::Readable).unwrap();
         let mut events = Vec::new();
 
         poller.wait(&mut events, Some(Instant::now())).unwrap();
         assert!(events.is_empty());
 
-        waker.wake();
-        waker.wake();
-        poller.wait(&mut events, soon()).unwrap();
-        let rung = Event {
-            token: 7,
-            readable: true,
-            writable: false,
-            hangup: false,
-        };
-        assert_eq!(events, [rung]);
-        waker.reset();
-        waker.reset();
-
         socket::send(theirs.as_fd(), b"x", None).unwrap();
         poller.wait(&mut events, soon()).unwrap();
         let data = Event {
             token: u64::MAX,
             readable: true,
-            writable: false,
             hangup: false,
         };
         assert_eq!(events, [data]);
 
-        poller.modify(&ours, 8, Interest::Both).unwrap();
+        poller.modify(&ours, 8, Interest::Readable).unwrap();
         poller.wait(&mut events, soon()).unwrap();
-        assert_eq!((events[0].token, events[0].writable), (8, true));
+        assert_eq!(events[0].token, 8);
     }
 
-    /// semantics 183, 190: the end of the other side is noticed whatever else is watched.
+    /// The end of the other side is noticed whatever else is watched.
     #[test]
     fn hangup_is_always_told() {
         let poller = Poller::new().unwrap();

@@ -49,12 +49,6 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Option<Instant>) -
     wait_with(word, expected, deadline, Flags::empty())
 }
 
-/// Sleeps while `word`, known to this process only, is `expected`, until woken or until the
-/// deadline.
-pub(crate) fn wait_private(word: &AtomicU32, expected: u32, deadline: Option<Instant>) -> WaitResult {
-    wait_with(word, expected, deadline, Flags::PRIVATE)
-}
-
 /// Sleeps while both words are as expected, until either is woken or until the deadline.
 ///
 /// Where the system cannot wait for two words this sleeps on the shared one alone, for at most
@@ -159,7 +153,7 @@ mod tests {
         }
     }
 
-    /// semantics 61, 92: a waiting call sleeps until the other side does something.
+    /// A waiting call sleeps until the other side does something.
     #[test]
     fn a_sleeper_is_woken_through_another_mapping() {
         let (segment, _fd) = Segment::create(1 << 16, 4096).unwrap();
@@ -172,7 +166,7 @@ mod tests {
         });
     }
 
-    /// semantics 84-85: a wait ends at its time-out; semantics 92: and not at all if there is
+    /// A wait ends at its time-out, and is none at all if there is
     /// something to do already.
     #[test]
     fn changed_words_and_deadlines_end_a_wait() {
@@ -181,8 +175,6 @@ mod tests {
         let now = Some(Instant::now());
         assert_eq!(wait(&word, 0, None), WaitResult::Changed);
         assert_eq!(wait(&word, 1, now), WaitResult::TimedOut);
-        assert_eq!(wait_private(&word, 0, None), WaitResult::Changed);
-        assert_eq!(wait_private(&word, 1, now), WaitResult::TimedOut);
         assert_eq!(wait_either((&word, 0), (&other, 1), None), WaitResult::Changed);
         assert_eq!(wait_either((&word, 1), (&other, 0), None), WaitResult::Changed);
         assert_eq!(wait_either((&word, 1), (&other, 1), now), WaitResult::TimedOut);
@@ -193,7 +185,7 @@ mod tests {
         assert_eq!(wait(&word, 0, never), WaitResult::Changed);
     }
 
-    /// semantics 186, 190: a call that waits for the peer also hears that the connection is over.
+    /// A call that waits for the peer also hears that the connection is over.
     #[test]
     fn either_word_wakes() {
         let (segment, _fd) = Segment::create(1 << 16, 4096).unwrap();
@@ -213,7 +205,7 @@ mod tests {
         });
     }
 
-    /// semantics 84, 186: where the system knows only one word, the other is still looked at
+    /// Where the system knows only one word, the other is still looked at
     /// again and again.
     #[test]
     fn without_waitv_sleep_is_sliced() {

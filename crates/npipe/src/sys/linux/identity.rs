@@ -5,7 +5,7 @@
 //! here shows as the overflow user (65534), a process we cannot see has no number at all.
 //!
 //! A process number is only good for showing: the process may end and the number be given to
-//! another. To watch a process, use [`peer_pidfd`].
+//! another.
 #![allow(
     unsafe_code,
     reason = "getsockopt for peers and getauxval have no safe binding (rustix assumes a visible peer process)"
@@ -13,9 +13,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::sys::{SysError, SysResult};
 
@@ -88,23 +86,6 @@ fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
     Ok(groups)
 }
 
-/// A descriptor that becomes readable when the process at the other end of the socket ends.
-///
-/// Fails if that process has ended already, or lives where we cannot see it.
-pub(crate) fn peer_pidfd(socket: BorrowedFd<'_>) -> SysResult<OwnedFd> {
-    let fail = |e: io::Error| SysError::new("watch the process at the other side of a socket", e);
-    let mut fd: [RawFd; 1] = [-1];
-    if socket_option(socket, libc::SO_PEERPIDFD, &mut fd).is_ok() {
-        // SAFETY: on success the kernel has made a new descriptor, close-on-exec, just for us.
-        return Ok(unsafe { OwnedFd::from_raw_fd(fd[0]) });
-    }
-    // Before Linux 6.5 by number, which may have been given to another process since.
-    let mut who = [libc::ucred { pid: 0, uid: 0, gid: 0 }];
-    socket_option(socket, libc::SO_PEERCRED, &mut who).map_err(fail)?;
-    let pid = Pid::from_raw(who[0].pid).ok_or_else(|| fail(io::ErrorKind::NotFound.into()))?;
-    pidfd_open(pid, PidfdFlags::empty()).map_err(|e| fail(e.into()))
-}
-
 /// What a process calls itself, for showing to a person: up to 15 bytes, no control characters.
 /// `None` if it has ended or cannot be seen. The process can choose any name it likes.
 pub(crate) fn process_name(pid: u32) -> Option<String> {
@@ -122,7 +103,6 @@ pub(crate) fn process_name(pid: u32) -> Option<String> {
 /// Types any bit pattern is a value of, so that the kernel may fill them in.
 trait PlainData: Copy {}
 impl PlainData for u32 {}
-impl PlainData for RawFd {}
 impl PlainData for libc::ucred {}
 
 /// Fills `values` from a socket option; returns how many values there were.
@@ -150,7 +130,7 @@ mod tests {
     use crate::sys::socket;
     use std::os::fd::AsFd;
 
-    /// semantics 206, 261: who the client is comes from the system.
+    /// Who the client is comes from the system.
     #[test]
     fn the_kernel_tells_who_the_peer_is() {
         let (ours, _theirs) = socket::pair().unwrap();
@@ -163,19 +143,7 @@ mod tests {
         assert_eq!(peer.groups, groups);
     }
 
-    /// semantics 190, 206: a process that ended is noticed, and not confused with a later one.
-    #[test]
-    fn a_living_process_is_not_readable() {
-        let (ours, _theirs) = socket::pair().unwrap();
-        let pidfd = peer_pidfd(ours.as_fd()).unwrap();
-        let poller = crate::sys::epoll::Poller::new().unwrap();
-        poller.add(&pidfd, 1, crate::sys::epoll::Interest::Readable).unwrap();
-        let mut events = Vec::new();
-        poller.wait(&mut events, Some(std::time::Instant::now())).unwrap();
-        assert!(events.is_empty());
-    }
-
-    /// semantics 206: names are for showing, and harmless to show.
+    /// Names are for showing, and harmless to show.
     #[test]
     fn process_names_are_fit_to_print() {
         let thread = std::thread::spawn(|| {

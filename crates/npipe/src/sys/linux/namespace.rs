@@ -19,7 +19,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -198,11 +198,6 @@ impl Root {
     /// Where it is, for messages.
     pub(crate) fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Whether other users have entries here.
-    pub(crate) fn is_shared(&self) -> bool {
-        self.shared
     }
 
     /// Every entry for `key`, oldest first: ours, and in a shared root those of other users. Those
@@ -394,6 +389,7 @@ impl fmt::Display for Candidate {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
@@ -413,7 +409,7 @@ mod tests {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// semantics 1-3: all programs of a user meet in one place, wherever they were started from.
+    /// All programs of a user meet in one place, wherever they were started from.
     #[test]
     fn the_first_place_that_exists_is_the_root() {
         let base = tempfile::tempdir().unwrap();
@@ -443,7 +439,7 @@ mod tests {
         assert!(error.to_string().contains("NPIPE_ROOT must be an absolute path"));
     }
 
-    /// semantics 1: a place that is unfit is an error that says what to do, not a reason to go
+    /// A place that is unfit is an error that says what to do, not a reason to go
     /// elsewhere.
     #[test]
     fn unfit_roots_are_refused() {
@@ -471,7 +467,7 @@ mod tests {
         assert!(!base.join("fallback").exists());
     }
 
-    /// semantics 264: only the owner, or the superuser for all, may say who meets there.
+    /// Only the owner, or the superuser for all, may say who meets there.
     #[test]
     fn roots_are_judged_by_owner_and_mode() {
         assert_eq!(kind_of_root(1000, 0o700, 1000), Ok(false));
@@ -488,7 +484,7 @@ mod tests {
         assert!(kind_of_root(1000, 0o770, 1000).is_err());
     }
 
-    /// semantics 2, 4-6: every name has a file, and no other file is taken for one.
+    /// Every name has a file, and no other file is taken for one.
     #[test]
     fn file_names_are_recognised() {
         let Files { socket, lock, fresh } = Files::of(&KEY, 1000);
@@ -513,7 +509,7 @@ mod tests {
         }
     }
 
-    /// semantics 4: a lock file gives any name back, and one that is none gives nothing.
+    /// A lock file gives any name back, and one that is none gives nothing.
     #[test]
     fn lock_files_are_parsed_with_care() {
         let read = |text: &[u8]| {
@@ -536,7 +532,7 @@ mod tests {
         assert_eq!(read(&LockText::compose(7, &[b'x'; MAX_LOCK_BYTES])), None);
     }
 
-    /// semantics 56: of several servers the oldest comes first; what belongs to another than it
+    /// Of several servers the oldest comes first; what belongs to another than it
     /// says, or is no socket, does not count.
     #[test]
     fn candidates_of_a_shared_root() {
@@ -569,7 +565,7 @@ mod tests {
         drop((own, forged));
     }
 
-    /// semantics 46: what is not a socket of the right owner is not connected to.
+    /// What is not a socket of the right owner is not connected to.
     #[test]
     fn connecting_checks_the_owner() {
         let base = tempfile::tempdir().unwrap();

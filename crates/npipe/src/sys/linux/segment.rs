@@ -30,7 +30,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::AtomicU64;
 
 use rustix::fs::{FileType, MemfdFlags, SealFlags};
 use rustix::io::Errno;
@@ -122,11 +122,6 @@ impl Segment {
         })
     }
 
-    /// Size of the whole segment.
-    pub(crate) fn total_bytes(&self) -> usize {
-        self.total_bytes
-    }
-
     /// The mapping of the beginning, at the same address as long as the segment lives.
     #[inline]
     pub(crate) fn initial(&self) -> &Map {
@@ -205,21 +200,14 @@ impl Map {
         Ok(Map { base, bytes })
     }
 
-    /// Length of the mapping.
-    #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.bytes
-    }
-
-    /// The word at `offset`.
+    /// The word at `offset`, for tests of what sleeps on it.
     ///
     /// # Panics
     /// If the word is not aligned or not within the mapping.
-    #[inline]
-    pub(crate) fn atomic_u32(&self, offset: usize) -> &AtomicU32 {
-        let word = self.aligned::<AtomicU32>(offset);
-        // SAFETY: aligned and within the mapping, which lives as long as `self`; every access of
-        // either process to such a word is atomic.
+    #[cfg(test)]
+    pub(crate) fn atomic_u32(&self, offset: usize) -> &std::sync::atomic::AtomicU32 {
+        let word = self.aligned::<std::sync::atomic::AtomicU32>(offset);
+        // SAFETY: as in `atomic_u64`.
         unsafe { &*word }
     }
 
@@ -230,7 +218,8 @@ impl Map {
     #[inline]
     pub(crate) fn atomic_u64(&self, offset: usize) -> &AtomicU64 {
         let word = self.aligned::<AtomicU64>(offset);
-        // SAFETY: as in `atomic_u32`.
+        // SAFETY: aligned and within the mapping, which lives as long as `self`; every access of
+        // either process to such a word is atomic.
         unsafe { &*word }
     }
 
@@ -333,23 +322,20 @@ mod tests {
         Segment::attach(fd, TOTAL, 4096).unwrap_err().to_string()
     }
 
-    /// semantics 91, 97: what one side writes is what the other reads.
+    /// What one side writes is what the other reads.
     #[test]
     fn both_sides_see_the_same_through_both_maps() {
         let (ours, fd) = Segment::create(TOTAL, 100).unwrap();
         let theirs = Segment::attach(fd, TOTAL, 8192).unwrap();
-        assert_eq!(ours.initial().len(), 100);
-        assert_eq!(ours.total_bytes() as u64, TOTAL);
         assert!(ours.full_if_mapped().is_none());
-        ours.initial().atomic_u32(96).store(0xdead_beef, Ordering::Release);
-        assert_eq!(theirs.initial().atomic_u32(96).load(Ordering::Acquire), 0xdead_beef);
+        ours.initial().atomic_u64(96).store(0xdead_beef, Ordering::Release);
+        assert_eq!(theirs.initial().atomic_u64(96).load(Ordering::Acquire), 0xdead_beef);
 
-        let before = ours.initial().atomic_u32(0).as_ptr();
+        let before = ours.initial().atomic_u64(0).as_ptr();
         let full = ours.full().unwrap();
-        assert_eq!(full.len() as u64, TOTAL);
-        assert_eq!(full.atomic_u32(96).load(Ordering::Acquire), 0xdead_beef);
+        assert_eq!(full.atomic_u64(96).load(Ordering::Acquire), 0xdead_beef);
         assert!(ptr::eq(full, ours.full().unwrap()), "mapped once");
-        assert_eq!(ours.initial().atomic_u32(0).as_ptr(), before, "never moved");
+        assert_eq!(ours.initial().atomic_u64(0).as_ptr(), before, "never moved");
 
         let end = TOTAL as usize - 5;
         full.copy_in(end, b"hello");
@@ -360,19 +346,19 @@ mod tests {
         assert_eq!(theirs.initial().atomic_u64(8).load(Ordering::Acquire), 7);
     }
 
-    /// Holds up semantics 91: the mapping of the whole may be wanted by both directions at once.
+    /// The mapping of the whole may be wanted by both directions at once.
     #[test]
     fn the_whole_is_mapped_once_by_many_threads() {
         let (segment, _fd) = Segment::create(TOTAL, 4096).unwrap();
         let addresses: Vec<usize> = std::thread::scope(|scope| {
-            let map = || segment.full().unwrap().atomic_u32(0).as_ptr().addr();
+            let map = || segment.full().unwrap().atomic_u64(0).as_ptr().addr();
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(map)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert!(addresses.iter().all(|&address| address == addresses[0]));
     }
 
-    /// Holds up semantics 34, 97: a segment can be trusted to keep its size, whoever made it.
+    /// A segment can be trusted to keep its size, whoever made it.
     #[test]
     fn what_is_not_a_sealed_segment_of_the_right_size_is_refused() {
         Segment::attach(memfd(SEALS), TOTAL, 4096).unwrap();
@@ -398,7 +384,7 @@ mod tests {
         assert!(refusal(device.into()).contains("not a memfd"));
     }
 
-    /// Holds up semantics 34: nobody who gets the descriptor can resize what we have mapped.
+    /// Nobody who gets the descriptor can resize what we have mapped.
     #[test]
     fn holders_cannot_resize() {
         let (_segment, fd) = Segment::create(TOTAL, 4096).unwrap();
@@ -409,7 +395,7 @@ mod tests {
         assert_eq!(rustix::fs::fcntl_add_seals(&fd, SealFlags::WRITE), Err(Errno::PERM));
     }
 
-    /// Holds up semantics 34: sizes that make no sense are refused.
+    /// Sizes that make no sense are refused.
     #[test]
     fn impossible_sizes_are_refused() {
         assert!(Segment::create(4096, 0).is_err());
@@ -419,7 +405,7 @@ mod tests {
         assert!(Segment::create(1 << 62, 4096).is_err() || cfg!(target_pointer_width = "64"));
     }
 
-    /// Holds up semantics 183: only pages that nobody needs any more are given back.
+    /// Only pages that nobody needs any more are given back.
     #[test]
     fn whole_pages_within_a_range_are_given_back() {
         let page = page_size();
@@ -437,7 +423,7 @@ mod tests {
         assert!(copy == expected);
     }
 
-    /// Holds up semantics 97: a mistake in our own layout ends in a panic, not in foreign memory.
+    /// A mistake in our own layout ends in a panic, not in foreign memory.
     #[test]
     fn every_access_is_checked() {
         let (segment, _fd) = Segment::create(TOTAL, 4096).unwrap();
@@ -450,8 +436,8 @@ mod tests {
         panics(|| map.copy_in(4096, &[0]));
         panics(|| map.copy_in(usize::MAX, &[0, 0]));
         panics(|| map.copy_out(4090, &mut [0; 7]));
-        panics(|| map.atomic_u32(4096).load(Ordering::Relaxed));
-        panics(|| map.atomic_u32(2).load(Ordering::Relaxed));
+        panics(|| map.atomic_u64(4096).load(Ordering::Relaxed));
+        panics(|| map.atomic_u64(2).load(Ordering::Relaxed));
         panics(|| map.atomic_u64(4092).load(Ordering::Relaxed));
         panics(|| map.discard(0..8192));
     }

@@ -55,7 +55,7 @@ mod tests {
         u64::from_str_radix(line["SigBlk:".len()..].trim(), 16).unwrap()
     }
 
-    /// Holds up semantics 38, 60: somebody of ours answers while the program's threads are
+    /// Somebody of ours answers while the program's threads are
     /// elsewhere, without taking part in the program.
     #[test]
     fn all_but_faults_are_blocked() {

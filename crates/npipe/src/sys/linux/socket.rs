@@ -43,6 +43,7 @@ pub(crate) struct Received {
 }
 
 /// Two sockets connected to each other.
+#[cfg(test)]
 pub(crate) fn pair() -> SysResult<(OwnedFd, OwnedFd)> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)
@@ -291,7 +292,7 @@ mod tests {
         flags.contains(rustix::io::FdFlags::CLOEXEC)
     }
 
-    /// semantics 8, 46, 56: names work in a directory however long its path, and connections
+    /// Names work in a directory however long its path, and connections
     /// arrive in the order they were made.
     #[test]
     fn listen_and_connect_in_a_deep_directory() {
@@ -319,7 +320,7 @@ mod tests {
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     }
 
-    /// semantics 47, 84: a server that does not answer ends in a time-out.
+    /// A server that does not answer ends in a time-out.
     #[test]
     fn a_full_backlog_times_out() {
         let base = tempfile::tempdir().unwrap();
@@ -334,7 +335,7 @@ mod tests {
         assert!(late.reason().unwrap().contains("stopped or overloaded"));
     }
 
-    /// semantics 84, 183: a peer that is silent is told from one that has closed.
+    /// A peer that is silent is told from one that has closed.
     #[test]
     fn receiving_ends_by_deadline_or_by_closing() {
         let (ours, theirs) = pair().unwrap();
@@ -349,7 +350,7 @@ mod tests {
         assert_eq!(closed.kind(), ErrorKind::BrokenPipe);
     }
 
-    /// semantics 84, 126: sending more than there is room for waits, and gives up in time.
+    /// Sending more than there is room for waits, and gives up in time.
     #[test]
     fn sending_waits_for_room() {
         let (ours, theirs) = pair().unwrap();
@@ -373,7 +374,7 @@ mod tests {
         });
     }
 
-    /// Holds up semantics 46: the segment reaches the client with the answer to its open.
+    /// The segment reaches the client with the answer to its open.
     #[test]
     fn a_descriptor_travels_with_the_bytes() {
         let (ours, theirs) = pair().unwrap();
@@ -392,7 +393,7 @@ mod tests {
         assert_eq!(text, "through");
     }
 
-    /// Holds up semantics 46: a client cannot fill its server's descriptor table, nor a server its
+    /// A client cannot fill its server's descriptor table, nor a server its
     /// client's.
     #[test]
     fn unwanted_descriptors_are_closed() {

@@ -1,0 +1,32 @@
+//! The blocking library as programs use it, end to end.
+//!
+//! Every test has a namespace directory of its own ([`Place`]) and waits for events: for a call to return, for a thread to
+//! sleep in one, for a line from another process. Nothing sleeps for a time, and what hangs fails after
+//! [`support::PATIENCE`]. Errors are compared by their Win32 names, as the rules state them.
+//!
+//! Other processes are this program again, see [`support::child`].
+
+mod access;
+mod closing;
+mod connecting;
+mod disconnecting;
+mod flush;
+mod info;
+mod instances;
+mod large;
+mod listener;
+mod memory;
+mod names;
+mod nowait;
+mod opening;
+mod peek;
+mod quotas;
+mod reading;
+mod same_thread;
+mod signals;
+mod support;
+mod threads;
+mod transact;
+mod waiting;
+
+use support::{NAME, Place, call, error, text};

@@ -1,0 +1,172 @@
+//! A place to meet, calls that block, and other processes.
+
+pub(crate) mod child;
+
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use npipe::{ClientOptions, Namespace, PipeClient, PipeMode, PipeServer, PipeStream, Result, ServerOptions};
+use tempfile::TempDir;
+
+/// Against hanging only: nothing here takes long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the pipe of a test is called, if it needs only one.
+pub(crate) const NAME: &str = r"\\.\pipe\test";
+
+/// A namespace of a test's own.
+pub(crate) struct Place {
+    directory: TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Place {
+        Place { directory: TempDir::new().expect("a temporary directory") }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn namespace(&self) -> Namespace {
+        Namespace::at(self.path()).expect("a namespace")
+    }
+
+    /// For a duplex byte pipe, with the library's defaults.
+    pub(crate) fn bytes(&self) -> ServerOptions {
+        let mut options = ServerOptions::new();
+        options.root(self.path());
+        options
+    }
+
+    /// For a duplex message pipe, whose server reads messages.
+    pub(crate) fn messages(&self) -> ServerOptions {
+        let mut options = self.bytes();
+        options.pipe_mode(PipeMode::Message);
+        options
+    }
+
+    pub(crate) fn client(&self) -> ClientOptions {
+        let mut options = ClientOptions::new();
+        options.root(self.path());
+        options
+    }
+
+    /// A client that reads messages.
+    pub(crate) fn message_client(&self) -> PipeClient {
+        self.client().pipe_mode(PipeMode::Message).open(NAME).expect("an instance listens")
+    }
+
+    /// A client that reads and writes bytes.
+    #[track_caller]
+    pub(crate) fn open(&self) -> PipeClient {
+        self.client().open(NAME).expect("an instance listens")
+    }
+
+    /// Two connected ends of a byte pipe.
+    pub(crate) fn byte_pair(&self) -> (PipeServer, PipeClient) {
+        let server = self.bytes().create(NAME).expect("the name is free");
+        (server, self.open())
+    }
+
+    /// Two connected ends of a message pipe, both reading messages.
+    pub(crate) fn message_pair(&self) -> (PipeServer, PipeClient) {
+        let server = self.messages().create(NAME).expect("the name is free");
+        (server, self.message_client())
+    }
+}
+
+/// The Win32 name of the error that a call failed with.
+#[track_caller]
+pub(crate) fn error<T>(result: Result<T>) -> &'static str {
+    match result {
+        Ok(_) => panic!("the call succeeded"),
+        Err(error) => error.status().win32_name(),
+    }
+}
+
+/// What one read of up to 64 bytes brings.
+#[track_caller]
+pub(crate) fn text(end: &PipeStream) -> String {
+    let mut buffer = [0; 64];
+    let count = end.read(&mut buffer).expect("something to read");
+    String::from_utf8_lossy(&buffer[..count]).into_owned()
+}
+
+/// A call on a thread of its own.
+pub(crate) struct Call<T> {
+    thread: i32,
+    outcome: Receiver<T>,
+}
+
+/// Starts a call.
+pub(crate) fn call<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> Call<T> {
+    let (announce, thread) = mpsc::channel();
+    let (report, outcome) = mpsc::channel();
+    std::thread::spawn(move || {
+        let own = rustix::thread::gettid().as_raw_nonzero().get();
+        announce.send(own).expect("the test is there");
+        // A test that failed meanwhile listens no more.
+        let _ = report.send(act());
+    });
+    Call { thread: thread.recv().expect("the thread starts"), outcome }
+}
+
+impl<T> Call<T> {
+    /// Waits until the call waits: its thread has gone to sleep and does not stir.
+    #[track_caller]
+    pub(crate) fn blocked(self) -> Call<T> {
+        const LOOKS: u32 = 4;
+        let deadline = Instant::now() + PATIENCE;
+        let (mut before, mut alike) = (None, 0);
+        while alike < LOOKS {
+            assert!(Instant::now() < deadline, "the call does not come to rest");
+            let now = sleep_of(self.thread);
+            alike = if now.is_some() && now == before { alike + 1 } else { 0 };
+            before = now;
+            std::thread::yield_now();
+        }
+        self
+    }
+
+    /// Waits for the call's end.
+    #[track_caller]
+    pub(crate) fn end(self) -> T {
+        match self.outcome.recv_timeout(PATIENCE) {
+            Ok(outcome) => outcome,
+            Err(RecvTimeoutError::Timeout) => panic!("the call goes on waiting"),
+            Err(RecvTimeoutError::Disconnected) => panic!("the call panicked"),
+        }
+    }
+
+    /// Checks that the call has not returned.
+    #[track_caller]
+    pub(crate) fn waits(&self) {
+        assert!(matches!(self.outcome.try_recv(), Err(mpsc::TryRecvError::Empty)), "the call has returned");
+    }
+}
+
+/// How often a thread of this process has gone to sleep, if it sleeps now.
+fn sleep_of(thread: i32) -> Option<u64> {
+    // A thread that has ended sleeps for good.
+    let Ok(status) = std::fs::read_to_string(format!("/proc/self/task/{thread}/status")) else { return Some(0) };
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    match field("State:") {
+        Some(state) if state.starts_with('S') => field("voluntary_ctxt_switches:")?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Repeats an attempt until it succeeds; for what another thread or process is about to make possible.
+#[track_caller]
+pub(crate) fn until<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = attempt() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "it does not happen");
+        std::thread::yield_now();
+    }
+}

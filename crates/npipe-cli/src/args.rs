@@ -43,16 +43,16 @@ pub(crate) enum Command {
     /// Wait until an instance of a pipe is free to be opened
     Wait(Wait),
     /// List the pipes that are served
-    #[command(after_help = "Examples:\n  npipe list\n  npipe list --json | jq -r '.[].name'")]
+    #[command(after_help = LIST_HELP)]
     List,
     /// Show one pipe and its instances, without opening it
-    #[command(after_help = "Examples:\n  npipe info room\n  npipe info room --json | jq .instances")]
+    #[command(after_help = INFO_HELP)]
     Info {
         /// The pipe
         name: OsString,
     },
     /// Explain an error code or name, or all of them
-    #[command(after_help = "Examples:\n  npipe errors 231\n  npipe errors STATUS_PIPE_BROKEN")]
+    #[command(after_help = ERRORS_HELP)]
     Errors {
         /// A Win32 code (231), a Win32 name (ERROR_PIPE_BUSY) or an NT name (STATUS_PIPE_BUSY)
         error: Option<String>,
@@ -85,6 +85,39 @@ pub(crate) enum Command {
         job: String,
     },
 }
+
+const LIST_HELP: &str = "\
+With --json, an array of
+  {name, path, mode, owner_uid, server_pid, answering, instances, max_instances};
+max_instances is 255 for unlimited, and what a server that does not answer did
+not tell is null. A name that is not well-formed UTF-16 has name_units as well.
+
+Examples:
+  npipe list
+  npipe list --json | jq -r '.[].name'";
+
+const INFO_HELP: &str = "\
+With --json, an object
+  {name, path, mode, direction, instance_count, max_instances,
+   default_timeout_ms, owner_uid, server_pid, access, instances:
+   [{state, server_pid, in_buffer_bytes, out_buffer_bytes,
+     client: null or {pid, uid, gid, process}}]}
+with mode byte or message; direction inbound (from client to server), outbound
+or duplex; state listening, connected, closing or disconnected.
+
+Examples:
+  npipe info room
+  npipe info room --json | jq .instances";
+
+const ERRORS_HELP: &str = "\
+With --json, an array of
+  {win32, name, ntstatus, nt_name, errno, message, hint}.
+A failure of any command is, with --json, an object {win32, name, message, hint}
+on stderr; win32 and name are null if it is not the failure of a pipe.
+
+Examples:
+  npipe errors 231
+  npipe errors STATUS_PIPE_BROKEN";
 
 /// The two processes of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -186,8 +219,8 @@ pub(crate) struct Call {
     #[arg(long, value_name = "DURATION", default_value = "5s")]
     pub(crate) timeout: Limit,
     /// The longest reply to take, in bytes; what is longer is cut, with exit code 8
-    #[arg(long, value_name = "BYTES", default_value_t = 65536)]
-    pub(crate) max_reply: usize,
+    #[arg(long, value_name = "BYTES", default_value_t = 65536, value_parser = clap::value_parser!(u32).range(..=1 << 30))]
+    pub(crate) max_reply: u32,
     /// End with exit code 9 unless the reply is exactly TEXT
     #[arg(long, value_name = "TEXT")]
     pub(crate) expect: Option<String>,
@@ -196,7 +229,7 @@ pub(crate) struct Call {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 As WaitNamedPipe: a name that nobody serves ends the wait at once, with exit
-code 3, and a success reserves nothing.
+code 3; a success reserves nothing; 0s waits as long as the pipe's server says.
 
 Examples:
   npipe wait room
@@ -213,6 +246,18 @@ pub(crate) struct Wait {
 #[command(after_help = "\
 Each figure is taken by two fresh processes; rounds are shuffled, and the median
 round counts. Takes about three minutes, with --quick some ten seconds.
+
+With --json, an object
+  {npipe: version, machine, plan: {rounds, slice_ms, seed},
+   cache_lines: null or {one_ns, two_ns},
+   cells: [{workload, size_bytes, placement, transport, op_ns, op_ns_min,
+            op_ns_max, per_second, ratio_to_seqpacket,
+            percentiles: null or {p50_ns, p99_ns, p99_9_ns}}],
+   failures: [text],
+   targets: null or [{what, against, relation, bound, ratio, met}]}
+with workload round-trip, one-way or connect; placement two-cores, free or
+one-core; times of one operation as medians, least and most of the rounds;
+ratios above 1 where the transport is faster than seqpacket.
 
 Examples:
   npipe bench --quick
@@ -232,8 +277,8 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rounds: Option<u32>,
     /// How long each measurement of a round lasts
-    #[arg(long, value_name = "DURATION")]
-    pub(crate) slice: Option<Limit>,
+    #[arg(long, value_name = "DURATION", value_parser = finite)]
+    pub(crate) slice: Option<Duration>,
     /// Write the JSON to FILE as well
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -279,6 +324,14 @@ impl FromStr for Limit {
         let ms = count.checked_mul(unit_ms).filter(|ms| *ms < u64::from(u32::MAX));
         ms.map(|ms| Limit::For(Duration::from_millis(ms)))
             .ok_or_else(|| "longer than 49 days: type forever".to_owned())
+    }
+}
+
+/// A duration that is neither nothing nor for ever.
+fn finite(text: &str) -> Result<Duration, String> {
+    match text.parse()? {
+        Limit::For(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("at least 1ms, and not forever".to_owned()),
     }
 }
 

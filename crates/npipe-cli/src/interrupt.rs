@@ -1,13 +1,13 @@
-//! SIGINT and SIGTERM end the command at once, with 130 and 143.
+//! SIGINT and SIGTERM end the command, with 130 and 143.
 //!
-//! One thread waits for them. Pipes need no farewell: a process that dies takes
-//! its instances with it, however it dies. A scratch directory does need one,
-//! so the thread removes it first.
+//! One thread waits for them. A client needs no farewell: its end closes with its process, however that dies. A command
+//! that has more to do diverts the first signal and ends itself; the second one ends it at once. A scratch directory is
+//! removed in any case.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -16,6 +16,10 @@ use signal_hook::iterator::Signals;
 use crate::exit::Exit;
 use crate::report::Failure;
 
+/// What a signal does instead of ending the command.
+type Diversion = Box<dyn FnOnce(Exit) + Send>;
+
+static DIVERSION: Mutex<Option<Diversion>> = Mutex::new(None);
 static SCRATCH: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 /// Starts the thread that waits for the two signals.
@@ -24,27 +28,44 @@ pub(crate) fn install() -> Result<(), Failure> {
     thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
-            let exit = match signals.forever().next() {
-                Some(SIGTERM) => Exit::Terminated,
-                _ => Exit::Interrupted,
-            };
-            remove_scratch();
-            process::exit(i32::from(exit.code()));
+            for signal in signals.forever() {
+                let exit = match signal {
+                    SIGTERM => Exit::Terminated,
+                    _ => Exit::Interrupted,
+                };
+                match locked(&DIVERSION).take() {
+                    Some(divert) => divert(exit),
+                    None => {
+                        remove_scratch();
+                        process::exit(i32::from(exit.code()));
+                    }
+                }
+            }
         })
         .map_err(Failure::system("start the signal thread"))?;
     Ok(())
 }
 
+/// Has the next signal do that. The command then ends itself, by [`Failure::Interrupted`].
+pub(crate) fn divert(instead: impl FnOnce(Exit) + Send + 'static) {
+    *locked(&DIVERSION) = Some(Box::new(instead));
+}
+
 /// Remembers the directory that has to go when the command ends early.
 pub(crate) fn guard(directory: &Path) {
-    *SCRATCH.lock().unwrap_or_else(PoisonError::into_inner) = Some(directory.to_owned());
+    *locked(&SCRATCH) = Some(directory.to_owned());
 }
 
 /// Removes the guarded directory, if there is one.
 pub(crate) fn remove_scratch() {
-    let directory = SCRATCH.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let directory = locked(&SCRATCH).take();
     if let Some(directory) = directory {
         // Nothing to do about a failure: the command is ending.
         let _ = fs::remove_dir_all(directory);
     }
+}
+
+/// The values here are whole at any time, whatever panicked meanwhile.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -33,8 +33,10 @@ pub(crate) enum Failure {
     System { doing: String, source: io::Error },
     /// The reader of our stdout has gone: nothing left to do, and no error.
     StdoutClosed,
+    /// A signal; who sent it knows.
+    Interrupted(Exit),
     /// The reply did not fit; what fitted has been printed.
-    Truncated { limit_bytes: usize },
+    Truncated { limit_bytes: u32 },
     /// The reply, or a figure, is not what was asked for.
     Expectation(String),
     /// A process that this command started went wrong.
@@ -72,6 +74,7 @@ impl Failure {
             Failure::Name { .. } | Failure::Usage(_) => Exit::Usage,
             Failure::System { .. } | Failure::Child(_) => Exit::Other,
             Failure::StdoutClosed => Exit::Ok,
+            Failure::Interrupted(exit) => *exit,
             Failure::Truncated { .. } => Exit::Truncated,
             Failure::Expectation(_) => Exit::Expectation,
         }
@@ -95,9 +98,11 @@ impl Failure {
             }
             Failure::Usage(_) => "see 'npipe help'".to_owned(),
             Failure::Truncated { .. } => "ask for more with --max-reply BYTES".to_owned(),
-            Failure::Expectation(_) | Failure::Child(_) | Failure::System { .. } | Failure::StdoutClosed => {
-                String::new()
-            }
+            Failure::Expectation(_)
+            | Failure::Child(_)
+            | Failure::System { .. }
+            | Failure::StdoutClosed
+            | Failure::Interrupted(_) => String::new(),
         }
     }
 
@@ -115,7 +120,7 @@ impl Failure {
     pub(crate) fn print(&self, as_json: bool) {
         let mut stderr = io::stderr().lock();
         let _ = match self {
-            Failure::StdoutClosed => Ok(()),
+            Failure::StdoutClosed | Failure::Interrupted(_) => Ok(()),
             _ if as_json => writeln!(stderr, "{}", self.json()),
             // clap's text has its own "error:" and its own hints.
             Failure::Usage(text) => write!(stderr, "{text}"),
@@ -153,6 +158,7 @@ impl fmt::Display for Failure {
             Failure::Usage(text) => f.write_str(text.trim_end()),
             Failure::System { doing, source } => write!(f, "cannot {doing}: {source}"),
             Failure::StdoutClosed => f.write_str("standard output is closed"),
+            Failure::Interrupted(_) => f.write_str("interrupted"),
             Failure::Truncated { limit_bytes } => {
                 write!(f, "the reply is longer than {limit_bytes} bytes; the rest is lost")
             }

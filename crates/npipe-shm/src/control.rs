@@ -64,6 +64,8 @@ pub struct OfferWords {
     pub stamp: AtomicU64,
     /// Their sizes, oldest first.
     pub sizes: [AtomicU32; npipe_core::feed::MAX_WAITING_READS],
+    /// Bytes taken of a complete part at the head when they were published; those of a pending part are in its state.
+    pub begun: AtomicU32,
 }
 
 /// The block of one end.

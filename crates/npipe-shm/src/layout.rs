@@ -55,9 +55,49 @@ impl Side {
     }
 }
 
+/// How one lane is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneShape {
+    /// Its small area.
+    pub small_bytes: u64,
+    /// Both areas: offsets are below this.
+    pub lane_bytes: u64,
+    /// Payload of one part of a frame at most.
+    pub part_bytes: u64,
+}
+
+impl LaneShape {
+    /// The end of the area that `offset` lies in.
+    #[inline]
+    pub(crate) const fn area_end(&self, offset: u64) -> u64 {
+        if offset < self.small_bytes {
+            self.small_bytes
+        } else {
+            self.lane_bytes
+        }
+    }
+
+    /// Whether a part of `bytes` at `offset` lies wholly in its area, and is of a size that parts have.
+    #[inline]
+    pub(crate) const fn holds_part(&self, offset: u64, bytes: u64) -> bool {
+        offset.is_multiple_of(ALIGN_BYTES)
+            && bytes <= self.part_bytes
+            && offset < self.lane_bytes
+            && offset + part_span(bytes) <= self.area_end(offset)
+    }
+}
+
+/// The room that a part of `bytes` takes, its header included.
+#[inline]
+pub(crate) const fn part_span(bytes: u64) -> u64 {
+    HEADER_BYTES + bytes.next_multiple_of(ALIGN_BYTES)
+}
+
 /// The sizes of one segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
+    small_bytes: u64,
+    part_bytes: u64,
     /// The large area of the lane that each side writes, indexed by [`Side`].
     large_bytes: [u64; 2],
 }
@@ -65,7 +105,35 @@ pub struct Layout {
 impl Layout {
     /// The layout for a pipe whose server writes with quota `out_quota_bytes` and whose client with `in_quota_bytes`.
     pub const fn new(out_quota_bytes: u32, in_quota_bytes: u32) -> Layout {
-        Layout { large_bytes: [large_bytes(out_quota_bytes), large_bytes(in_quota_bytes)] }
+        Layout {
+            small_bytes: SMALL_BYTES,
+            part_bytes: PART_BYTES,
+            large_bytes: [large_bytes(out_quota_bytes), large_bytes(in_quota_bytes)],
+        }
+    }
+
+    /// Lanes of any shape, for tests and models on the heap; such a layout has no place in a segment.
+    ///
+    /// # Panics
+    /// When an area does not hold two parts, or sizes are no multiples of [`ALIGN_BYTES`].
+    pub const fn scaled(small_bytes: u64, part_bytes: u64, large_bytes: [u64; 2]) -> Layout {
+        let least = 2 * (part_span(part_bytes) + 2 * HEADER_BYTES);
+        assert!(small_bytes >= least && large_bytes[0] >= least && large_bytes[1] >= least);
+        assert!((small_bytes | part_bytes | large_bytes[0] | large_bytes[1]).is_multiple_of(ALIGN_BYTES));
+        Layout {
+            small_bytes,
+            part_bytes,
+            large_bytes,
+        }
+    }
+
+    /// The shape of the lane that `writer` writes.
+    pub const fn lane(&self, writer: Side) -> LaneShape {
+        LaneShape {
+            small_bytes: self.small_bytes,
+            lane_bytes: self.small_bytes + self.large_bytes[writer as usize],
+            part_bytes: self.part_bytes,
+        }
     }
 
     /// The part of the segment that both ends map from the start.
@@ -76,11 +144,6 @@ impl Layout {
     /// The size of the whole segment.
     pub const fn total_bytes(&self) -> u64 {
         Self::first_bytes() + self.large_bytes[0] + self.large_bytes[1]
-    }
-
-    /// The size of the address space of the lane that `writer` writes.
-    pub const fn lane_bytes(&self, writer: Side) -> u64 {
-        SMALL_BYTES + self.large_bytes[writer as usize]
     }
 
     /// Where the small area of that lane begins in the segment.
@@ -120,8 +183,45 @@ mod tests {
         let layout = Layout::new(65536, 1 << 20);
         assert_eq!(Layout::small_at(Side::Client), CONTROL_BYTES + SMALL_BYTES);
         assert_eq!(layout.large_at(Side::Server), Layout::first_bytes());
-        assert_eq!(layout.large_at(Side::Client) + layout.large_bytes[1], layout.total_bytes());
-        assert!(layout.lane_bytes(Side::Client) >= (1 << 20) * 24);
+        assert_eq!(
+            layout.large_at(Side::Client) + layout.large_bytes[1],
+            layout.total_bytes()
+        );
+        assert!(layout.lane(Side::Client).lane_bytes >= (1 << 20) * 24);
         assert_eq!(Layout::new(0, u32::MAX).large_bytes, [MIN_LARGE_BYTES, MAX_LARGE_BYTES]);
+    }
+
+    /// semantics 36, 130
+    #[test]
+    fn each_direction_is_sized_by_the_quota_of_its_writer() {
+        let layout = Layout::new(1 << 20, 0);
+        assert_eq!(layout.lane(Side::Server).lane_bytes, SMALL_BYTES + (32 << 20));
+        assert_eq!(layout.lane(Side::Client).lane_bytes, SMALL_BYTES + MIN_LARGE_BYTES);
+    }
+
+    /// semantics 130
+    #[test]
+    fn offsets_of_every_lane_fit_a_position() {
+        let lane = Layout::new(u32::MAX, u32::MAX).lane(Side::Server);
+        assert!(lane.lane_bytes < 1 << 32);
+        assert!(Layout::new(u32::MAX, u32::MAX).total_bytes() < 1 << 40);
+    }
+
+    /// semantics 117
+    #[test]
+    fn a_part_lies_within_one_area() {
+        let lane = Layout::new(0, 0).lane(Side::Server);
+        assert!(lane.holds_part(0, PART_BYTES));
+        assert!(!lane.holds_part(0, PART_BYTES + 1));
+        assert!(!lane.holds_part(4, 0));
+        assert!(lane.holds_part(SMALL_BYTES - HEADER_BYTES, 0));
+        assert!(!lane.holds_part(SMALL_BYTES - HEADER_BYTES, 1));
+        assert!(!lane.holds_part(SMALL_BYTES - ALIGN_BYTES, 0));
+        assert!(lane.holds_part(SMALL_BYTES, 1));
+        assert!(lane.holds_part(lane.lane_bytes - HEADER_BYTES, 0));
+        assert!(!lane.holds_part(lane.lane_bytes - ALIGN_BYTES, 0));
+        for beyond in [lane.lane_bytes, u64::from(u32::MAX) - 7, 0xffff_fff8] {
+            assert!(!lane.holds_part(beyond, 0));
+        }
     }
 }

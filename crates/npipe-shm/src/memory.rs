@@ -5,7 +5,7 @@
 
 use crate::control::Control;
 use crate::layout::{Layout, Side};
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, Ordering};
 use npipe_core::wire::PeerState;
 use std::ops::Range;
 
@@ -53,13 +53,32 @@ pub struct HeapMemory {
     layout: Layout,
     control: Control,
     lanes: [Vec<AtomicU64>; 2],
+    has_large: bool,
 }
 
 impl HeapMemory {
-    /// A zeroed segment of which only the first `lane_bytes` of each lane may be used.
-    pub fn new(layout: Layout, lane_bytes: u64) -> HeapMemory {
-        let lane = || (0..lane_bytes / 8).map(|_| AtomicU64::new(0)).collect();
-        HeapMemory { layout, control: Control::default(), lanes: [lane(), lane()] }
+    /// A zeroed segment.
+    pub fn new(layout: Layout) -> HeapMemory {
+        HeapMemory::sized(layout, true)
+    }
+
+    /// A segment whose large areas the system has no room for.
+    pub fn without_large(layout: Layout) -> HeapMemory {
+        HeapMemory::sized(layout, false)
+    }
+
+    fn sized(layout: Layout, has_large: bool) -> HeapMemory {
+        let lane = |writer| {
+            let shape = layout.lane(writer);
+            let bytes = if has_large { shape.lane_bytes } else { shape.small_bytes };
+            (0..bytes / 8).map(|_| AtomicU64::new(0)).collect()
+        };
+        HeapMemory {
+            layout,
+            control: Control::default(),
+            lanes: [lane(Side::Server), lane(Side::Client)],
+            has_large,
+        }
     }
 }
 
@@ -73,11 +92,19 @@ impl Memory for HeapMemory {
     }
 
     fn map_large(&self) -> bool {
-        self.lanes.iter().all(|lane| lane.len() as u64 * 8 > crate::layout::SMALL_BYTES)
+        self.has_large
     }
 
     fn word(&self, writer: Side, offset: u64) -> &AtomicU64 {
+        assert!(offset.is_multiple_of(8), "a word at {offset}");
         &self.lanes[writer as usize][(offset / 8) as usize]
+    }
+
+    fn discard(&self, writer: Side, offsets: Range<u64>) {
+        let end = offsets.end.min(self.lanes[writer as usize].len() as u64 * 8);
+        for offset in (offsets.start..end).step_by(8) {
+            self.word(writer, offset).store(0, Ordering::Relaxed);
+        }
     }
 
     fn copy_in(&self, writer: Side, offset: u64, from: &[u8]) {
@@ -85,15 +112,20 @@ impl Memory for HeapMemory {
             let mut bytes = [0; 8];
             bytes[..chunk.len()].copy_from_slice(chunk);
             let word = self.word(writer, offset + 8 * index as u64);
-            word.store(u64::from_ne_bytes(bytes), crate::sync::Ordering::Relaxed);
+            word.store(u64::from_ne_bytes(bytes), Ordering::Relaxed);
         }
     }
 
     fn copy_out(&self, writer: Side, offset: u64, into: &mut [u8]) {
-        for (index, byte) in into.iter_mut().enumerate() {
-            let at = offset + index as u64;
-            let word = self.word(writer, at & !7).load(crate::sync::Ordering::Relaxed);
-            *byte = word.to_ne_bytes()[(at & 7) as usize];
+        let mut at = offset;
+        let mut rest = into;
+        while !rest.is_empty() {
+            let bytes = self.word(writer, at & !7).load(Ordering::Relaxed).to_ne_bytes();
+            let bytes = &bytes[(at & 7) as usize..];
+            let (chunk, later) = rest.split_at_mut(bytes.len().min(rest.len()));
+            chunk.copy_from_slice(&bytes[..chunk.len()]);
+            at += chunk.len() as u64;
+            rest = later;
         }
     }
 }

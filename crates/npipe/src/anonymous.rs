@@ -21,7 +21,7 @@
 //! The system's pipe knows neither quotas nor waiting calls:
 //! * A write that waits returns when its last byte is in the pipe, which holds up to four times the size asked for, not
 //!   when all but that size has been read. What fits in the size never waits, and with PIPE_NOWAIT the size counts
-//!   exactly, up to the system's limits (by default 1 MiB for each pipe of a user without privileges).
+//!   exactly, up to the system's limits (by default 512 KiB for a user without privileges).
 //! * What a write has put into the pipe cannot be taken back. One that times out returns how much that was.
 //! * Writes of this process do not mix. With those of other processes they do if they are longer than 4096 bytes.
 //! * A reader that waits does not make room for a write with PIPE_NOWAIT.
@@ -41,10 +41,7 @@ use crate::error::{Error, Result};
 use crate::info::{PipeEnd, PipeInfo, PipeMode, PipeState};
 use crate::stream::Peeked;
 use crate::sys::SysResult;
-use channel::Transfer;
-
-#[path = "sys/linux/anonymous.rs"]
-mod channel;
+use crate::sys::anonymous::{self as channel, Transfer};
 
 /// The size of a pipe whose size was given as 0.
 const DEFAULT_SIZE: u32 = 4096;
@@ -63,8 +60,12 @@ pub fn pipe(size: u32) -> Result<(AnonymousReader, AnonymousWriter)> {
     let size = if size == 0 { DEFAULT_SIZE } else { size };
     let (read_fd, write_fd) = create(size).map_err(|error| Error::from_sys(error, "create an anonymous pipe"))?;
     Ok((
-        AnonymousReader { handle: Handle::new(read_fd, PipeEnd::Server, size) },
-        AnonymousWriter { handle: Handle::new(write_fd, PipeEnd::Client, size) },
+        AnonymousReader {
+            handle: Handle::new(read_fd, PipeEnd::Server, size),
+        },
+        AnonymousWriter {
+            handle: Handle::new(write_fd, PipeEnd::Client, size),
+        },
     ))
 }
 
@@ -79,8 +80,14 @@ fn create(size: u32) -> SysResult<(Descriptions, Descriptions)> {
     let private_reader = channel::private_reader(reader.as_fd())?;
     let private_writer = channel::private_writer(writer.as_fd())?;
     Ok((
-        Descriptions { given_away: reader, private: private_reader },
-        Descriptions { given_away: writer, private: private_writer },
+        Descriptions {
+            given_away: reader,
+            private: private_reader,
+        },
+        Descriptions {
+            given_away: writer,
+            private: private_writer,
+        },
     ))
 }
 
@@ -133,7 +140,11 @@ impl AnonymousReader {
     #[doc(alias = "PeekNamedPipe")]
     pub fn peek(&self, buffer: &mut [u8]) -> Result<Peeked> {
         const OPERATION: &str = "peek at an anonymous pipe";
-        let seen = self.handle.end.peek(buffer).map_err(|error| Error::from_sys(error, OPERATION))?;
+        let seen = self
+            .handle
+            .end
+            .peek(buffer)
+            .map_err(|error| Error::from_sys(error, OPERATION))?;
         seen.ok_or_else(|| Error::new(Status::PipeBroken, OPERATION))
     }
 
@@ -181,14 +192,23 @@ impl Handle {
             timeout: Mutex::new(None),
             writing: Turn::default(),
         };
-        Handle { fd: given_away, end: Arc::new(end) }
+        Handle {
+            fd: given_away,
+            end: Arc::new(end),
+        }
     }
 
     fn try_clone(&self) -> Result<Handle> {
         let fd = self.fd.try_clone().map_err(|error| {
-            Error::from_sys(crate::sys::SysError::new("duplicate a descriptor", error), "duplicate an anonymous pipe")
+            Error::from_sys(
+                crate::sys::SysError::new("duplicate a descriptor", error),
+                "duplicate an anonymous pipe",
+            )
         })?;
-        Ok(Handle { fd, end: Arc::clone(&self.end) })
+        Ok(Handle {
+            fd,
+            end: Arc::clone(&self.end),
+        })
     }
 }
 
@@ -285,7 +305,7 @@ impl End {
             match channel::write(fd, &data[written..]).map_err(refused)? {
                 Transfer::Moved(bytes) => written += bytes,
                 // semantics 185, 186, 191
-                Transfer::Closed if has_waited => return Err(Error::new(Status::PipeBroken, OPERATION)),
+                Transfer::Closed if has_waited || written > 0 => return Err(Error::new(Status::PipeBroken, OPERATION)),
                 Transfer::Closed => return Err(Error::new(Status::PipeClosing, OPERATION)),
                 Transfer::WouldWait => {
                     has_waited = true;
@@ -300,7 +320,11 @@ impl End {
                 }
             }
         }
-        if written == 0 { nothing_written(patience, OPERATION) } else { Ok(written) }
+        if written == 0 {
+            nothing_written(patience, OPERATION)
+        } else {
+            Ok(written)
+        }
     }
 
     /// Whether `bytes` more stay within the size that was given, or that the system allowed (semantics 134).
@@ -334,8 +358,10 @@ impl End {
 
     fn set_state(&self, read_mode: PipeMode, nowait: bool) -> Result<()> {
         if read_mode == PipeMode::Message {
-            return Err(Error::new(Status::InvalidParameter, "set the state of an anonymous pipe")
-                .because("anonymous pipes carry bytes, so they cannot be read by messages"));
+            return Err(
+                Error::new(Status::InvalidParameter, "set the state of an anonymous pipe")
+                    .because("anonymous pipes carry bytes, so they cannot be read by messages"),
+            );
         }
         self.nowait.store(nowait, Ordering::Relaxed);
         Ok(())
@@ -373,7 +399,10 @@ impl Turn {
             return None;
         }
         *taken = true;
-        Some(TurnGuard { turn: self, has_waited: false })
+        Some(TurnGuard {
+            turn: self,
+            has_waited: false,
+        })
     }
 
     /// `None` when the deadline came first.
@@ -385,7 +414,10 @@ impl Turn {
                 None => self.given_back.wait(taken).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.checked_duration_since(Instant::now())?;
-                    self.given_back.wait_timeout(taken, left).unwrap_or_else(PoisonError::into_inner).0
+                    self.given_back
+                        .wait_timeout(taken, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
                 }
             };
         }
@@ -441,7 +473,9 @@ macro_rules! implement_handle {
             /// [`Status::TooManyOpenedFiles`]: no descriptor is left.
             #[doc(alias = "DuplicateHandle")]
             pub fn try_clone(&self) -> Result<$end> {
-                Ok($end { handle: self.handle.try_clone()? })
+                Ok($end {
+                    handle: self.handle.try_clone()?,
+                })
             }
         }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::Deref;
 
-use crate::end::End;
+use crate::end::Handle;
 use crate::error::Result;
 use crate::stream::PipeStream;
 
@@ -35,8 +35,10 @@ pub struct PipeClient {
 }
 
 impl PipeClient {
-    pub(crate) fn new(end: End) -> PipeClient {
-        PipeClient { stream: PipeStream { end: std::sync::Arc::new(end) } }
+    pub(crate) fn new(end: Handle) -> PipeClient {
+        PipeClient {
+            stream: PipeStream { end },
+        }
     }
 
     /// Another handle of the same end. Win32 equivalent: DuplicateHandle within the process.
@@ -47,7 +49,11 @@ impl PipeClient {
     /// None at present; where the system supplies pipes, running out of handles.
     #[doc(alias = "DuplicateHandle")]
     pub fn try_clone(&self) -> Result<PipeClient> {
-        Ok(PipeClient { stream: PipeStream { end: self.stream.end.clone() } })
+        Ok(PipeClient {
+            stream: PipeStream {
+                end: self.stream.end.clone(),
+            },
+        })
     }
 }
 

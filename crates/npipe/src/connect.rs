@@ -8,20 +8,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use npipe_core::handshake::{Connection, Decoder, Message, PipeReport};
-use npipe_core::{Access, PipeName, ReadMode, Status, WaitMode};
+use npipe_core::{Access, PipeName, PipeType, ReadMode, Status, WaitMode};
 use npipe_shm::layout::{Layout, Side};
 
 use crate::background;
 use crate::end::link::Link;
-use crate::end::{End, Home, Shape};
+use crate::end::{End, Handle, Home, Shape};
 use crate::error::{Error, Result};
-use crate::sys::identity;
+use crate::sys::identity::{self, PeerCredentials};
 use crate::sys::namespace::{Candidate, Root};
 use crate::sys::segment::Segment;
 use crate::sys::{SysError, SysResult, socket};
 
 /// How long a server may take to answer (it answers at once unless it is stopped).
 pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// What a server gets at least, however short the caller's time-out is: one that runs is not to be missed for being slow.
+const MIN_ANSWER_TIME: Duration = Duration::from_secs(1);
 
 /// How often a server that vanishes while we talk to it is looked for again.
 const ATTEMPTS: usize = 16;
@@ -54,10 +57,25 @@ pub(crate) struct Wanted {
     pub(crate) max_spin: Duration,
 }
 
-/// Opens a client end (semantics 46-60).
-pub(crate) fn open(root: &Root, name: &PipeName, wanted: &Wanted) -> Result<End> {
-    let request = Message::Open { name: name.clone(), access: wanted.access };
-    let answer = ask(root, name, &request, "open", Some(Instant::now() + ANSWER_TIME))?;
+impl Wanted {
+    /// What SetNamedPipeHandleState would say to modes other than those that a client begins with (semantics 203, 204).
+    fn check_modes(&self, pipe_type: PipeType, access: Access) -> Result<(), Status> {
+        match (self.mode, pipe_type) {
+            (ReadMode::Byte, _) => Ok(()),
+            (ReadMode::Message, PipeType::Byte) => Err(Status::InvalidParameter),
+            (ReadMode::Message, PipeType::Message) => access.require_write_attributes(),
+        }
+    }
+}
+
+/// Opens a client end (semantics 46-60). A server gets `patience` to answer, within limits.
+pub(crate) fn open(root: &Root, name: &PipeName, wanted: &Wanted, patience: Duration) -> Result<Handle> {
+    let request = Message::Open {
+        name: name.clone(),
+        access: wanted.access,
+    };
+    let deadline = Instant::now() + patience.clamp(MIN_ANSWER_TIME, ANSWER_TIME);
+    let answer = ask(root, name, &request, "open", Some(deadline))?;
     let fail = |status| Error::new(status, "open").about(name);
     match &answer.message {
         Message::Opened(connection) => {
@@ -69,36 +87,41 @@ pub(crate) fn open(root: &Root, name: &PipeName, wanted: &Wanted) -> Result<End>
     }
 }
 
-fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection, answer: Answer) -> Result<End> {
+fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection, answer: Answer) -> Result<Handle> {
     let fail = |error: SysError| Error::from_sys(error, "open").about(name);
     let wrong = |why: &'static str| Error::new(Status::PeerMisbehaved, "open").about(name).because(why);
     let layout = Layout::new(opened.out_quota, opened.in_quota);
     if opened.segment_bytes != layout.total_bytes() {
-        return Err(wrong("the server's segment has another layout: its version of npipe differs"));
+        return Err(wrong(
+            "the server's segment has another layout: its version of npipe differs",
+        ));
     }
     let descriptor = answer.descriptor.ok_or_else(|| wrong("the server sent no segment"))?;
     let segment = Segment::attach(descriptor, layout.total_bytes(), Layout::first_bytes() as usize).map_err(fail)?;
     let socket = answer.conversation.socket;
     let peer = identity::peer_credentials(socket.as_fd()).map_err(fail)?;
     let link = Link::new(segment, layout, Side::Client, Arc::new(socket), peer, wanted.max_spin);
-    let access = wanted.access.of_client(opened.direction);
+    let refuse = |status| Error::new(status, "open").about(name);
+    let access = wanted.access.of_client(opened.direction).map_err(refuse)?;
+    // Decided here: a server that disconnects at once takes nothing away from the success of the open.
+    wanted.check_modes(opened.pipe_type, access).map_err(refuse)?;
     let shape = Shape {
         name: name.clone(),
         root: root.clone(),
         pipe_type: opened.pipe_type,
-        access: access.map_err(|status| Error::new(status, "open").about(name))?,
+        access,
         max_instances: opened.max_instances,
         out_quota: opened.out_quota,
         in_quota: opened.in_quota,
         max_spin: wanted.max_spin,
     };
     // semantics 55: whatever the server's modes are, a client begins with its own.
-    let end = End::new(shape, Home::Client { pipe_id: opened.pipe_id }, ReadMode::Byte, wanted.wait);
+    let home = Home::Client {
+        pipe_id: opened.pipe_id,
+    };
+    let end = Handle::new(End::new(shape, home, wanted.mode, wanted.wait));
     end.attach(&link);
     background::watch_peer(&link).map_err(fail)?;
-    if wanted.mode != ReadMode::Byte {
-        end.set_modes(wanted.mode, wanted.wait).map_err(|status| Error::new(status, "open").about(name))?;
-    }
     Ok(end)
 }
 
@@ -108,7 +131,24 @@ pub(crate) fn wait(root: &Root, name: &PipeName, timeout: Option<Duration>) -> R
     let fail = |status| Error::new(status, OPERATION).about(name);
     let start = Instant::now();
     let request = Message::Wait { name: name.clone() };
-    let mut answer = ask(root, name, &request, OPERATION, Some(start + ANSWER_TIME))?;
+    let patience = match timeout {
+        None => None,
+        // How long that is, the server will say.
+        Some(Duration::ZERO) => Some(ANSWER_TIME),
+        Some(timeout) => Some(timeout.max(MIN_ANSWER_TIME)),
+    };
+    let answered = ask(
+        root,
+        name,
+        &request,
+        OPERATION,
+        patience.and_then(|patience| start.checked_add(patience)),
+    );
+    let mut answer = answered.map_err(|error| match error.status() {
+        // Only silence is busy here: to one who waits, a time-out.
+        Status::PipeNotAvailable => error.with_status(Status::IoTimeout),
+        _ => error,
+    })?;
     loop {
         match answer.message {
             Message::Ready => return Ok(()),
@@ -132,24 +172,46 @@ pub(crate) fn wait(root: &Root, name: &PipeName, timeout: Option<Duration>) -> R
     }
 }
 
+/// What a server says about its pipe, and who it is by the kernel's word.
+pub(crate) struct Account {
+    pub(crate) report: PipeReport,
+    pub(crate) server: PeerCredentials,
+}
+
 /// Asks about a pipe without taking an instance.
-pub(crate) fn query(root: &Root, name: &PipeName, deadline: Option<Instant>) -> Result<PipeReport> {
-    let request = Message::Query { name: Some(name.clone()) };
+pub(crate) fn query(root: &Root, name: &PipeName, deadline: Option<Instant>) -> Result<Account> {
+    let request = Message::Query {
+        name: Some(name.clone()),
+    };
     let answer = ask(root, name, &request, "info", deadline)?;
     let fail = |status| Error::new(status, "info").about(name);
     match answer.message {
-        Message::Info(report) if report.name == *name => Ok(report),
+        Message::Info(report) if report.name == *name => {
+            let server = identity::peer_credentials(answer.conversation.socket.as_fd())
+                .map_err(|error| Error::from_sys(error, "info").about(name))?;
+            Ok(Account { report, server })
+        }
         Message::Refused { status } => Err(fail(status)),
         _ => Err(fail(Status::PeerMisbehaved)),
     }
 }
 
 /// Asks whoever answers at one entry of the namespace. `None`: nobody does.
-pub(crate) fn query_candidate(root: &Root, candidate: &Candidate, deadline: Option<Instant>) -> Option<PipeReport> {
-    match talk_to(root, candidate, &Message::Query { name: None }, deadline) {
-        Ok(Some(Answer { message: Message::Info(report), .. })) => Some(report),
-        _ => None,
-    }
+pub(crate) fn query_candidate(root: &Root, candidate: &Candidate, deadline: Option<Instant>) -> Option<Account> {
+    let answer = talk_to(root, candidate, &Message::Query { name: None }, deadline).ok()??;
+    let Message::Info(report) = answer.message else {
+        return None;
+    };
+    let server = identity::peer_credentials(answer.conversation.socket.as_fd()).ok()?;
+    Some(Account { report, server })
+}
+
+/// Whether a failure to reach an entry's server means that there is none any more.
+pub(crate) fn is_dead(kind: std::io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound
+    )
 }
 
 fn ask(
@@ -167,7 +229,9 @@ fn ask(
             Err(Failure::Vanished) if vanished < ATTEMPTS => vanished += 1,
             Err(Failure::Vanished) => {
                 let detail = "servers of this name come and go too fast";
-                return Err(Error::new(Status::PipeNotAvailable, operation).about(name).because(detail));
+                return Err(Error::new(Status::PipeNotAvailable, operation)
+                    .about(name)
+                    .because(detail));
             }
         }
     }
@@ -194,7 +258,9 @@ fn ask_once(
                 std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe => return Err(Failure::Vanished),
                 std::io::ErrorKind::TimedOut => {
                     let detail = "the server does not answer: it is stopped, or overloaded";
-                    let busy = Error::new(Status::PipeNotAvailable, operation).about(name).because(detail);
+                    let busy = Error::new(Status::PipeNotAvailable, operation)
+                        .about(name)
+                        .because(detail);
                     return Err(Failure::Failed(busy));
                 }
                 std::io::ErrorKind::PermissionDenied => {
@@ -207,7 +273,11 @@ fn ask_once(
         }
     }
     let detail = format!("nobody serves it in {}", root.path().display());
-    Err(Failure::Failed(Error::new(Status::ObjectNameNotFound, operation).about(name).because(detail)))
+    Err(Failure::Failed(
+        Error::new(Status::ObjectNameNotFound, operation)
+            .about(name)
+            .because(detail),
+    ))
 }
 
 /// One request and its answer; `None` when the server hung up instead.
@@ -219,7 +289,11 @@ fn talk_to(
 ) -> SysResult<Option<Answer>> {
     let socket = root.connect_until(candidate, deadline)?;
     socket::send_until(socket.as_fd(), &request.encode(), None, deadline)?;
-    Conversation { socket, decoder: Decoder::new() }.listen(deadline)
+    Conversation {
+        socket,
+        decoder: Decoder::new(),
+    }
+    .listen(deadline)
 }
 
 impl Conversation {
@@ -232,7 +306,11 @@ impl Conversation {
                 SysError::new("understand the server", source).because(error.to_string())
             })?;
             if let Some(message) = message {
-                return Ok(Some(Answer { message, descriptor, conversation: self }));
+                return Ok(Some(Answer {
+                    message,
+                    descriptor,
+                    conversation: self,
+                }));
             }
             let received = socket::recv_until(self.socket.as_fd(), &mut buffer, deadline)?;
             if received.bytes == 0 {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use npipe_core::name::NameUse;
 use npipe_core::{PipeName, ReadOutcome};
 
-use crate::connect;
+use crate::connect::{self, Account};
 use crate::error::{Error, Result};
 use crate::info::{PipeDetails, PipeEntry, PipeMode};
 use crate::options::{ClientOptions, find_root, parse};
@@ -31,7 +31,9 @@ impl Namespace {
     /// # Errors
     /// [`Status::AccessDenied`], [`Status::ObjectPathNotFound`]: it cannot be used; the detail says why.
     pub fn find() -> Result<Namespace> {
-        Ok(Namespace { root: find_root(None, "find the namespace")? })
+        Ok(Namespace {
+            root: find_root(None, "find the namespace")?,
+        })
     }
 
     /// A directory of your choice. It is made if its parent exists.
@@ -39,7 +41,9 @@ impl Namespace {
     /// # Errors
     /// As [`Namespace::find`].
     pub fn at(directory: impl Into<PathBuf>) -> Result<Namespace> {
-        Ok(Namespace { root: find_root(Some(&directory.into()), "open the namespace")? })
+        Ok(Namespace {
+            root: find_root(Some(&directory.into()), "open the namespace")?,
+        })
     }
 
     /// The directory.
@@ -70,7 +74,10 @@ impl Namespace {
         let name = parse(name.as_ref(), NameUse::Open, "call")?;
         let deadline = Instant::now().checked_add(timeout);
         let mut options = ClientOptions::new();
-        let client = options.pipe_mode(PipeMode::Message).connect_timeout(timeout).open_in(&self.root, &name)?;
+        let client = options
+            .pipe_mode(PipeMode::Message)
+            .connect_timeout(timeout)
+            .open_in(&self.root, &name)?;
         client.transact_until(request, reply, deadline)
     }
 
@@ -89,19 +96,23 @@ impl Namespace {
         let candidate = &entry.candidate;
         let deadline = Some(Instant::now() + LISTING_TIME);
         let owner_uid = candidate.uid;
-        if let Some(report) = connect::query_candidate(&self.root, candidate, deadline) {
+        if let Some(Account { report, server }) = connect::query_candidate(&self.root, candidate, deadline) {
             // A server that claims another name than its entry's is none of ours.
             return (report.name.key() == candidate.key).then(|| PipeEntry {
                 name: report.name,
                 owner_uid,
-                server_pid: Some(report.server_pid),
+                server_pid: server.pid,
                 answering: true,
                 mode: Some(report.pipe_type.into()),
                 instances: report.instance_count,
                 max_instances: report.max_instances,
             });
         }
-        if self.root.connect_until(candidate, Some(Instant::now())).is_err_and(|error| is_dead(error.kind())) {
+        if self
+            .root
+            .connect_until(candidate, Some(Instant::now()))
+            .is_err_and(|error| connect::is_dead(error.kind()))
+        {
             // Nobody will ever answer; ours is cleared away.
             let _ = self.root.remove_dead(candidate);
             return None;
@@ -125,15 +136,9 @@ impl Namespace {
     pub fn info(&self, name: impl AsRef<OsStr>) -> Result<PipeDetails> {
         let name = parse(name.as_ref(), NameUse::Open, "info")?;
         let deadline = Some(Instant::now() + connect::ANSWER_TIME);
-        let report = connect::query(&self.root, &name, deadline)?;
-        let candidates = self.root.candidates(&name.key()).map_err(|error| Error::from_sys(error, "info"))?;
-        let owner_uid = candidates.first().map_or(u32::MAX, |candidate| candidate.uid);
-        Ok(PipeDetails::new(&report, owner_uid))
+        let Account { report, server } = connect::query(&self.root, &name, deadline)?;
+        Ok(PipeDetails::new(&report, &server))
     }
-}
-
-fn is_dead(kind: std::io::ErrorKind) -> bool {
-    matches!(kind, std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound)
 }
 
 /// Waits until an instance of the pipe listens. Win32 equivalent: WaitNamedPipe.

@@ -29,7 +29,13 @@ struct Inner {
 
 impl Error {
     pub(crate) fn new(status: Status, operation: &'static str) -> Error {
-        Error(Box::new(Inner { status, operation, name: None, detail: None, source: None }))
+        Error(Box::new(Inner {
+            status,
+            operation,
+            name: None,
+            detail: None,
+            source: None,
+        }))
     }
 
     pub(crate) fn about(mut self, name: &PipeName) -> Error {
@@ -39,6 +45,11 @@ impl Error {
 
     pub(crate) fn because(mut self, detail: impl Into<Cow<'static, str>>) -> Error {
         self.0.detail = Some(detail.into());
+        self
+    }
+
+    pub(crate) fn with_status(mut self, status: Status) -> Error {
+        self.0.status = status;
         self
     }
 
@@ -90,7 +101,9 @@ impl Error {
 
 fn is_descriptor_shortage(error: &SysError) -> bool {
     use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+    [Errno::MFILE, Errno::NFILE]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 impl fmt::Debug for Error {

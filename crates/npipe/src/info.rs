@@ -117,12 +117,22 @@ pub struct Peer {
 impl Peer {
     pub(crate) fn new(credentials: &PeerCredentials) -> Peer {
         let &PeerCredentials { pid, uid, gid, .. } = credentials;
-        Peer { pid, uid, gid, process: pid.and_then(identity::process_name) }
+        Peer {
+            pid,
+            uid,
+            gid,
+            process: pid.and_then(identity::process_name),
+        }
     }
 
     fn from_report(client: &ClientReport) -> Peer {
         let &ClientReport { pid, uid, gid } = client;
-        Peer { pid, uid, gid, process: pid.and_then(identity::process_name) }
+        Peer {
+            pid,
+            uid,
+            gid,
+            process: pid.and_then(identity::process_name),
+        }
     }
 }
 
@@ -189,15 +199,15 @@ pub struct InstanceDetails {
 }
 
 impl PipeDetails {
-    pub(crate) fn new(report: &PipeReport, owner_uid: u32) -> PipeDetails {
+    pub(crate) fn new(report: &PipeReport, server: &PeerCredentials) -> PipeDetails {
         PipeDetails {
             name: report.name.clone(),
             mode: report.pipe_type.into(),
             direction: report.direction,
             max_instances: report.max_instances,
             default_timeout: Duration::from_millis(report.default_timeout_ms.into()),
-            owner_uid,
-            server_pid: Some(report.server_pid),
+            owner_uid: server.uid,
+            server_pid: server.pid,
             access: report.access.clone(),
             instance_count: report.instance_count,
             instances: report.instances.iter().map(InstanceDetails::new).collect(),

@@ -56,7 +56,11 @@ impl PipeListener {
         let mut options = options.clone();
         let first = options.first_pipe_instance(true).create(&name)?;
         options.first_pipe_instance(false);
-        Ok(PipeListener { options, name: name.as_ref().to_owned(), next: Mutex::new(Some(first)) })
+        Ok(PipeListener {
+            options,
+            name: name.as_ref().to_owned(),
+            next: Mutex::new(Some(first)),
+        })
     }
 
     /// Waits for a client and returns the instance that it is connected to.

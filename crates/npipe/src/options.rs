@@ -118,7 +118,10 @@ impl ServerOptions {
     /// At 255 and above, as tokio's does: leave it out for any number.
     #[doc(alias = "nMaxInstances")]
     pub fn max_instances(&mut self, instances: usize) -> &mut ServerOptions {
-        assert!(instances < UNLIMITED_INSTANCES as usize, "cannot specify more than 254 instances");
+        assert!(
+            instances < UNLIMITED_INSTANCES as usize,
+            "cannot specify more than 254 instances"
+        );
         self.params.max_instances = instances as u32;
         self
     }
@@ -197,7 +200,9 @@ impl ServerOptions {
             (false, true) => Direction::Outbound,
             (false, false) => {
                 let detail = "a pipe must be readable or writable: allow access_inbound, access_outbound or both";
-                return Err(Error::new(Status::InvalidParameter, OPERATION).about(&name).because(detail));
+                return Err(Error::new(Status::InvalidParameter, OPERATION)
+                    .about(&name)
+                    .because(detail));
             }
         };
         let root = find_root(self.root.as_deref(), OPERATION)?;
@@ -269,8 +274,8 @@ impl ClientOptions {
         self
     }
 
-    /// How long to wait for an instance while all are busy; not at all by default. Win32 equivalent: a loop of
-    /// WaitNamedPipe and CreateFile. A name that does not exist fails at once all the same.
+    /// How long to wait for an instance while all are busy; not at all by default, for ever with [`Duration::MAX`]. Win32
+    /// equivalent: a loop of WaitNamedPipe and CreateFile. A name that does not exist fails at once all the same.
     #[doc(alias = "WaitNamedPipe")]
     pub fn connect_timeout(&mut self, timeout: Duration) -> &mut ClientOptions {
         self.connect_timeout = Some(timeout);
@@ -319,17 +324,24 @@ impl ClientOptions {
             wait: if self.nowait { WaitMode::NoWait } else { WaitMode::Wait },
             max_spin: self.spin,
         };
-        let deadline = self.connect_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let start = Instant::now();
         loop {
-            let busy = match connect::open(root, name, &wanted) {
+            let left = self
+                .connect_timeout
+                .map(|timeout| timeout.saturating_sub(start.elapsed()));
+            let busy = match connect::open(root, name, &wanted, left.unwrap_or(connect::ANSWER_TIME)) {
                 Err(error) if error.status() == Status::PipeNotAvailable => error,
                 other => return other.map(PipeClient::new),
             };
-            let Some(deadline) = deadline else { return Err(busy) };
-            let left = deadline.saturating_duration_since(Instant::now());
+            let Some(timeout) = self.connect_timeout else {
+                return Err(busy);
+            };
+            let left = timeout.saturating_sub(start.elapsed());
             if left.is_zero() {
-                return Err(Error::new(Status::IoTimeout, "open").about(name).because("all instances stayed busy"));
+                let detail = busy.detail().unwrap_or("all instances stayed busy").to_owned();
+                return Err(Error::new(Status::IoTimeout, "open").about(name).because(detail));
             }
+            // Without a deadline where the time left ends after time itself.
             connect::wait(root, name, Some(left))?;
         }
     }

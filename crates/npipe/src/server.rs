@@ -2,11 +2,10 @@
 
 use std::io;
 use std::ops::Deref;
-use std::sync::Arc;
 
 use npipe_core::Status;
 
-use crate::end::{End, Home};
+use crate::end::{Handle, Home};
 use crate::error::{Explain, Result};
 use crate::host::Seat;
 use crate::stream::PipeStream;
@@ -38,8 +37,10 @@ pub struct PipeServer {
 }
 
 impl PipeServer {
-    pub(crate) fn new(end: Arc<End>) -> PipeServer {
-        PipeServer { stream: PipeStream { end } }
+    pub(crate) fn new(end: Handle) -> PipeServer {
+        PipeServer {
+            stream: PipeStream { end },
+        }
     }
 
     fn seat(&self) -> &Seat {
@@ -74,7 +75,9 @@ impl PipeServer {
     /// [`Status::PipeDisconnected`]: it is disconnected already.
     #[doc(alias = "DisconnectNamedPipe")]
     pub fn disconnect(&self) -> Result<()> {
-        self.seat().disconnect(&self.stream.end).explain("disconnect", &self.stream.end.shape.name)
+        self.seat()
+            .disconnect(&self.stream.end)
+            .explain("disconnect", &self.stream.end.shape.name)
     }
 
     /// Another handle of the same end. Win32 equivalent: DuplicateHandle within the process.

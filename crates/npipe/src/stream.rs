@@ -1,14 +1,13 @@
 //! What both ends of a pipe can do.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use npipe_core::wire::PeerState;
 use npipe_core::{EndRole, PipeName, Status, WaitMode};
 
-use crate::connect;
-use crate::end::{End, Home};
+use crate::connect::{self, Account};
+use crate::end::{Handle, Home};
 use crate::error::{Explain, Result};
 use crate::info::{Peer, PipeEnd, PipeInfo, PipeMode, PipeState};
 
@@ -36,7 +35,7 @@ pub struct Peeked {
 /// time-out passes ([`set_read_timeout`](PipeStream::set_read_timeout)), when another thread calls
 /// [`cancel`](PipeStream::cancel), or when the peer leaves. Signals do not end it.
 pub struct PipeStream {
-    pub(crate) end: Arc<End>,
+    pub(crate) end: Handle,
 }
 
 impl fmt::Debug for PipeStream {
@@ -114,7 +113,11 @@ impl PipeStream {
     pub fn peek(&self, buffer: &mut [u8]) -> Result<Peeked> {
         let seen = self.end.peek(buffer).explain("peek", self.name())?;
         let fit = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-        Ok(Peeked { bytes: seen.bytes, total: fit(seen.total), left: fit(seen.left) })
+        Ok(Peeked {
+            bytes: seen.bytes,
+            total: fit(seen.total),
+            left: fit(seen.left),
+        })
     }
 
     /// Writes a request and reads the next message as its reply. Win32 equivalent: TransactNamedPipe.
@@ -130,7 +133,9 @@ impl PipeStream {
     /// * [`Status::IoTimeout`], [`Status::Cancelled`], [`Status::AccessDenied`].
     #[doc(alias = "TransactNamedPipe")]
     pub fn transact(&self, request: &[u8], reply: &mut [u8]) -> Result<ReadOutcome> {
-        self.end.transact(request, reply, self.end.read_deadline()).explain("transact", self.name())
+        self.end
+            .transact(request, reply, self.end.read_deadline())
+            .explain("transact", self.name())
     }
 
     pub(crate) fn transact_until(
@@ -187,21 +192,28 @@ impl PipeStream {
     pub fn state(&self) -> Result<PipeState> {
         const OPERATION: &str = "state";
         let end = &self.end;
-        end.shape.access.require_read_attributes().explain(OPERATION, self.name())?;
+        end.shape
+            .access
+            .require_read_attributes()
+            .explain(OPERATION, self.name())?;
         end.require_live().explain(OPERATION, self.name())?;
         let (mode, wait) = end.modes();
         let instances = match &end.home {
             Home::Server(seat) => seat.instances(),
             Home::Client { pipe_id } => self.instances_of(*pipe_id)?,
         };
-        Ok(PipeState { read_mode: mode.into(), nowait: wait == WaitMode::NoWait, instances })
+        Ok(PipeState {
+            read_mode: mode.into(),
+            nowait: wait == WaitMode::NoWait,
+            instances,
+        })
     }
 
     /// How many instances the pipe has that this client opened, whoever uses its name by now (semantics 189, 197).
     fn instances_of(&self, pipe_id: u64) -> Result<u32> {
         let deadline = Some(Instant::now() + connect::ANSWER_TIME);
         match connect::query(&self.end.shape.root, self.name(), deadline) {
-            Ok(report) if report.pipe_id == pipe_id => Ok(report.instance_count),
+            Ok(Account { report, .. }) if report.pipe_id == pipe_id => Ok(report.instance_count),
             Ok(_) => Ok(0),
             Err(error) if error.status() == Status::ObjectNameNotFound => Ok(0),
             Err(error) => Err(error),
@@ -217,7 +229,9 @@ impl PipeStream {
     #[doc(alias = "SetNamedPipeHandleState")]
     pub fn set_state(&self, read_mode: PipeMode, nowait: bool) -> Result<()> {
         let wait = if nowait { WaitMode::NoWait } else { WaitMode::Wait };
-        self.end.set_modes(read_mode.into(), wait).explain("set_state", self.name())
+        self.end
+            .set_modes(read_mode.into(), wait)
+            .explain("set_state", self.name())
     }
 
     /// How long reads and transactions of this end wait; `None`, as at first, for ever. No Win32 equivalent.

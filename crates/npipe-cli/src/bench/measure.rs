@@ -17,8 +17,9 @@ use serde::{Deserialize, Serialize};
 use super::machine;
 use super::transport::{Kind, Link, Place, Transport};
 
-/// Round trips between two looks at the clock.
-const ROUND_TRIP_BATCH: usize = 64;
+/// A batch of operations takes at least about so long, in nanoseconds: much longer than a look at the clock, and much
+/// shorter than what lies between two interruptions by other programs, so that these touch few batches.
+const BATCH_NS: f64 = 20_000.0;
 /// One-way blocks that are answered by one short block: about this many bytes,
 /// but not more than so many blocks.
 const ONE_WAY_BATCH_BYTES: usize = 8 << 20;
@@ -134,7 +135,7 @@ pub(super) fn drive<T: Transport>(job: &Job) -> io::Result<Figures> {
         Workload::OneWay => one_way(&mut T::connect(&place)?, job),
         Workload::Connect => {
             let mut block = [0; ANSWER_BYTES];
-            batches(job.slice(), 8, || {
+            batches(job.slice(), || {
                 exchange(&mut T::connect(&place)?, &[7; ANSWER_BYTES], &mut block)
             })
         }
@@ -157,7 +158,7 @@ fn round_trips(link: &mut impl Link, job: &Job) -> io::Result<Figures> {
         ));
     }
     let half = job.slice() / 2;
-    let mut figures = batches(half, ROUND_TRIP_BATCH, || exchange(link, &request, &mut reply))?;
+    let mut figures = batches(half, || exchange(link, &request, &mut reply))?;
     figures.percentiles = Some(sample(half, || exchange(link, &request, &mut reply))?);
     Ok(figures)
 }
@@ -166,7 +167,7 @@ fn one_way(link: &mut impl Link, job: &Job) -> io::Result<Figures> {
     let block = vec![7; job.size_bytes];
     let mut answer = [0; ANSWER_BYTES];
     let count = job.one_way_batch();
-    let mut figures = batches(job.slice(), 1, || {
+    let mut figures = batches(job.slice(), || {
         for _ in 0..count {
             link.send(&block)?;
         }
@@ -177,17 +178,20 @@ fn one_way(link: &mut impl Link, job: &Job) -> io::Result<Figures> {
 }
 
 /// Runs the operation in batches for a while, after a tenth of it to warm up.
-fn batches(duration: Duration, batch: usize, mut operation: impl FnMut() -> io::Result<()>) -> io::Result<Figures> {
+fn batches(duration: Duration, mut operation: impl FnMut() -> io::Result<()>) -> io::Result<Figures> {
     let warm = Instant::now();
-    loop {
+    let mut last = warm;
+    let mut fastest_ns = f64::INFINITY;
+    while last - warm < duration / 10 || last == warm {
         operation()?;
-        if warm.elapsed() >= duration / 10 {
-            break;
-        }
+        let now = Instant::now();
+        fastest_ns = fastest_ns.min((now - last).as_nanos() as f64);
+        last = now;
     }
+    let batch = (BATCH_NS / fastest_ns.max(1.0)).ceil() as usize;
     let mut times_ns = Vec::new();
     let start = Instant::now();
-    let mut last = start;
+    last = start;
     while last - start < duration {
         for _ in 0..batch {
             operation()?;
@@ -264,7 +268,7 @@ pub(super) fn cache_line_round_trip_ns(cpus: [usize; 2], lines: usize, duration:
     let driver = thread::spawn(move || -> io::Result<f64> {
         let pinned = machine::stay_on(cpus[0]);
         let mut turn = 1;
-        let figures = batches(duration, 1024, || {
+        let figures = batches(duration, || {
             words[there].0.store(turn, Ordering::Release);
             wait_for(&words[back].0, turn + 1);
             turn += 2;

@@ -18,7 +18,7 @@ mod transport;
 mod unix;
 
 use std::collections::HashMap;
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -32,10 +32,11 @@ use serde::Serialize;
 use self::machine::Machine;
 use self::measure::{Figures, Job, Percentiles, Workload};
 use self::transport::{Kind, Transport};
-use crate::args::{self, Limit, Role};
+use crate::args::{self, Role};
 use crate::output;
 use crate::report::Failure;
 use crate::scratch::Scratch;
+use crate::target::printable;
 
 /// What a measurement may take beyond its slice before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -111,10 +112,9 @@ impl Plan {
             .into_iter()
             .filter(|placement| placement.cpus().is_some());
         let placements = possible.take(if args.quick { 1 } else { Placement::ALL.len() });
-        let slice = args.slice.and_then(Limit::duration);
         Plan {
             rounds: args.rounds.unwrap_or(rounds),
-            slice_ms: slice.map_or(slice_ms, |slice| slice.as_millis() as u64),
+            slice_ms: args.slice.map_or(slice_ms, |slice| slice.as_millis() as u64),
             seed: seed(),
             cells: placements.flat_map(cells_on).collect(),
         }
@@ -241,12 +241,18 @@ impl Results {
 }
 
 pub(crate) fn run(args: &args::Bench, as_json: bool) -> Result<(), Failure> {
+    // Before the work: a file that cannot be written is better known now.
+    let mut output = match &args.output {
+        Some(path) => Some(File::create(path).map_err(cannot_write(path))?),
+        None => None,
+    };
     let scratch = Scratch::new()?;
     let results = measure_all(Plan::of(args), scratch.path())?;
     let verdicts = args.targets.then(|| targets::verdicts(&results));
     let document = table::json(&results, verdicts.as_deref());
-    if let Some(file) = &args.output {
-        fs::write(file, format!("{document:#}\n")).map_err(Failure::system(format!("write {}", file.display())))?;
+    if let (Some(file), Some(path)) = (&mut output, &args.output) {
+        file.write_all(format!("{document:#}\n").as_bytes())
+            .map_err(cannot_write(path))?;
     }
     if as_json {
         output::json(&document)?;
@@ -263,13 +269,21 @@ pub(crate) fn run(args: &args::Bench, as_json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A short comparison for the demo: rows of text.
+fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> Failure {
+    Failure::system(format!("write {}", printable(&path.to_string_lossy())))
+}
+
+/// A short comparison for the demo: rows of text. On two processors, if there are two.
 pub(crate) fn demo_round_trips(directory: &Path) -> Result<Vec<Vec<String>>, Failure> {
     let kinds = [Kind::Npipe, Kind::Seqpacket, Kind::Stream];
+    let placement = match Placement::TwoCores.cpus() {
+        Some(_) => Placement::TwoCores,
+        None => Placement::Free,
+    };
     let cell = |kind| Cell {
         workload: Workload::RoundTrip,
         size_bytes: 32,
-        placement: Placement::Free,
+        placement,
         kind,
     };
     let cells = kinds.map(cell).to_vec();
@@ -295,7 +309,8 @@ pub(crate) fn demo_round_trips(directory: &Path) -> Result<Vec<Vec<String>>, Fai
             },
         ]
     };
-    Ok(cells.iter().map(row).collect())
+    let head = vec![String::new(), placement.title().to_owned()];
+    Ok([head].into_iter().chain(cells.iter().map(row)).collect())
 }
 
 fn measure_all(plan: Plan, directory: &Path) -> Result<Results, Failure> {

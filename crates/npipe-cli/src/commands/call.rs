@@ -24,7 +24,7 @@ pub(super) fn run(args: &Call) -> Result<(), Failure> {
     let client = options.open(target.path())?;
     client.set_read_timeout(timeout);
 
-    let mut reply = vec![0; args.max_reply];
+    let mut reply = vec![0; args.max_reply as usize];
     let outcome = client.transact(&request, &mut reply)?;
     reply.truncate(outcome.bytes);
     output::data(&reply)?;

@@ -68,6 +68,7 @@ pub(super) fn run() -> Result<(), Failure> {
     heading("how fast: round trips of 32 bytes between two processes")?;
     let rows = bench::demo_round_trips(scratch.path())?;
     output::data(columns(&rows).as_bytes())?;
+    output::line(b"('npipe bench' measures more, and what one core gives)")?;
     if cfg!(debug_assertions) {
         heading("a debug build: build with --release for true figures")?;
     }

@@ -2,12 +2,13 @@
 //! an instance.
 //!
 //! JSON: `{"name", "path", "mode": "byte"|"message", "direction":
-//! "inbound"|"outbound"|"duplex", "max_instances", "default_timeout_ms",
+//! "inbound"|"outbound"|"duplex", "instance_count", "max_instances", "default_timeout_ms",
 //! "owner_uid", "server_pid", "access", "instances": [{"state":
 //! "listening"|"connected"|"closing"|"disconnected", "server_pid",
 //! "in_buffer_bytes", "out_buffer_bytes", "client": null | {"pid", "uid", "gid",
-//! "process"}}]}`; ids that cannot be known are null. Directions are the
-//! server's: inbound is client to server.
+//! "process"}}]}`; ids that cannot be known are null, and `instances` may list
+//! fewer than `instance_count`, if they are very many. Directions are the server's:
+//! inbound is client to server.
 
 use std::ffi::OsStr;
 
@@ -38,7 +39,7 @@ fn details_text(details: &PipeDetails) -> String {
         pair("direction", direction(&details.direction).to_owned()),
         pair(
             "instances",
-            format!("{} of {}", details.instances.len(), limit(details.max_instances)),
+            format!("{} of {}", details.instance_count, limit(details.max_instances)),
         ),
         pair(
             "default time-out",
@@ -73,6 +74,7 @@ fn details_json(details: &PipeDetails) -> Value {
     let rest = json!({
         "mode": mode(&details.mode),
         "direction": direction(&details.direction),
+        "instance_count": details.instance_count,
         "max_instances": details.max_instances,
         "default_timeout_ms": u64::try_from(details.default_timeout.as_millis()).unwrap_or(u64::MAX),
         "owner_uid": details.owner_uid,
@@ -98,7 +100,7 @@ fn instance_json(instance: &InstanceDetails) -> Value {
     })
 }
 
-fn mode(mode: &PipeMode) -> &'static str {
+pub(super) fn mode(mode: &PipeMode) -> &'static str {
     match mode {
         PipeMode::Byte => "byte",
         PipeMode::Message => "message",

@@ -2,30 +2,33 @@
 //! taking an instance.
 //!
 //! JSON: an array of
-//! `{"name", "path", "owner_uid", "server_pid", "answering", "instances", "max_instances"}`,
-//! where `server_pid` may be null and `max_instances` is 255 for unlimited
-//! (semantics 196). A name that is not well-formed UTF-16 has its units in
-//! `name_units` as well.
+//! `{"name", "path", "mode": "byte"|"message", "owner_uid", "server_pid", "answering", "instances", "max_instances"}`,
+//! where `max_instances` is 255 for unlimited (semantics 196), and what is unknown is null: of a server that does not
+//! answer, `mode`, `instances`, `max_instances` and perhaps `server_pid`. A name that is not well-formed UTF-16 has its
+//! units in `name_units` as well.
 
-use npipe::{PipeEntry, PipeName};
+use npipe::{Namespace, PipeEntry, PipeName};
 use serde_json::{Map, Value, json};
 
 use super::columns;
+use super::info::mode;
 use crate::output;
 use crate::report::Failure;
-use crate::target::shown;
+use crate::target::{printable, shown};
 
 pub(super) fn run(as_json: bool) -> Result<(), Failure> {
-    let mut entries = npipe::list()?;
-    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    let namespace = Namespace::find()?;
+    let entries = namespace.list()?;
     if as_json {
         return output::json(&Value::Array(entries.iter().map(entry_json).collect()));
     }
     if entries.is_empty() {
-        output::note("npipe: no pipes are served here");
+        let root = printable(&namespace.root().to_string_lossy());
+        output::note(&format!("npipe: no pipes are served in {root}"));
         return Ok(());
     }
-    let head = ["NAME", "SERVER", "OWNER", "INSTANCES", "STATE"]
+    // The name comes last: it may be long, and of letters of any width.
+    let head = ["SERVER", "OWNER", "TYPE", "INSTANCES", "NAME"]
         .map(str::to_owned)
         .to_vec();
     let rows: Vec<_> = [head].into_iter().chain(entries.iter().map(entry_row)).collect();
@@ -33,23 +36,29 @@ pub(super) fn run(as_json: bool) -> Result<(), Failure> {
 }
 
 fn entry_row(entry: &PipeEntry) -> Vec<String> {
+    let instances = match entry.answering {
+        true => format!("{} of {}", entry.instances, limit(entry.max_instances)),
+        false => "no answer".to_owned(),
+    };
     vec![
-        shown(&entry.name),
         entry.server_pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string()),
         format!("uid {}", entry.owner_uid),
-        format!("{} of {}", entry.instances, limit(entry.max_instances)),
-        if entry.answering { "answers" } else { "silent" }.to_owned(),
+        entry.mode.as_ref().map_or("?", mode).to_owned(),
+        instances,
+        shown(&entry.name),
     ]
 }
 
 fn entry_json(entry: &PipeEntry) -> Value {
     let mut object = name_json(&entry.name);
+    let answered = |number: u32| entry.answering.then_some(number);
     let rest = json!({
+        "mode": entry.mode.as_ref().map(mode),
         "owner_uid": entry.owner_uid,
         "server_pid": entry.server_pid,
         "answering": entry.answering,
-        "instances": entry.instances,
-        "max_instances": entry.max_instances,
+        "instances": answered(entry.instances),
+        "max_instances": answered(entry.max_instances),
     });
     object.extend(rest.as_object().cloned().unwrap_or_default());
     Value::Object(object)

@@ -25,7 +25,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Demo => demo::run(),
-        Command::Serve(args) => serve::run(&args, cli.json),
+        Command::Serve(args) => serve::run(&args),
         Command::Connect(args) => connect::run(args),
         Command::Call(args) => call::run(&args),
         Command::Wait(args) => wait::run(&args),

@@ -1,20 +1,32 @@
 //! `npipe serve`: a server for the shell.
 //!
-//! The main thread keeps one instance listening; each client gets a thread. When
-//! a client has gone its thread disconnects the instance and hands it back to
-//! listen again, so that the name never vanishes between two clients, with
-//! `--max-instances 1` either (semantics 13, 67, 180).
+//! Each client gets a thread, which waits for it, talks with it and disconnects it. The main thread sees to it that one
+//! instance listens whenever the limit allows, a used one rather than a new one, so that the name never vanishes between
+//! two clients, with `--max-instances 1` either (semantics 13, 67, 180).
+//!
+//! At an interrupt all calls are cancelled and the instances closed: what was written can still be read, and the name
+//! leaves the namespace. A server that is killed leaves an entry behind, which hinders nobody: whoever meets it removes it.
 
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::{process, thread};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use npipe::{Error, PipeMode, PipeServer, ServerOptions, Status};
 
 use super::{CHUNK_BYTES, read_whole_message};
 use crate::args::{MaxInstances, Serve};
+use crate::exit::Exit;
+use crate::interrupt;
 use crate::output;
 use crate::report::Failure;
 use crate::target::{Target, printable};
+
+/// How long an interrupted server waits for its threads; one may be held up by whoever reads our stdout.
+const FAREWELL_TIME: Duration = Duration::from_secs(1);
+
+/// How soon a thread that was between two calls when they were cancelled is told again.
+const CANCEL_AGAIN: Duration = Duration::from_millis(5);
 
 /// What is sent back.
 #[derive(Clone)]
@@ -39,50 +51,69 @@ impl Answer {
 struct Manner {
     byte: bool,
     quiet: bool,
-    as_json: bool,
     answer: Answer,
 }
 
-pub(super) fn run(args: &Serve, as_json: bool) -> Result<(), Failure> {
+/// What the main thread hears.
+enum Event {
+    /// A client came to the instance that listened.
+    Connected,
+    /// A thread is done with its client; the instance, by its place, can serve again.
+    Gone(usize),
+    /// A thread met something that ends the whole server.
+    Failed(Failure),
+    Interrupted(Exit),
+}
+
+struct Service {
+    options: ServerOptions,
+    target: Target,
+    manner: Manner,
+    instances: Vec<Arc<PipeServer>>,
+    /// The places of instances that no thread has.
+    idle: Vec<usize>,
+    /// How many threads there are: one for each instance in use.
+    threads: usize,
+    events: Sender<Event>,
+}
+
+pub(super) fn run(args: &Serve) -> Result<(), Failure> {
     let target = Target::parse(&args.name)?;
-    let manner = Manner {
+    let mut options = options(args);
+    let first = options.create(target.path())?;
+    options.first_pipe_instance(false);
+
+    let (events, happens) = mpsc::channel();
+    let interrupted = events.clone();
+    interrupt::divert(move |exit| {
+        // Nobody hears it if the server is ending anyway.
+        let _ = interrupted.send(Event::Interrupted(exit));
+    });
+    let mut service = Service {
+        options,
+        target,
+        manner: manner(args),
+        instances: vec![Arc::new(first)],
+        idle: vec![0],
+        threads: 0,
+        events,
+    };
+    service.manner.log(&format!("serving {}", service.target));
+    let outcome = service.serve(args.clients, &happens);
+    service.close(&happens);
+    outcome
+}
+
+fn manner(args: &Serve) -> Manner {
+    Manner {
         byte: args.byte,
         quiet: args.quiet,
-        as_json,
         answer: match &args.reply {
             Some(text) => Answer::Text(text.clone()),
             None if args.echo => Answer::Echo,
             None => Answer::Nothing,
         },
-    };
-    let mut options = options(args);
-    let mut listening = options.create(target.path())?;
-    options.first_pipe_instance(false);
-    manner.log(&format!("serving {target}"));
-
-    let (gone, returned) = mpsc::channel();
-    let mut clients_left = args.clients;
-    loop {
-        accept(&listening)?;
-        let spare = spawn(listening, &manner, &gone);
-        if let Err(source) = spare {
-            return Err(Failure::System {
-                doing: "start a thread".to_owned(),
-                source,
-            });
-        }
-        if let Some(left) = &mut clients_left {
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                break;
-            }
-        }
-        listening = next_instance(&options, &target, &returned)?;
     }
-    // The threads hold the remaining senders: this ends with the last client.
-    drop(gone);
-    returned.iter().for_each(drop);
-    Ok(())
 }
 
 fn options(args: &Serve) -> ServerOptions {
@@ -98,49 +129,85 @@ fn options(args: &Serve) -> ServerOptions {
     options
 }
 
-/// Waits for a client, leaving out those who have come and gone unseen.
-fn accept(listening: &PipeServer) -> Result<(), Failure> {
-    match listening.connect() {
-        // It wrote and left: its data can still be read (semantics 63).
-        Err(error) if error.status() == Status::PipeClosing => Ok(()),
-        outcome => Ok(outcome?),
-    }
-}
-
-/// An instance that listens: one that was handed back, a new one, or, at the
-/// limit, the next to be handed back.
-fn next_instance(
-    options: &ServerOptions,
-    target: &Target,
-    returned: &Receiver<PipeServer>,
-) -> Result<PipeServer, Failure> {
-    if let Ok(instance) = returned.try_recv() {
-        return Ok(instance);
-    }
-    match options.create(target.path()) {
-        Ok(instance) => Ok(instance),
-        // At the limit (semantics 28). The sender lives as long as this thread.
-        Err(busy) if busy.win32() == Status::PipeBusy.win32() => returned.recv().map_err(|_| Failure::Pipe(busy)),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn spawn(instance: PipeServer, manner: &Manner, gone: &Sender<PipeServer>) -> std::io::Result<()> {
-    let manner = manner.clone();
-    let gone = gone.clone();
-    thread::Builder::new().name("client".to_owned()).spawn(move || {
-        if let Err(failure) = manner.converse(&instance) {
-            // Nobody reads our stdout, or it is full: nothing can be served any more.
-            failure.print(manner.as_json);
-            process::exit(i32::from(failure.exit().code()));
+impl Service {
+    /// Serves until that many clients have come and gone, or something ends it.
+    fn serve(&mut self, mut clients_left: Option<usize>, happens: &Receiver<Event>) -> Result<(), Failure> {
+        let mut listening = false;
+        loop {
+            match clients_left {
+                Some(0) if self.threads == 0 => return Ok(()),
+                Some(0) => {}
+                _ => listening = listening || self.listen()?,
+            }
+            match happens.recv() {
+                Ok(Event::Connected) => {
+                    listening = false;
+                    clients_left = clients_left.map(|left| left - 1);
+                }
+                Ok(Event::Gone(place)) => {
+                    self.threads -= 1;
+                    self.idle.push(place);
+                }
+                Ok(Event::Failed(failure)) => {
+                    self.threads -= 1;
+                    return Err(failure);
+                }
+                Ok(Event::Interrupted(exit)) => return Err(Failure::Interrupted(exit)),
+                Err(_) => unreachable!("we hold a sender ourselves"),
+            }
         }
-        if let Err(error) = instance.disconnect() {
-            manner.log(&printable(&error.to_string()));
+    }
+
+    /// Has an instance wait for a client. False: there can be no further one until a client has gone.
+    fn listen(&mut self) -> Result<bool, Failure> {
+        let place = match self.idle.pop() {
+            Some(place) => place,
+            None => match self.options.create(self.target.path()) {
+                Ok(instance) => {
+                    self.instances.push(Arc::new(instance));
+                    self.instances.len() - 1
+                }
+                // The limit (semantics 28).
+                Err(error) if error.status() == Status::InstanceNotAvailable => return Ok(false),
+                // A shortage, of descriptors for instance; those who are served need not suffer.
+                Err(error) if self.threads > 0 => {
+                    self.manner.log(&printable(&error.to_string()));
+                    return Ok(false);
+                }
+                Err(error) => return Err(error.into()),
+            },
+        };
+        let (manner, events) = (self.manner.clone(), self.events.clone());
+        let instance = Arc::clone(&self.instances[place]);
+        let serve = move || {
+            let outcome = manner.serve_client(&instance, &events);
+            // Before it is told: the main thread may be about to close the last handle.
+            drop(instance);
+            let event = outcome.map_or_else(Event::Failed, |()| Event::Gone(place));
+            // Unheard if the server has ended.
+            let _ = events.send(event);
+        };
+        let thread = thread::Builder::new().name("client".to_owned()).spawn(serve);
+        thread.map_err(Failure::system("start a thread"))?;
+        self.threads += 1;
+        Ok(true)
+    }
+
+    /// Ends what the threads are doing, and then the instances.
+    fn close(mut self, happens: &Receiver<Event>) {
+        let end = Instant::now() + FAREWELL_TIME;
+        while self.threads > 0 && Instant::now() < end {
+            for instance in &self.instances {
+                // Not found: it waits for nothing at the moment.
+                let _ = instance.cancel();
+            }
+            match happens.recv_timeout(CANCEL_AGAIN) {
+                Ok(Event::Gone(_) | Event::Failed(_)) => self.threads -= 1,
+                Ok(Event::Connected | Event::Interrupted(_)) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
         }
-        // Nobody takes it any more once the last client has been accepted.
-        let _ = gone.send(instance);
-    })?;
-    Ok(())
+    }
 }
 
 impl Manner {
@@ -150,35 +217,51 @@ impl Manner {
         }
     }
 
-    /// Serves one client until it has gone. Fails only if stdout does.
-    fn converse(&self, instance: &PipeServer) -> Result<(), Failure> {
+    /// Waits for a client and serves it until it has gone. Fails only if the whole server has to.
+    fn serve_client(&self, instance: &PipeServer, events: &Sender<Event>) -> Result<(), Failure> {
+        match instance.connect() {
+            Err(error) if error.status() == Status::Cancelled => return Ok(()),
+            // It wrote and left: its data can still be read (semantics 63).
+            Err(error) if error.status() == Status::PipeClosing => {}
+            outcome => outcome?,
+        }
+        // Unheard if the server is ending.
+        let _ = events.send(Event::Connected);
         let client = match instance.peer().ok().and_then(|peer| peer.pid) {
             Some(pid) => format!("client {pid}"),
             None => "a client of unknown process".to_owned(),
         };
         self.log(&format!("{client} connected"));
-        let ending = loop {
+        match self.converse(instance)? {
+            // To disconnect would lose what the client has not read yet.
+            Failure::Pipe(error) if error.status() == Status::Cancelled => return Ok(()),
+            Failure::Pipe(error) if is_farewell(&error) => self.log(&format!("{client} has gone")),
+            ending => self.log(&format!("{client}: {ending}")),
+        }
+        if let Err(error) = instance.disconnect() {
+            self.log(&printable(&error.to_string()));
+        }
+        Ok(())
+    }
+
+    /// Prints and answers what arrives. Returns what ended that; fails only if stdout does.
+    fn converse(&self, instance: &PipeServer) -> Result<Failure, Failure> {
+        loop {
             let arrived = match self.read(instance) {
                 Ok(arrived) => arrived,
-                Err(ending) => break ending,
+                Err(ending) => return Ok(ending),
             };
             if self.byte {
                 output::data(&arrived)?;
             } else {
                 output::line(&arrived)?;
             }
-            let Some(reply) = self.answer.to(&arrived) else {
-                continue;
-            };
-            if let Err(error) = instance.write(reply) {
-                break error.into();
+            if let Some(reply) = self.answer.to(&arrived)
+                && let Err(ending) = instance.write(reply)
+            {
+                return Ok(ending.into());
             }
-        };
-        match ending {
-            Failure::Pipe(error) if is_farewell(&error) => self.log(&format!("{client} has gone")),
-            failure => self.log(&format!("{client}: {failure}")),
         }
-        Ok(())
     }
 
     fn read(&self, instance: &PipeServer) -> Result<Vec<u8>, Failure> {

@@ -138,7 +138,7 @@ fn wait_ends_when_an_instance_is_free() {
         .spawn()
         .expect("it starts");
     let calling = root
-        .command(&["connect", "room", "--wait", "1m"])
+        .command(&["connect", "room", "--wait", "forever"])
         .spawn()
         .expect("it starts");
     drop(client);

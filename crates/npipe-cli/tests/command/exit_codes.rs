@@ -4,6 +4,8 @@ use std::process::Stdio;
 use std::thread;
 
 use npipe::{ClientOptions, PipeMode, ServerOptions};
+use rustix::process::Signal;
+use serde_json::json;
 
 use crate::{Root, end};
 
@@ -24,7 +26,7 @@ fn code_1_for_other_failures() {
 fn code_2_for_usage() {
     let root = Root::new();
     let long = "x".repeat(300);
-    let wrong: [&[&str]; 9] = [
+    let wrong: [&[&str]; 13] = [
         &[],
         &["nonsense"],
         &["call"],
@@ -34,6 +36,10 @@ fn code_2_for_usage() {
         &["serve", ""],
         &["info", r"\\.\pipe\"],
         &["list", "--json", "--nonsense"],
+        &["call", "room", "x", "--max-reply", "99999999999"],
+        &["bench", "--slice", "forever"],
+        &["bench", "--slice", "0ms"],
+        &["bench", "--strict"],
     ];
     for words in wrong {
         let ended = root.run(words);
@@ -155,14 +161,63 @@ fn code_9_for_another_reply_than_expected() {
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(9), "ping"), "{ended:?}");
 }
 
-/// semantics 13, 190: the name goes with its process.
+/// semantics 13, 183, 190: whatever the server is doing, its name goes, and its clients' pipes with it.
 #[test]
 fn code_130_for_an_interrupt() {
     let root = Root::new();
-    let server = root.serve(&["room"]);
-    server.interrupt();
+    let mut server = root.serve(&["room", "--echo"]);
+    let mut command = root.command(&["connect", "room", "--linger", "forever"]);
+    let talking = command.stdin(Stdio::piped()).spawn().expect("the command starts");
+    assert!(server.log_line().ends_with(" connected"));
+    server.signal(Signal::INT);
     assert_eq!(server.end().code, Some(130));
+    assert_eq!(root.entries(), 0, "nothing is left in the namespace");
     assert_eq!(root.run(&["info", "room"]).code, Some(3));
+    assert_eq!(end(talking).code, Some(0), "as if the server had closed");
+}
+
+/// semantics 13, 190: what a killed server leaves hinders nobody, and goes with whoever meets it.
+#[test]
+fn a_killed_server_is_replaced() {
+    let root = Root::new();
+    for _ in 0..2 {
+        let server = root.serve(&["room"]);
+        server.signal(Signal::KILL);
+        assert_eq!(server.end().code, None);
+    }
+    let server = root.serve(&["room", "--first", "--echo"]);
+    assert_eq!(root.run(&["call", "room", "hello"]).stdout, "hello");
+    server.signal(Signal::KILL);
+    server.end();
+    assert_eq!(root.run(&["call", "room", "hello"]).code, Some(3));
+    assert_eq!(root.entries(), 0);
+}
+
+/// semantics 84: silence is a time-out to one who waits.
+#[test]
+fn a_stopped_server_is_not_waited_for_longer_than_asked() {
+    let root = Root::new();
+    let server = root.serve(&["room", "--max-instances", "1", "--echo"]);
+    server.signal(Signal::STOP);
+    for words in [
+        ["wait", "room", "--timeout", "1s"].as_slice(),
+        &["call", "room", "x", "--timeout", "1s"],
+    ] {
+        let ended = root.run(words);
+        assert_eq!(ended.code, Some(4), "{words:?}: {ended:?}");
+        assert!(ended.stderr.contains("does not answer"), "{ended:?}");
+    }
+    let list = root.run(&["list", "--json"]).document();
+    assert_eq!(
+        (&list[0]["name"], &list[0]["answering"]),
+        (&json!("room"), &json!(false))
+    );
+    assert_eq!(
+        (&list[0]["server_pid"], &list[0]["instances"]),
+        (&json!(server.pid()), &json!(null))
+    );
+    server.signal(Signal::CONT);
+    assert_eq!(root.run(&["call", "room", "awake"]).stdout, "awake");
 }
 
 /// Nobody reads what the command prints.

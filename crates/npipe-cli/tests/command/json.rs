@@ -75,6 +75,7 @@ fn list_and_info_tell_what_is_there() {
             "answering",
             "instances",
             "max_instances",
+            "mode",
             "name",
             "owner_uid",
             "path",
@@ -87,7 +88,7 @@ fn list_and_info_tell_what_is_there() {
         (&entry["server_pid"], &entry["max_instances"]),
         (&json!(pid), &json!(3))
     );
-    assert_eq!(entry["answering"], true);
+    assert_eq!((&entry["answering"], &entry["mode"]), (&json!(true), &json!("message")));
 
     let info = root.run(&["info", "room", "--json"]).document();
     assert_eq!(
@@ -96,6 +97,7 @@ fn list_and_info_tell_what_is_there() {
             "access",
             "default_timeout_ms",
             "direction",
+            "instance_count",
             "instances",
             "max_instances",
             "mode",

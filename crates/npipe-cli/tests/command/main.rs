@@ -57,6 +57,11 @@ impl Root {
         self.0.path().to_owned()
     }
 
+    /// How many files there are in the namespace.
+    fn entries(&self) -> usize {
+        std::fs::read_dir(self.path()).expect("the namespace").count()
+    }
+
     fn command<S: AsRef<OsStr>>(&self, words: &[S]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_npipe"));
         command
@@ -116,9 +121,9 @@ impl Server {
         self.child().id()
     }
 
-    fn interrupt(&self) {
+    fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(self.child());
-        kill_process(pid, Signal::INT).expect("the signal is sent");
+        kill_process(pid, signal).expect("the signal is sent");
     }
 
     /// The next line of the log.

@@ -244,10 +244,34 @@ fn a_message_larger_than_the_lane_comes_through_whole() {
     let mut pipe = Pipe::message_through(Lanes::LEAST_LANE_BYTES, 0);
     let mut write = pipe.server.write(&message);
     let mut read = pipe.client.read(message.len());
-    while pipe.client.poll_read(&mut read).is_pending() {
+    // Each look of the reader brings a byte at least.
+    for _ in 0..message.len() {
         let _ = pipe.server.poll_write(&mut write);
+        if pipe.client.poll_read(&mut read).is_ready() {
+            break;
+        }
     }
     assert_eq!(read.known(), Poll::Ready(whole(&message)));
+    assert_eq!(pipe.server.poll_write(&mut write), Poll::Ready(Ok(message.len())));
+}
+
+/// semantics 119, 123
+#[test]
+fn a_write_counts_on_what_a_read_in_progress_still_takes_and_no_more() {
+    let message = large_message();
+    let mut pipe = Pipe::message_through(4 * Lanes::LEAST_LANE_BYTES, 0);
+    let mut write = pipe.server.write(&message);
+    let mut read = pipe.client.read(message.len() - 3);
+    for _ in 0..message.len() {
+        let written = pipe.server.poll_write(&mut write);
+        assert_eq!(written, Poll::Pending, "three bytes are for nobody");
+        if pipe.client.poll_read(&mut read).is_ready() {
+            break;
+        }
+    }
+    assert_eq!(read.known(), Poll::Ready(part(&message[..message.len() - 3])));
+    assert_eq!(pipe.server.poll_write(&mut write), Poll::Pending);
+    assert_eq!(pipe.client.get(3), whole(&message[message.len() - 3..]));
     assert_eq!(pipe.server.poll_write(&mut write), Poll::Ready(Ok(message.len())));
 }
 

@@ -19,8 +19,8 @@ proptest! {
 
     /// Every result, and all that is left at the end, is what the rules say, whether the peer runs or not.
     ///
-    /// semantics 91-136, 138-140, 142-147, 149, 151-155, 158, 163-165, 167-169, 172, 173, 175, 177, 183-188, 192, 193,
-    /// 201, 203, 210, 219, 220, 230
+    /// semantics 91-136, 138-140, 142-147, 149, 151-155, 158, 163-165, 167-169, 172, 173, 175, 177, 183-188, 192, 193
+    /// semantics 201, 203, 210, 219, 220, 230
     #[test]
     fn two_ends_do_what_the_rules_say(setup in operations::setup(), steps in vec(operations::step(), 1..60)) {
         operations::compare::<Lanes>(&setup, &steps);
@@ -29,7 +29,7 @@ proptest! {
 
 proptest! {
     // Fewer where lanes are large: each case fills several.
-    #![proptest_config(cases(5_000.min(4_000_000 / Lanes::LEAST_LANE_BYTES)))]
+    #![proptest_config(cases((4_000_000 / Lanes::LEAST_LANE_BYTES).clamp(16, 5_000)))]
 
     /// Nothing is lost, doubled, reordered or stuck in lanes smaller than the messages.
     ///

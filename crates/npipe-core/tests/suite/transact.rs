@@ -5,7 +5,8 @@ use std::task::Poll;
 use npipe_core::Status;
 
 use super::{PLENTY, Pipe};
-use crate::support::{Side, part, whole};
+use crate::Lanes;
+use crate::support::{Pair, Side, part, whole};
 
 /// semantics 152
 #[test]
@@ -52,6 +53,27 @@ fn a_request_beyond_the_quota_outlives_its_process() {
     let (_request, _reply) = pipe.client.transact(b"question", 10).unwrap();
     pipe.kill(Side::Client);
     assert_eq!(pipe.server.get(10), whole(b"question"));
+    assert_eq!(pipe.server.get(10), Err(Status::PipeBroken));
+}
+
+/// semantics 129, 153
+#[test]
+fn a_request_that_finds_the_lane_full_waits_for_room_and_then_outlives_its_process() {
+    let lane_bytes = 4 * Lanes::LEAST_LANE_BYTES;
+    let message = vec![7; lane_bytes as usize / 6];
+    let mut pipe = Pipe::message_through(lane_bytes, 0);
+    let mut writes = [(); 3].map(|()| pipe.client.write(&message));
+    let (mut request, _reply) = pipe.client.transact(&message, 10).unwrap();
+    for _ in 0..writes.len() {
+        assert_eq!(pipe.server.get(message.len()), whole(&message));
+        for write in &mut writes {
+            let _ = pipe.client.poll_write(write);
+        }
+        let _ = pipe.client.poll_write(&mut request);
+    }
+    assert_eq!(pipe.client.poll_write(&mut request), Poll::Ready(Ok(message.len())));
+    pipe.kill(Side::Client);
+    assert_eq!(pipe.server.get(message.len()), whole(&message));
     assert_eq!(pipe.server.get(10), Err(Status::PipeBroken));
 }
 

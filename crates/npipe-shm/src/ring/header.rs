@@ -1,11 +1,12 @@
 //! Positions, and the header of a part: two words.
 //!
 //! ```text
-//! state  | kind: 8 | first: 1 | ... | taken: 32 |      for empty messages | kind: 8 | ... | count: 24 | taken: 24 |
-//! extent | left in the frame, from this part on: 32 | payload bytes: 32 |  of a jump: the offset to go on at
+//! state  | kind: 8 | first: 1 | cancelled: 1 | ... | taken: 32 |    empty messages | kind: 8 | ... | count: 24 | taken: 24 |
+//! extent | left in the frame, from this part on: 32 | payload bytes: 32 |            of a jump: the offset to go on at
 //! ```
-
-use crate::layout::{ALIGN_BYTES, HEADER_BYTES, PART_BYTES, SMALL_BYTES};
+//!
+//! Both ends change a state word without a loop: the writer sets the flag or adds to the count, and sees by what was
+//! there whether it came in time; the reader, who alone changes the rest, knows what it must find and swaps that.
 
 /// A place in a lane: the number of the lap, modulo 2^32, and the offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,29 +61,38 @@ impl Kind {
         Some(match bits {
             1 => Kind::Complete,
             2 => Kind::Pending,
-            3 => Kind::Cancelled,
-            4 => Kind::Empties,
-            5 => Kind::EmptiesTaken,
-            6 => Kind::Jump,
+            3 => Kind::Empties,
+            4 => Kind::EmptiesTaken,
+            5 => Kind::Jump,
             _ => return None,
         })
     }
 
     const fn bits(self) -> u64 {
         match self {
-            Kind::Complete => 1,
-            Kind::Pending => 2,
-            Kind::Cancelled => 3,
-            Kind::Empties => 4,
-            Kind::EmptiesTaken => 5,
-            Kind::Jump => 6,
+            Kind::Complete => 1 << KIND_SHIFT,
+            Kind::Pending => 2 << KIND_SHIFT,
+            Kind::Cancelled => 2 << KIND_SHIFT | CANCELLED,
+            Kind::Empties => 3 << KIND_SHIFT,
+            Kind::EmptiesTaken => 4 << KIND_SHIFT,
+            Kind::Jump => 5 << KIND_SHIFT,
         }
     }
 }
 
 const KIND_SHIFT: u32 = 56;
 const FIRST: u64 = 1 << 55;
+
+/// Set in the state of a part with payload, it retracts what reads have not taken.
+pub(crate) const CANCELLED: u64 = 1 << 54;
+
 const EMPTIES_BITS: u32 = 24;
+
+/// Added to the state of a part of empty messages, one more message.
+pub(crate) const ONE_MORE_EMPTY: u64 = 1 << EMPTIES_BITS;
+
+/// Added to it, one message taken.
+pub(crate) const ONE_EMPTY_TAKEN: u64 = 1;
 
 /// How many empty messages one part holds at most.
 pub(crate) const MAX_EMPTIES: u32 = (1 << EMPTIES_BITS) - 1;
@@ -93,17 +103,24 @@ pub(crate) struct State(pub(crate) u64);
 
 impl State {
     pub(crate) const fn new(kind: Kind, first: bool) -> State {
-        State(kind.bits() << KIND_SHIFT | if first { FIRST } else { 0 })
+        State(kind.bits() | if first { FIRST } else { 0 })
     }
 
     pub(crate) const fn empties(count: u32, taken: u32) -> State {
-        let kind = if count == taken { Kind::EmptiesTaken } else { Kind::Empties };
-        State(kind.bits() << KIND_SHIFT | (count as u64) << EMPTIES_BITS | taken as u64)
+        State(Kind::Empties.bits() | (count as u64) << EMPTIES_BITS | taken as u64)
+    }
+
+    /// What becomes of [`State::empties`] when the last one is taken.
+    pub(crate) const fn empties_taken(count: u32) -> State {
+        State(Kind::EmptiesTaken.bits() | (count as u64) << EMPTIES_BITS | count as u64)
     }
 
     /// Its kind, if an honest peer can have written it.
     pub(crate) const fn kind(self) -> Option<Kind> {
-        Kind::from_bits(self.0 >> KIND_SHIFT)
+        match Kind::from_bits(self.0 >> KIND_SHIFT) {
+            Some(Kind::Complete | Kind::Pending) if self.0 & CANCELLED != 0 => Some(Kind::Cancelled),
+            kind => kind,
+        }
     }
 
     pub(crate) const fn is_first(self) -> bool {
@@ -119,13 +136,12 @@ impl State {
         State(self.0 & !0xffff_ffff | taken as u64)
     }
 
-    pub(crate) const fn cancelled(self) -> State {
-        State(self.0 & !(0xff << KIND_SHIFT) | Kind::Cancelled.bits() << KIND_SHIFT)
-    }
-
     /// Empty messages taken, and how many there were.
     pub(crate) const fn taken_of_empties(self) -> (u32, u32) {
-        (self.0 as u32 & MAX_EMPTIES, (self.0 >> EMPTIES_BITS) as u32 & MAX_EMPTIES)
+        (
+            self.0 as u32 & MAX_EMPTIES,
+            (self.0 >> EMPTIES_BITS) as u32 & MAX_EMPTIES,
+        )
     }
 }
 
@@ -144,24 +160,9 @@ impl Extent {
     }
 
     pub(crate) const fn from_word(word: u64) -> Extent {
-        Extent { bytes: word as u32, left: (word >> 32) as u32 }
+        Extent {
+            bytes: word as u32,
+            left: (word >> 32) as u32,
+        }
     }
-}
-
-/// The room that a part of `bytes` takes, its header included.
-pub(crate) const fn part_span(bytes: u64) -> u64 {
-    HEADER_BYTES + bytes.next_multiple_of(ALIGN_BYTES)
-}
-
-/// The end of the area that `offset` lies in.
-pub(crate) const fn area_end(offset: u64, lane_bytes: u64) -> u64 {
-    if offset < SMALL_BYTES { SMALL_BYTES } else { lane_bytes }
-}
-
-/// Whether a part of `bytes` at `offset` lies wholly in its area, and is of a size that parts have.
-pub(crate) const fn part_lies_well(offset: u64, bytes: u64, lane_bytes: u64) -> bool {
-    offset.is_multiple_of(ALIGN_BYTES)
-        && bytes <= PART_BYTES
-        && offset < lane_bytes
-        && offset + part_span(bytes) <= area_end(offset, lane_bytes)
 }

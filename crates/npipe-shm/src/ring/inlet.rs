@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use npipe_core::Status;
+use npipe_core::feed::{MAX_WAITING_READS, WaitingReads};
 use npipe_core::wire::{Front, Inlet, PeekSpan, PeerState};
 
-use super::header::{Kind, Position, State};
+use super::header::{CANCELLED, Kind, ONE_EMPTY_TAKEN, Position, State};
 use super::offer;
-use super::outlet::ATTEMPTS;
 use super::walk::{Part, max_steps, part_at};
 use crate::control::EndWords;
-use crate::layout::Side;
+use crate::layout::{LaneShape, Side};
 use crate::memory::Memory;
-use crate::sync::Ordering;
+use crate::sync::{AtomicU64, Ordering};
 
 /// What is at the head.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub struct RingInlet<M> {
     memory: Arc<M>,
     /// The side that reads; its peer writes the lane.
     side: Side,
+    lane: LaneShape,
     head: Position,
     /// The tail when last looked at: parts before it are there.
     tail: Position,
@@ -39,14 +40,16 @@ pub struct RingInlet<M> {
     left: u32,
     /// Whether the part at the head was met before.
     entered: bool,
-    /// The part at the head as it was last read, once it was met.
+    /// The part at the head as it was when it was met: from then on only its state is looked at.
     part: Part,
     /// Bytes that reads have taken of it.
     part_taken: u32,
     taken: u64,
     empties: u64,
-    /// Whether reads are offered to the writer.
-    offered: bool,
+    /// The reads that are offered to the writer.
+    offered: WaitingReads,
+    /// Live bytes queued in all, once the writer is gone.
+    settled: Option<u64>,
 }
 
 impl<M: Memory> RingInlet<M> {
@@ -54,6 +57,7 @@ impl<M: Memory> RingInlet<M> {
     pub fn new(memory: Arc<M>, side: Side) -> Self {
         let start = Position::new(0, 0);
         RingInlet {
+            lane: memory.layout().lane(side.peer()),
             memory,
             side,
             head: start,
@@ -66,13 +70,20 @@ impl<M: Memory> RingInlet<M> {
             part_taken: 0,
             taken: 0,
             empties: 0,
-            offered: false,
+            offered: WaitingReads::default(),
+            settled: None,
         }
     }
 
     /// The segment it lies in.
     pub fn memory(&self) -> &Arc<M> {
         &self.memory
+    }
+
+    /// The writer's tail when it was last looked at: a reader that finds nothing waits for another.
+    #[inline]
+    pub fn seen_tail(&self) -> u64 {
+        self.tail.0
     }
 
     #[inline]
@@ -85,10 +96,6 @@ impl<M: Memory> RingInlet<M> {
         self.memory.control().end(self.side.peer())
     }
 
-    fn max_steps(&self) -> u64 {
-        max_steps(self.memory.layout().lane_bytes(self.side.peer()))
-    }
-
     #[inline]
     fn load_tail(&mut self) {
         // Pairs with the writer's release store: parts before the tail are whole.
@@ -97,19 +104,33 @@ impl<M: Memory> RingInlet<M> {
 
     #[inline(always)]
     fn part_at(&self, at: Position) -> Result<Part, Status> {
-        part_at(&*self.memory, self.side.peer(), at, self.tail)
+        part_at(&*self.memory, &self.lane, self.side.peer(), at, self.tail)
+    }
+
+    fn state_word(&self, part: &Part) -> &AtomicU64 {
+        self.memory.word(self.side.peer(), part.at.offset())
     }
 
     /// Goes to the next part that holds something to read, past those that hold nothing, and reads it into `self.part`.
+    ///
+    /// Looks at the tail once, so that a writer who retracts frame after frame cannot keep us here.
     #[inline]
     fn settle_head(&mut self) -> Result<Met, Status> {
-        // What is complete changes no more.
-        if self.entered && self.part.kind == Kind::Complete {
-            return Ok(Met::Payload);
+        if self.entered {
+            // What is complete changes no more.
+            if self.part.kind == Kind::Complete || !self.is_retracted()? {
+                return Ok(Met::Payload);
+            }
+            self.abandon();
         }
-        for _ in 0..self.max_steps() {
+        let mut looked = false;
+        for _ in 0..2 * max_steps(&self.lane) {
             if self.head == self.tail {
+                if looked {
+                    return Ok(Met::Nothing);
+                }
                 self.load_tail();
+                looked = true;
                 if self.head == self.tail {
                     return Ok(Met::Nothing);
                 }
@@ -126,10 +147,7 @@ impl<M: Memory> RingInlet<M> {
                     return Ok(Met::Empties);
                 }
                 Kind::Jump => self.pass(self.part.next),
-                Kind::Cancelled | Kind::EmptiesTaken => {
-                    self.inside = false;
-                    self.pass(self.part.next);
-                }
+                Kind::Cancelled | Kind::EmptiesTaken => self.abandon(),
             }
         }
         Err(Status::PeerMisbehaved)
@@ -138,9 +156,6 @@ impl<M: Memory> RingInlet<M> {
     /// Meets a part with payload: the first of a new frame, or the next of the one we are in.
     #[inline]
     fn enter(&mut self) -> Result<(), Status> {
-        if self.entered {
-            return Ok(());
-        }
         if self.part.state.is_first() {
             self.serial += 1;
         } else if !self.inside || self.left != self.part.extent.left {
@@ -152,6 +167,21 @@ impl<M: Memory> RingInlet<M> {
         Ok(())
     }
 
+    /// Whether the part that was met is cancelled by now.
+    fn is_retracted(&self) -> Result<bool, Status> {
+        match State(self.state_word(&self.part).load(Ordering::Acquire)).kind() {
+            Some(Kind::Cancelled) => Ok(true),
+            Some(kind) if kind == self.part.kind => Ok(false),
+            _ => Err(Status::PeerMisbehaved),
+        }
+    }
+
+    /// Passes a part with which its frame ends, whatever it lacks.
+    fn abandon(&mut self) {
+        self.inside = false;
+        self.pass(self.part.next);
+    }
+
     /// Moves the head; everything before it may be overwritten from now on.
     #[inline]
     fn pass(&mut self, next: Position) {
@@ -160,45 +190,59 @@ impl<M: Memory> RingInlet<M> {
         self.own().reader.0.head.store(next.0, Ordering::Release);
     }
 
-    /// Agrees with the writer of a pending part that `bytes` more of it are taken; `false` when it was retracted.
-    fn agree(&self, part: &Part, taken: u32) -> bool {
-        let word = self.memory.word(self.side.peer(), part.at.offset());
-        for _ in 0..ATTEMPTS {
-            let state = State(word.load(Ordering::Acquire));
-            if state.kind() != Some(Kind::Pending) {
-                return state.kind() == Some(Kind::Complete);
-            }
-            let next = state.with_taken(taken);
-            if word.compare_exchange(state.0, next.0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                return true;
-            }
+    /// Agrees with the writer of the pending part at the head that reads have taken `taken` of it; `false` when it was
+    /// retracted.
+    fn agree(&self, taken: u32) -> Result<bool, Status> {
+        let pending = State::new(Kind::Pending, self.part.state.is_first());
+        let [old, new] = [self.part_taken, taken].map(|taken| pending.with_taken(taken).0);
+        match self
+            .state_word(&self.part)
+            .compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire)
+        {
+            Ok(_) => Ok(true),
+            Err(now) if State(now).kind() == Some(Kind::Cancelled) => Ok(false),
+            Err(_) => Err(Status::PeerMisbehaved),
         }
-        false
     }
 
     /// From here until the next offer, the writer must not count on the reads that are on offer.
     #[inline]
     fn begin_change(&self) {
-        if self.offered {
+        if !self.offered.is_empty() {
             offer::begin_change(&self.own().offer.0);
         }
     }
 
-    /// Calls `visit` with each part from the head on that is whole on the lane, until it says stop.
-    fn each_part(&mut self, mut visit: impl FnMut(&Self, &Part) -> bool) -> Result<(), Status> {
+    /// Calls `visit` with the part at the head, which was met, and each one behind it that is on the lane, until it says
+    /// stop. Gives the bytes that were taken of the part along.
+    fn each_part(&mut self, mut visit: impl FnMut(&Self, &Part, u32) -> Result<bool, Status>) -> Result<(), Status> {
+        let taken = if self.entered { self.part_taken } else { 0 };
+        let mut go_on = visit(self, &self.part, taken)?;
+        let mut at = self.part.next;
         self.load_tail();
-        let mut at = self.head;
-        for _ in 0..self.max_steps() {
-            if at == self.tail {
+        for _ in 0..max_steps(&self.lane) {
+            if !go_on || at == self.tail {
                 return Ok(());
             }
             let part = self.part_at(at)?;
-            if !visit(self, &part) {
-                return Ok(());
-            }
+            go_on = visit(self, &part, 0)?;
             at = part.next;
         }
         Err(Status::PeerMisbehaved)
+    }
+
+    /// Drops a frame that its writer has not completed.
+    fn drop_frame(&self, frame: &Remains) -> Result<(), Status> {
+        let mut part = frame.first;
+        for left in (0..frame.parts).rev() {
+            if matches!(part.kind, Kind::Complete | Kind::Pending) {
+                self.state_word(&part).fetch_or(CANCELLED, Ordering::AcqRel);
+            }
+            if left > 0 {
+                part = self.part_at(part.next)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -215,28 +259,39 @@ impl<M: Memory> Inlet for RingInlet<M> {
             Met::Payload => self.part.extent.left - self.part_taken,
             Met::Nothing if self.inside => self.left,
             Met::Nothing => return Ok(None),
-            Met::Empties => return Ok(Some(Front { serial: self.serial + 1, remaining: 0, streams: false })),
+            Met::Empties => {
+                return Ok(Some(Front {
+                    serial: self.serial + 1,
+                    remaining: 0,
+                    streams: false,
+                }));
+            }
         };
-        let lane_bytes = self.memory.layout().lane_bytes(self.side.peer());
-        Ok(Some(Front { serial: self.serial, remaining, streams: u64::from(remaining) > lane_bytes / 4 }))
+        let streams = u64::from(remaining) > self.lane.lane_bytes / 4;
+        Ok(Some(Front {
+            serial: self.serial,
+            remaining,
+            streams,
+        }))
     }
 
     fn ready(&mut self) -> Result<u32, Status> {
         if self.settle_head()? != Met::Payload {
             return Ok(0);
         }
-        let (first, taken) = (self.part.at, self.part_taken);
-        let mut ready = 0;
-        self.each_part(|_, part| {
+        // A frame's parts say how much of it is left: no sum goes beyond what its first one said.
+        let mut left = self.part.extent.left;
+        let end = left - self.part_taken;
+        self.each_part(|_, part, _| {
             match part.kind {
-                Kind::Jump => return true,
-                Kind::Complete | Kind::Pending if part.at == first || !part.state.is_first() => {}
-                _ => return false,
+                Kind::Jump => return Ok(true),
+                Kind::Complete | Kind::Pending if part.extent.left == left => {}
+                _ => return Ok(false),
             }
-            ready += part.extent.bytes;
-            part.extent.left > part.extent.bytes
+            left -= part.extent.bytes;
+            Ok(left > 0)
         })?;
-        Ok(ready.saturating_sub(taken))
+        Ok(end.saturating_sub(left))
     }
 
     #[inline]
@@ -252,8 +307,9 @@ impl<M: Memory> Inlet for RingInlet<M> {
             let left = part.extent.bytes - self.part_taken;
             let bytes = (into.len() - copied).min(left as usize);
             let from = part.payload() + u64::from(self.part_taken);
-            self.memory.copy_out(self.side.peer(), from, &mut into[copied..copied + bytes]);
-            if part.kind == Kind::Pending && !self.agree(&part, self.part_taken + bytes as u32) {
+            self.memory
+                .copy_out(self.side.peer(), from, &mut into[copied..copied + bytes]);
+            if part.kind == Kind::Pending && !self.agree(self.part_taken + bytes as u32)? {
                 break;
             }
             copied += bytes;
@@ -277,104 +333,174 @@ impl<M: Memory> Inlet for RingInlet<M> {
         if self.settle_head()? != Met::Empties {
             return Ok(());
         }
-        let part = self.part;
-        let word = self.memory.word(self.side.peer(), part.at.offset());
-        for _ in 0..ATTEMPTS {
-            let state = State(word.load(Ordering::Acquire));
-            let (taken, count) = state.taken_of_empties();
-            if state.kind() != Some(Kind::Empties) || taken >= count {
-                return Err(Status::PeerMisbehaved);
-            }
-            let next = State::empties(count, taken + 1);
-            if word.compare_exchange(state.0, next.0, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-                continue;
-            }
-            self.serial += 1;
-            if taken + 1 == count {
-                self.pass(part.next);
-            }
-            self.empties = self.empties.wrapping_add(1);
-            self.own().reader.0.empties.store(self.empties, Ordering::Release);
-            return Ok(());
+        let word = self.state_word(&self.part);
+        let (taken, count) = State(word.fetch_add(ONE_EMPTY_TAKEN, Ordering::AcqRel)).taken_of_empties();
+        if taken >= count {
+            return Err(Status::PeerMisbehaved);
         }
-        Err(Status::PeerMisbehaved)
+        let closed = taken + 1 == count && {
+            let [all, none] = [State::empties(count, count), State::empties_taken(count)];
+            word.compare_exchange(all.0, none.0, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+        };
+        if closed {
+            self.pass(self.part.next);
+        }
+        self.serial += 1;
+        self.empties = self.empties.wrapping_add(1);
+        self.own().reader.0.empties.store(self.empties, Ordering::Release);
+        Ok(())
     }
 
     fn peek(&mut self, into: &mut [u8], span: PeekSpan) -> Result<usize, Status> {
         if self.settle_head()? == Met::Nothing {
             return Ok(0);
         }
-        let (first, part_taken) = (self.part.at, self.part_taken);
         let mut copied = 0;
-        self.each_part(|inlet, part| {
-            let mut skip = part.state.taken();
+        self.each_part(|inlet, part, taken| {
+            let is_other = part.state.is_first() && part.at != inlet.head;
             match part.kind {
-                Kind::Jump | Kind::Cancelled | Kind::EmptiesTaken => return true,
-                Kind::Empties => return span == PeekSpan::Stream,
-                Kind::Complete | Kind::Pending if part.at == first => skip = part_taken,
-                _ if span == PeekSpan::Message && part.state.is_first() => return false,
-                _ => {}
+                Kind::Jump | Kind::Cancelled | Kind::EmptiesTaken => return Ok(true),
+                Kind::Empties => return Ok(span == PeekSpan::Stream),
+                Kind::Complete | Kind::Pending if is_other && span == PeekSpan::Message => return Ok(false),
+                Kind::Complete | Kind::Pending => {}
             }
-            let bytes = (into.len() - copied).min((part.extent.bytes - skip.min(part.extent.bytes)) as usize);
-            let from = part.payload() + u64::from(skip);
-            inlet.memory.copy_out(inlet.side.peer(), from, &mut into[copied..copied + bytes]);
+            let bytes = (into.len() - copied).min((part.extent.bytes - taken) as usize);
+            let from = part.payload() + u64::from(taken);
+            inlet
+                .memory
+                .copy_out(inlet.side.peer(), from, &mut into[copied..copied + bytes]);
             copied += bytes;
-            copied < into.len()
+            Ok(copied < into.len())
         })?;
         Ok(copied)
     }
 
     fn unread(&self) -> u64 {
-        let queued = self.writer().writer.0.queued.load(Ordering::Acquire);
+        let queued = self
+            .settled
+            .unwrap_or_else(|| self.writer().writer.0.queued.load(Ordering::Acquire));
         let unread = queued.wrapping_sub(self.taken);
         if unread as i64 >= 0 { unread } else { 0 }
     }
 
     fn offer(&mut self, sizes: &mut dyn Iterator<Item = u32>) {
+        let mut reads = [0; MAX_WAITING_READS];
+        let mut count = 0;
+        for (read, size) in reads.iter_mut().zip(sizes) {
+            *read = size;
+            count += 1;
+        }
+        let reads = &reads[..count];
+        let begun = if self.entered && self.part.kind == Kind::Complete {
+            self.part_taken
+        } else {
+            0
+        };
         let words = &self.own().offer.0;
         offer::begin_change(words);
-        self.offered = offer::publish(words, sizes) > 0;
+        offer::publish(words, reads, begun);
+        self.offered = WaitingReads::new(reads, 0);
     }
 
     fn settle(&mut self, quota_bytes: u32) -> Result<(), Status> {
-        self.settle_head()?;
-        let part_taken = self.part_taken;
-        let head = self.head;
-        // Frames, each with its parts and its live bytes; one that lacks its last part was never finished.
-        let mut frames: Vec<(Vec<Part>, u64, bool)> = Vec::new();
-        self.each_part(|_, part| {
-            if !matches!(part.kind, Kind::Complete | Kind::Pending) {
-                return true;
-            }
-            let taken = if part.at == head { part_taken } else { part.state.taken() };
-            let bytes = u64::from(part.extent.bytes.saturating_sub(taken));
-            let whole = part.extent.left == part.extent.bytes;
-            match frames.last_mut() {
-                Some(frame) if !part.state.is_first() => {
-                    frame.0.push(*part);
-                    frame.1 += bytes;
-                    frame.2 = whole;
-                }
-                _ => frames.push((vec![*part], bytes, whole)),
-            }
-            true
-        })?;
-        let mut unread = 0;
-        for (parts, bytes, whole) in frames {
-            let complete = parts[0].kind == Kind::Complete || unread + bytes <= u64::from(quota_bytes);
-            if whole && complete {
-                unread += bytes;
-                continue;
-            }
-            for part in parts {
-                let word = self.memory.word(self.side.peer(), part.at.offset());
-                word.store(part.state.cancelled().0, Ordering::Release);
+        let mut kept = 0;
+        if self.settle_head()? != Met::Nothing {
+            kept = self.settle_frames(u64::from(quota_bytes))?;
+            if self.entered && self.is_retracted()? {
+                self.abandon();
             }
         }
-        // The part that was met before may be among them.
-        self.part = Part::NONE;
         // A frame of which all placed parts were taken ends here too.
-        self.inside &= self.head != self.tail;
+        if self.settle_head()? == Met::Nothing {
+            self.inside = false;
+        }
+        self.settled = Some(self.taken.wrapping_add(kept));
         Ok(())
+    }
+}
+
+impl<M: Memory> RingInlet<M> {
+    /// Drops the frames from the head on that their writer had not completed, and returns the live bytes of the others.
+    fn settle_frames(&mut self, quota_bytes: u64) -> Result<u64, Status> {
+        let mut estate = Estate {
+            quota_bytes,
+            reads: self.offered,
+            unread: 0,
+            kept: 0,
+        };
+        let mut open: Option<Remains> = None;
+        self.each_part(|inlet, part, taken| {
+            let has_payload = matches!(part.kind, Kind::Complete | Kind::Pending);
+            if has_payload && part.state.is_first() || part.kind == Kind::Empties {
+                estate.close(inlet, open.take())?;
+            }
+            if part.kind == Kind::Empties {
+                estate.pass_empties(part.state);
+            }
+            if has_payload {
+                let frame = open.get_or_insert(Remains {
+                    first: *part,
+                    parts: 0,
+                    bytes: 0,
+                    is_whole: false,
+                });
+                frame.bytes += u64::from(part.extent.bytes - taken);
+                frame.is_whole = part.extent.left == part.extent.bytes;
+            }
+            if let Some(frame) = &mut open {
+                frame.parts += 1;
+            }
+            Ok(true)
+        })?;
+        estate.close(self, open)?;
+        Ok(estate.kept)
+    }
+}
+
+/// A frame that a writer has left behind.
+struct Remains {
+    first: Part,
+    /// How many parts it spans, jumps included.
+    parts: u64,
+    bytes: u64,
+    /// Its last part is there.
+    is_whole: bool,
+}
+
+/// What a writer has left behind, frame by frame.
+struct Estate {
+    quota_bytes: u64,
+    /// The reads that wait.
+    reads: WaitingReads,
+    /// Live bytes met so far.
+    unread: u64,
+    /// Those of frames that stay.
+    kept: u64,
+}
+
+impl Estate {
+    fn pass_empties(&mut self, state: State) {
+        let (taken, count) = state.taken_of_empties();
+        for _ in taken..count {
+            if self.reads.is_empty() {
+                break;
+            }
+            self.reads.feed(0);
+        }
+    }
+
+    /// Keeps a frame that its writer had completed, and drops any other. A pending one was complete if all unread bytes up
+    /// to its last one were within the quota, not counting those that waiting reads were about to take.
+    fn close<M: Memory>(&mut self, inlet: &RingInlet<M>, frame: Option<Remains>) -> Result<(), Status> {
+        let Some(frame) = frame else { return Ok(()) };
+        self.unread += frame.bytes;
+        self.reads.feed(u32::try_from(frame.bytes).unwrap_or(u32::MAX));
+        let is_within_quota = self.unread.saturating_sub(self.reads.eaten()) <= self.quota_bytes;
+        if frame.is_whole && (frame.first.kind == Kind::Complete || is_within_quota) {
+            self.kept += frame.bytes;
+            return Ok(());
+        }
+        inlet.drop_frame(&frame)
     }
 }

@@ -7,7 +7,8 @@
 
 use npipe_core::feed::{MAX_WAITING_READS, WaitingReads};
 
-use crate::control::OfferWords;
+use super::header::Position;
+use crate::control::{OfferWords, ReaderWords};
 use crate::sync::{Ordering, fence, pause};
 
 const COUNT: u64 = 0xff;
@@ -21,40 +22,54 @@ const PATIENCE: u32 = 10_000;
 
 /// The reader is about to take bytes: until it offers again no view is valid.
 pub(crate) fn begin_change(words: &OfferWords) {
+    let busy = |stamp: u64| ((stamp & !(CLAIMED | BUSY)) | BUSY).wrapping_add(GENERATION);
     let mut stamp = words.stamp.load(Ordering::Relaxed);
     for _ in 0..PATIENCE {
-        let busy = ((stamp & !(CLAIMED | BUSY)) | BUSY).wrapping_add(GENERATION);
         // A claim is honoured for as long as an honest writer needs; after that the writer is stopped or hostile.
-        if stamp & CLAIMED == 0 {
-            match words.stamp.compare_exchange(stamp, busy, Ordering::SeqCst, Ordering::Relaxed) {
-                Ok(_) => return,
-                Err(now) => stamp = now,
-            }
-        } else {
+        if stamp & CLAIMED != 0 {
             pause();
             stamp = words.stamp.load(Ordering::Relaxed);
+            continue;
+        }
+        match words
+            .stamp
+            .compare_exchange(stamp, busy(stamp), Ordering::SeqCst, Ordering::Relaxed)
+        {
+            Ok(_) => {
+                // Who sees a word that is changed from here on also sees that the list was busy.
+                fence(Ordering::Release);
+                return;
+            }
+            Err(now) => stamp = now,
         }
     }
-    words.stamp.store(((stamp & !(CLAIMED | BUSY)) | BUSY).wrapping_add(GENERATION), Ordering::SeqCst);
+    words.stamp.store(busy(stamp), Ordering::SeqCst);
+    fence(Ordering::Release);
 }
 
-/// The reader publishes its list, after [`begin_change`].
-pub(crate) fn publish(words: &OfferWords, sizes: &mut dyn Iterator<Item = u32>) -> usize {
-    let mut count = 0;
-    for (slot, size) in words.sizes.iter().zip(sizes.take(MAX_WAITING_READS)) {
-        slot.store(size, Ordering::Relaxed);
-        count += 1;
+/// The reader publishes its list, after [`begin_change`], and how many bytes it has taken of a complete part at its head.
+pub(crate) fn publish(words: &OfferWords, reads: &[u32], begun: u32) {
+    for (slot, size) in words.sizes.iter().zip(reads) {
+        slot.store(*size, Ordering::Relaxed);
     }
+    words.begun.store(begun, Ordering::Relaxed);
     let stamp = words.stamp.load(Ordering::Relaxed);
-    let fresh = (stamp & !(COUNT | BUSY | CLAIMED)).wrapping_add(GENERATION) | count as u64;
+    let fresh = (stamp & !(COUNT | BUSY | CLAIMED)).wrapping_add(GENERATION) | reads.len() as u64;
     words.stamp.store(fresh, Ordering::SeqCst);
     fence(Ordering::SeqCst);
-    count
 }
 
-/// The writer's view of the list. `within` runs while the view is valid; what it read of the reader's other words belongs
-/// to the same moment. `None` when no read waits, or the reader does not come to rest.
-pub(crate) fn view<T>(words: &OfferWords, within: impl Fn() -> T) -> Option<(WaitingReads, T)> {
+/// What a writer sees of the reader at one moment.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) reads: WaitingReads,
+    pub(crate) head: Position,
+    /// Bytes taken of a complete part at the head.
+    pub(crate) begun: u32,
+}
+
+/// The writer's view of the list. `None` when no read waits, or the reader does not come to rest.
+pub(crate) fn view(words: &OfferWords, reader: &ReaderWords) -> Option<View> {
     fence(Ordering::SeqCst);
     for _ in 0..PATIENCE {
         let stamp = words.stamp.load(Ordering::Acquire);
@@ -70,10 +85,15 @@ pub(crate) fn view<T>(words: &OfferWords, within: impl Fn() -> T) -> Option<(Wai
         for (size, slot) in sizes.iter_mut().zip(&words.sizes).take(count) {
             *size = slot.load(Ordering::Relaxed);
         }
-        let seen = within();
+        let begun = words.begun.load(Ordering::Relaxed);
+        let head = Position(reader.head.load(Ordering::Acquire));
         fence(Ordering::SeqCst);
         if words.stamp.load(Ordering::Relaxed) == stamp {
-            return Some((WaitingReads::new(&sizes[..count], stamp), seen));
+            return Some(View {
+                reads: WaitingReads::new(&sizes[..count], stamp),
+                head,
+                begun,
+            });
         }
     }
     None
@@ -81,7 +101,10 @@ pub(crate) fn view<T>(words: &OfferWords, within: impl Fn() -> T) -> Option<(Wai
 
 /// Keeps the list of `stamp` as it is until [`release`]; `false` when it has changed.
 pub(crate) fn claim(words: &OfferWords, stamp: u64) -> bool {
-    words.stamp.compare_exchange(stamp, stamp | CLAIMED, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    words
+        .stamp
+        .compare_exchange(stamp, stamp | CLAIMED, Ordering::SeqCst, Ordering::Relaxed)
+        .is_ok()
 }
 
 /// Ends a claim.

@@ -5,34 +5,45 @@ use std::sync::Arc;
 use npipe_core::feed::WaitingReads;
 use npipe_core::wire::{Frame, Outlet, PeerState, Standing};
 
-use super::header::{Extent, Kind, MAX_EMPTIES, Position, State, part_span};
-use super::offer;
+use super::header::{CANCELLED, Extent, Kind, MAX_EMPTIES, ONE_MORE_EMPTY, Position, State};
+use super::offer::{self, View};
 use super::space::{Choice, Space};
-use super::walk::{max_steps, part_at};
+use super::walk::part_at;
 use crate::control::{EndWords, ReaderWords};
-use crate::layout::{PART_BYTES, SMALL_BYTES, Side};
+use crate::layout::{HEADER_BYTES, LaneShape, Side, part_span};
 use crate::memory::Memory;
 use crate::sync::Ordering;
 
-/// How often an update of a word that the peer changes too is tried. An honest peer loses one race for each call of its
-/// own; a hostile one must not hold us up.
-pub(super) const ATTEMPTS: u32 = 64;
+/// How many parts are looked at to foresee what waiting reads take. An honest lane has as many as its largest frame and
+/// what was retracted before it; a head that leads round in circles must not hold us up.
+const MAX_FORESEEN_PARTS: u32 = 1 << 16;
 
 /// The writer's half of a lane in a segment.
 #[derive(Debug)]
 pub struct RingOutlet<M> {
     memory: Arc<M>,
     side: Side,
+    lane: LaneShape,
     space: Space,
-    /// The part that the last empty message went to, while nothing else followed it.
-    empties: Option<Position>,
+    /// The part that the last empty message went to and how many it holds, while nothing else followed it.
+    empties: Option<(Position, u32)>,
 }
+
+/// Where the parts of a pending frame lie, in order, and their payload bytes.
+#[derive(Debug, Default)]
+pub struct Ticket(Vec<(Position, u32)>);
 
 impl<M: Memory> RingOutlet<M> {
     /// The lane that `side` writes, in a fresh segment.
     pub fn new(memory: Arc<M>, side: Side) -> Self {
-        let space = Space::new(memory.layout().lane_bytes(side));
-        RingOutlet { memory, side, space, empties: None }
+        let lane = memory.layout().lane(side);
+        RingOutlet {
+            memory,
+            side,
+            lane,
+            space: Space::new(lane),
+            empties: None,
+        }
     }
 
     /// The segment it lies in.
@@ -64,19 +75,28 @@ impl<M: Memory> RingOutlet<M> {
     /// Finds room for a part of `span`, of a frame that needs `want` in all, and moves the tail there.
     #[inline]
     fn reserve(&mut self, span: u64, want: u64) -> bool {
-        if !self.space.wants_head(span) && want <= SMALL_BYTES / 4 {
+        if !self.space.wants_head(span) && want <= self.lane.bulky_bytes() {
             return true;
         }
         self.note_head();
-        match self.space.choose(span, want) {
+        let mut choice = self.space.choose(span, want);
+        if matches!(choice, Some(Choice::Jump(offset)) if offset >= self.lane.small_bytes) && !self.memory.map_large() {
+            self.space.forgo_large();
+            choice = self.space.choose(span, want);
+        }
+        match choice {
             None => false,
             Some(Choice::Here) => true,
             Some(Choice::Jump(offset)) => {
-                if offset >= SMALL_BYTES && !self.memory.map_large() {
-                    return false;
-                }
                 let at = self.space.tail().offset();
-                self.write_header(at, State::new(Kind::Jump, false), Extent { bytes: offset as u32, left: 0 });
+                self.write_header(
+                    at,
+                    State::new(Kind::Jump, false),
+                    Extent {
+                        bytes: offset as u32,
+                        left: 0,
+                    },
+                );
                 self.space.jump(offset);
                 true
             }
@@ -85,7 +105,9 @@ impl<M: Memory> RingOutlet<M> {
 
     #[inline]
     fn write_header(&self, at: u64, state: State, extent: Extent) {
-        self.memory.word(self.side, at + 8).store(extent.to_word(), Ordering::Relaxed);
+        self.memory
+            .word(self.side, at + 8)
+            .store(extent.to_word(), Ordering::Relaxed);
         self.memory.word(self.side, at).store(state.0, Ordering::Relaxed);
     }
 
@@ -96,80 +118,79 @@ impl<M: Memory> RingOutlet<M> {
         self.own().writer.0.tail.store(self.space.tail().0, Ordering::Release);
     }
 
-    /// Adds to the part of the last empty message, if the reader has not passed it.
+    /// Adds to the part of the last empty message, if the reader has not taken all of it.
     fn add_to_empties(&mut self) -> bool {
-        let Some(at) = self.empties else { return false };
-        let word = self.memory.word(self.side, at.offset());
-        for _ in 0..ATTEMPTS {
-            let state = State(word.load(Ordering::Acquire));
-            let (taken, count) = state.taken_of_empties();
-            if state.kind() != Some(Kind::Empties) || count == MAX_EMPTIES {
-                break;
-            }
-            let more = State::empties(count + 1, taken);
-            if word.compare_exchange(state.0, more.0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                return true;
-            }
-        }
-        self.empties = None;
-        false
+        let Some((at, count)) = self.empties.take_if(|(_, count)| *count < MAX_EMPTIES) else {
+            return false;
+        };
+        let state = State(
+            self.memory
+                .word(self.side, at.offset())
+                .fetch_add(ONE_MORE_EMPTY, Ordering::AcqRel),
+        );
+        let open = state.kind() == Some(Kind::Empties);
+        self.empties = open.then_some((at, count + 1));
+        open
     }
 
-    /// Feeds the frames between the reader's head and our tail to `reads`.
-    fn foresee(&self, reads: &mut WaitingReads, head: Position) {
+    /// Feeds the frames between the reader's head and our tail to the reads of `view`.
+    fn foresee(&self, view: View) -> WaitingReads {
         let tail = self.space.tail();
-        let mut at = head;
+        let mut reads = view.reads;
+        let mut at = view.head;
         let mut inside = false;
-        for _ in 0..max_steps(self.memory.layout().lane_bytes(self.side)) {
+        for _ in 0..MAX_FORESEEN_PARTS {
             if reads.is_empty() || at == tail {
-                return;
+                break;
             }
-            let Ok(part) = part_at(&*self.memory, self.side, at, tail) else { return };
+            let Ok(part) = part_at(&*self.memory, &self.lane, self.side, at, tail) else {
+                break;
+            };
             match part.kind {
-                Kind::Jump | Kind::Cancelled | Kind::EmptiesTaken => {}
+                Kind::Jump | Kind::EmptiesTaken => {}
+                Kind::Cancelled => inside = false,
                 Kind::Empties => {
                     let (taken, count) = part.state.taken_of_empties();
-                    for _ in taken..count.min(taken + npipe_core::feed::MAX_WAITING_READS as u32) {
-                        if !reads.is_empty() {
-                            reads.feed(0);
+                    for _ in taken..count {
+                        if reads.is_empty() {
+                            break;
                         }
+                        reads.feed(0);
                     }
                 }
-                Kind::Complete | Kind::Pending if part.state.is_first() || !inside => {
-                    inside = true;
-                    reads.feed(part.extent.left - part.state.taken());
+                Kind::Complete | Kind::Pending => {
+                    if part.state.is_first() || !inside {
+                        let begun = match part.kind {
+                            Kind::Complete if at == view.head => view.begun,
+                            _ => part.state.taken(),
+                        };
+                        reads.feed(part.extent.left.saturating_sub(begun));
+                    }
+                    inside = part.extent.left > part.extent.bytes;
                 }
-                Kind::Complete | Kind::Pending => {}
             }
-            inside &= part.extent.left > part.extent.bytes || part.kind == Kind::Jump;
             at = part.next;
         }
+        reads
     }
 
     /// Cancels one part; the bytes that went, or `None` when the reader has taken all of it.
-    fn cancel_part(&self, at: Position) -> Option<u32> {
-        let head = Position(self.reader().head.load(Ordering::Acquire));
-        if at.is_before(head) {
+    fn cancel_part(&self, at: Position, bytes: u32) -> Option<u32> {
+        // What the reader has left may hold something else by now.
+        if at.is_before(Position(self.reader().head.load(Ordering::Acquire))) {
             return None;
         }
-        let bytes = Extent::from_word(self.memory.word(self.side, at.offset() + 8).load(Ordering::Relaxed)).bytes;
-        let word = self.memory.word(self.side, at.offset());
-        for _ in 0..ATTEMPTS {
-            let state = State(word.load(Ordering::Acquire));
-            if state.kind() != Some(Kind::Pending) || state.taken() >= bytes {
-                return None;
-            }
-            if word.compare_exchange(state.0, state.cancelled().0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                return Some(bytes - state.taken());
-            }
-        }
-        None
+        let state = State(
+            self.memory
+                .word(self.side, at.offset())
+                .fetch_or(CANCELLED, Ordering::AcqRel),
+        );
+        (state.kind() == Some(Kind::Pending) && state.taken() < bytes).then(|| bytes - state.taken())
     }
 }
 
 impl<M: Memory> Outlet for RingOutlet<M> {
-    /// Where the parts of a pending frame are, in order.
-    type Ticket = Vec<u64>;
+    type Ticket = Ticket;
 
     #[inline]
     fn peer(&self) -> PeerState {
@@ -191,7 +212,12 @@ impl<M: Memory> Outlet for RingOutlet<M> {
 
     #[inline]
     fn has_room(&self, length: u32) -> bool {
-        self.space.has_room(u64::from(length))
+        match self.space.room_for(u64::from(length)) {
+            Some(Choice::Here) => true,
+            // Where to is chosen part by part; the large area has to be there for it.
+            Some(Choice::Jump(_)) => self.memory.map_large(),
+            None => false,
+        }
     }
 
     fn refresh(&mut self) {
@@ -199,10 +225,11 @@ impl<M: Memory> Outlet for RingOutlet<M> {
     }
 
     #[inline]
-    fn put(&mut self, ticket: &mut Vec<u64>, frame: Frame, offset: u32, data: &[u8]) -> usize {
-        let bytes = data.len().min(PART_BYTES as usize);
+    fn put(&mut self, ticket: &mut Ticket, frame: Frame, offset: u32, data: &[u8]) -> usize {
+        let bytes = data.len().min(self.lane.part_bytes as usize);
         let span = part_span(bytes as u64);
-        let want = (data.len() as u64).div_ceil(PART_BYTES) * part_span(0) + data.len() as u64 + span - bytes as u64;
+        let want =
+            (data.len() as u64).div_ceil(self.lane.part_bytes) * part_span(0) + data.len() as u64 + span - bytes as u64;
         if !self.reserve(span, want) {
             return 0;
         }
@@ -210,13 +237,17 @@ impl<M: Memory> Outlet for RingOutlet<M> {
         let kind = match frame.standing {
             Standing::Complete => Kind::Complete,
             Standing::Pending => {
-                ticket.push(at.0);
+                ticket.0.push((at, bytes as u32));
                 Kind::Pending
             }
         };
-        let extent = Extent { bytes: bytes as u32, left: frame.length - offset };
+        let extent = Extent {
+            bytes: bytes as u32,
+            left: frame.length - offset,
+        };
         self.write_header(at.offset(), State::new(kind, offset == 0), extent);
-        self.memory.copy_in(self.side, at.offset() + crate::layout::HEADER_BYTES, &data[..bytes]);
+        self.memory
+            .copy_in(self.side, at.offset() + HEADER_BYTES, &data[..bytes]);
         self.empties = None;
         self.publish(span);
         bytes
@@ -232,17 +263,19 @@ impl<M: Memory> Outlet for RingOutlet<M> {
         }
         let at = self.space.tail();
         self.write_header(at.offset(), State::empties(1, 0), Extent { bytes: 0, left: 0 });
-        self.empties = Some(at);
+        self.empties = Some((at, 1));
         self.publish(span);
         true
     }
 
-    fn retract(&mut self, ticket: &mut Vec<u64>, placed: u32, length: u32) -> Option<u32> {
+    fn retract(&mut self, ticket: &mut Ticket, placed: u32, length: u32) -> Option<u32> {
         let mut removed = 0;
         let mut any = false;
         // The last part decides; what the reader takes of earlier ones meanwhile it took before the retraction.
-        while let Some(at) = ticket.pop() {
-            let Some(bytes) = self.cancel_part(Position(at)) else { break };
+        while let Some((at, bytes)) = ticket.0.pop() {
+            let Some(bytes) = self.cancel_part(at, bytes) else {
+                break;
+            };
             removed += bytes;
             any = true;
         }
@@ -252,7 +285,11 @@ impl<M: Memory> Outlet for RingOutlet<M> {
         if !any {
             // The reader has everything placed so far and waits for more: the slack holds the mark that none comes.
             let at = self.space.tail();
-            self.write_header(at.offset(), State::new(Kind::Cancelled, false), Extent { bytes: 0, left: 0 });
+            self.write_header(
+                at.offset(),
+                State::new(Kind::Cancelled, false),
+                Extent { bytes: 0, left: 0 },
+            );
             self.publish(part_span(0));
         }
         Some(removed)
@@ -260,10 +297,7 @@ impl<M: Memory> Outlet for RingOutlet<M> {
 
     fn waiting_reads(&self) -> WaitingReads {
         let words = &self.memory.control().end(self.side.peer()).offer.0;
-        let head = || Position(self.reader().head.load(Ordering::Acquire));
-        let Some((mut reads, head)) = offer::view(words, head) else { return WaitingReads::default() };
-        self.foresee(&mut reads, head);
-        reads
+        offer::view(words, self.reader()).map_or_else(WaitingReads::default, |view| self.foresee(view))
     }
 
     fn claim(&self, view: &WaitingReads) -> bool {

@@ -9,20 +9,28 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::header::{Position, area_end, part_span};
-use crate::layout::{PART_BYTES, SMALL_BYTES};
+use super::header::Position;
+use crate::layout::{ALIGN_BYTES, LaneShape, part_span};
 
 /// Kept free behind the tail.
 pub(crate) const SLACK_BYTES: u64 = 2 * part_span(0);
 
-/// An empty lane begins again at the bottom before it grows beyond its first page.
-const RESTART_BYTES: u64 = 4096;
+impl LaneShape {
+    /// An empty lane begins again at the bottom before it grows beyond this, its first page.
+    const fn restart_bytes(&self) -> u64 {
+        self.small_bytes / 16
+    }
 
-/// An empty lane begins again at the bottom of the large area from here.
-const RESTART_LARGE_BYTES: u64 = SMALL_BYTES + (1 << 20);
+    /// An empty lane begins again at the bottom of the large area from here.
+    const fn restart_large_bytes(&self) -> u64 {
+        self.small_bytes + self.small_bytes * 16
+    }
 
-/// Frames with more than this go to the large area.
-const BULKY_BYTES: u64 = SMALL_BYTES / 4;
+    /// Frames with more than this go to the large area.
+    pub(crate) const fn bulky_bytes(&self) -> u64 {
+        self.small_bytes / 4
+    }
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Region {
@@ -34,7 +42,7 @@ struct Region {
 /// The writer's knowledge of its lane.
 #[derive(Debug)]
 pub(crate) struct Space {
-    lane_bytes: u64,
+    lane: LaneShape,
     tail: Position,
     /// Where the part of the current lap begins that the reader has not left.
     start: u64,
@@ -53,8 +61,14 @@ pub(crate) enum Choice {
 }
 
 impl Space {
-    pub(crate) fn new(lane_bytes: u64) -> Space {
-        Space { lane_bytes, tail: Position::new(0, 0), start: 0, earlier: VecDeque::new(), farthest: 0 }
+    pub(crate) fn new(lane: LaneShape) -> Space {
+        Space {
+            lane,
+            tail: Position::new(0, 0),
+            start: 0,
+            earlier: VecDeque::new(),
+            farthest: 0,
+        }
     }
 
     pub(crate) fn tail(&self) -> Position {
@@ -71,7 +85,11 @@ impl Space {
     pub(crate) fn jump(&mut self, offset: u64) {
         let end = self.tail.offset() + part_span(0);
         if self.start < end {
-            self.earlier.push_back(Region { lap: self.tail.lap(), start: self.start, end });
+            self.earlier.push_back(Region {
+                lap: self.tail.lap(),
+                start: self.start,
+                end,
+            });
         }
         self.tail = self.tail.jump(offset);
         self.start = offset;
@@ -97,9 +115,9 @@ impl Space {
     pub(crate) fn wants_head(&self, span: u64) -> bool {
         let here = self.tail.offset();
         !self.earlier.is_empty()
-            || here + span > RESTART_BYTES && here < SMALL_BYTES
-            || here >= RESTART_LARGE_BYTES
-            || here >= SMALL_BYTES && span < BULKY_BYTES
+            || here + span > self.lane.restart_bytes() && here < self.lane.small_bytes
+            || here >= self.lane.restart_large_bytes()
+            || here >= self.lane.small_bytes && span < self.lane.bulky_bytes()
             || !self.fits(here, span)
     }
 
@@ -107,7 +125,8 @@ impl Space {
     /// before the tail, and what is placed there next is placed anew.
     pub(crate) fn surplus(&mut self) -> Option<Range<u64>> {
         let far = std::mem::replace(&mut self.farthest, self.tail.offset());
-        (self.is_empty() && far > RESTART_BYTES).then_some(RESTART_BYTES..self.lane_bytes)
+        let page = self.lane.restart_bytes();
+        (self.is_empty() && far > page).then_some(page..self.lane.lane_bytes)
     }
 
     fn is_empty(&self) -> bool {
@@ -116,9 +135,13 @@ impl Space {
 
     /// Free bytes from `offset` on, without the slack. At the tail, what the lap goes on with; elsewhere, a new lap.
     fn room(&self, offset: u64) -> u64 {
-        let mut end = area_end(offset, self.lane_bytes);
+        let mut end = self.lane.area_end(offset);
         // Even an empty lap keeps the jump that ends it, until the reader has followed.
-        let current = Region { lap: 0, start: self.start, end: self.tail.offset() + SLACK_BYTES };
+        let current = Region {
+            lap: 0,
+            start: self.start,
+            end: self.tail.offset() + SLACK_BYTES,
+        };
         let current = (offset != self.tail.offset()).then_some(current);
         for region in self.earlier.iter().chain(&current) {
             if region.start <= offset && offset < region.end {
@@ -137,46 +160,59 @@ impl Space {
 
     /// Where a part of `span` goes, of a frame that needs `want` in all; `None` when there is no room.
     pub(crate) fn choose(&self, span: u64, want: u64) -> Option<Choice> {
+        let small = self.lane.small_bytes;
         let here = self.tail.offset();
-        let bulky = want > BULKY_BYTES;
-        let bottom = if bulky { SMALL_BYTES } else { 0 };
-        let far = match (bulky, here < SMALL_BYTES) {
-            (false, true) => here + span > RESTART_BYTES,
-            (true, false) => here >= RESTART_LARGE_BYTES,
+        let bulky = want > self.lane.bulky_bytes();
+        let bottom = if bulky { small } else { 0 };
+        let far = match (bulky, here < small) {
+            (false, true) => here + span > self.lane.restart_bytes(),
+            (true, false) => here >= self.lane.restart_large_bytes(),
             _ => true,
         };
         if self.is_empty() && far && here != bottom && self.fits(bottom, span) {
             return Some(Choice::Jump(bottom));
         }
-        if bulky && here < SMALL_BYTES && self.fits(SMALL_BYTES, span) {
-            return Some(Choice::Jump(SMALL_BYTES));
+        if bulky && here < small && self.fits(small, span) {
+            return Some(Choice::Jump(small));
         }
-        let strayed = !bulky && here >= self.start + SMALL_BYTES && here >= SMALL_BYTES;
-        if strayed && self.room(0) >= SMALL_BYTES / 2 {
+        let strayed = !bulky && here >= self.start + small && here >= small;
+        if strayed && self.room(0) >= small / 2 {
             return Some(Choice::Jump(0));
         }
         if self.fits(here, span) {
             return Some(Choice::Here);
         }
         let whole = self.bottoms(bottom).find(|&offset| self.fits(offset, want));
-        let part = || self.bottoms(SMALL_BYTES).find(|&offset| self.fits(offset, span));
+        let part = || self.bottoms(small).find(|&offset| self.fits(offset, span));
         whole.or_else(part).map(Choice::Jump)
     }
 
     /// Where a new lap can begin: at the bottom of an area, or behind a region that is still unread.
     fn bottoms(&self, first: u64) -> impl Iterator<Item = u64> {
-        [first, SMALL_BYTES - first].into_iter().chain(self.earlier.iter().map(|region| region.end))
+        [first, self.lane.small_bytes - first]
+            .into_iter()
+            .chain(self.earlier.iter().map(|region| region.end))
     }
 
-    /// Whether a whole frame of `bytes` finds room by [`Space::choose`], part by part.
+    /// The system has no room for the large area: from now on the small one has to do.
+    pub(crate) fn forgo_large(&mut self) {
+        self.lane.lane_bytes = self.lane.small_bytes;
+    }
+
+    /// Whether a whole frame of `bytes` finds room by [`Space::choose`], part by part, and where it begins.
     #[inline]
-    pub(crate) fn has_room(&self, bytes: u64) -> bool {
-        let parts = bytes.div_ceil(PART_BYTES).max(1);
-        let want = bytes + parts * (part_span(0) + crate::layout::ALIGN_BYTES);
+    pub(crate) fn room_for(&self, bytes: u64) -> Option<Choice> {
+        let parts = bytes.div_ceil(self.lane.part_bytes).max(1);
+        let want = bytes + parts * (part_span(0) + ALIGN_BYTES);
         let here = self.tail.offset();
-        let stays = want <= BULKY_BYTES || here >= SMALL_BYTES;
+        let stays = want <= self.lane.bulky_bytes() || here >= self.lane.small_bytes;
         let rest = if stays { self.room(here) } else { 0 };
-        rest >= want
-            || self.bottoms(0).any(|offset| rest + self.room(offset) >= want + part_span(PART_BYTES) + SLACK_BYTES)
+        if rest >= want {
+            return Some(Choice::Here);
+        }
+        let enough = want + part_span(self.lane.part_bytes) + SLACK_BYTES;
+        self.bottoms(0)
+            .find(|&offset| rest + self.room(offset) >= enough)
+            .map(Choice::Jump)
     }
 }

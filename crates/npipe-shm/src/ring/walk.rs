@@ -5,8 +5,8 @@
 
 use npipe_core::Status;
 
-use super::header::{Extent, Kind, Position, State, part_lies_well, part_span};
-use crate::layout::{ALIGN_BYTES, HEADER_BYTES, SMALL_BYTES, Side};
+use super::header::{Extent, Kind, Position, State};
+use crate::layout::{HEADER_BYTES, LaneShape, Side, part_span};
 use crate::memory::Memory;
 use crate::sync::Ordering;
 
@@ -38,8 +38,8 @@ impl Part {
 }
 
 /// A step over a part costs at least a header, so an honest lane has no more steps than this.
-pub(crate) const fn max_steps(lane_bytes: u64) -> u64 {
-    lane_bytes / HEADER_BYTES + 16
+pub(crate) const fn max_steps(lane: &LaneShape) -> u64 {
+    lane.lane_bytes / HEADER_BYTES + 16
 }
 
 /// Reads the part at `at`, which lies before `tail`.
@@ -49,40 +49,49 @@ pub(crate) const fn max_steps(lane_bytes: u64) -> u64 {
 #[inline(always)]
 pub(crate) fn part_at<M: Memory + ?Sized>(
     memory: &M,
+    lane: &LaneShape,
     writer: Side,
     at: Position,
     tail: Position,
 ) -> Result<Part, Status> {
-    let lane_bytes = memory.layout().lane_bytes(writer);
-    if !at.is_before(tail) || !part_lies_well(at.offset(), 0, lane_bytes) {
+    if !at.is_before(tail) || !lane.holds_part(at.offset(), 0) {
         return Err(Status::PeerMisbehaved);
     }
-    if at.offset() >= SMALL_BYTES && !memory.map_large() {
+    if at.offset() >= lane.small_bytes && !memory.map_large() {
         return Err(Status::InsufficientResources);
     }
     let state = State(memory.word(writer, at.offset()).load(Ordering::Acquire));
     let extent = Extent::from_word(memory.word(writer, at.offset() + 8).load(Ordering::Relaxed));
     let kind = state.kind().ok_or(Status::PeerMisbehaved)?;
     let next = match kind {
-        Kind::Jump => {
-            let offset = u64::from(extent.bytes);
-            if !part_lies_well(offset, 0, lane_bytes) || !offset.is_multiple_of(ALIGN_BYTES) {
-                return Err(Status::PeerMisbehaved);
-            }
-            at.jump(offset)
-        }
-        Kind::Empties | Kind::EmptiesTaken => at.plus(part_span(0)),
         Kind::Complete | Kind::Pending | Kind::Cancelled => {
             let bytes = u64::from(extent.bytes);
-            let consistent = extent.bytes <= extent.left && state.taken() <= extent.bytes;
-            if !consistent || !part_lies_well(at.offset(), bytes, lane_bytes) {
+            // Only the mark of a retracted frame has no payload.
+            let consistent = extent.bytes <= extent.left
+                && state.taken() <= extent.bytes
+                && (extent.bytes > 0 || kind == Kind::Cancelled);
+            if !consistent || !lane.holds_part(at.offset(), bytes) {
                 return Err(Status::PeerMisbehaved);
             }
             at.plus(part_span(bytes))
+        }
+        Kind::Empties | Kind::EmptiesTaken => at.plus(part_span(0)),
+        Kind::Jump => {
+            let offset = u64::from(extent.bytes);
+            if !lane.holds_part(offset, 0) {
+                return Err(Status::PeerMisbehaved);
+            }
+            at.jump(offset)
         }
     };
     if tail.is_before(next) {
         return Err(Status::PeerMisbehaved);
     }
-    Ok(Part { at, state, kind, extent, next })
+    Ok(Part {
+        at,
+        state,
+        kind,
+        extent,
+        next,
+    })
 }

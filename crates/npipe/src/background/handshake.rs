@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Weak};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use npipe_core::access::PeerIdentity;
 use npipe_core::handshake::{Connection, Decoder, Message};
 use npipe_core::pipe::{WaitOutcome, WaiterId};
-use npipe_core::access::PeerIdentity;
 use npipe_core::{Access, PipeName, Status};
 use npipe_shm::layout::{Layout, Side};
 
@@ -60,7 +60,11 @@ enum Next {
 
 impl<'a> Desk<'a> {
     pub(super) fn new(background: &'a Background) -> Desk<'a> {
-        Desk { background, visitors: BTreeMap::new(), paused: VecDeque::new() }
+        Desk {
+            background,
+            visitors: BTreeMap::new(),
+            paused: VecDeque::new(),
+        }
     }
 
     /// When [`Desk::expire`] has something to do.
@@ -80,7 +84,8 @@ impl<'a> Desk<'a> {
                 Some(Err(_)) => {
                     // No descriptor to be had: the listener would report itself for ever, so it is left alone for a while.
                     self.arm(host, Interest::Hangup);
-                    self.paused.push_back((Instant::now() + ACCEPT_PAUSE, Arc::downgrade(host)));
+                    self.paused
+                        .push_back((Instant::now() + ACCEPT_PAUSE, Arc::downgrade(host)));
                     return;
                 }
             }
@@ -93,7 +98,9 @@ impl<'a> Desk<'a> {
     }
 
     fn receive(&mut self, host: &Arc<Host>, socket: OwnedFd) {
-        let Ok(peer) = identity::peer_credentials(socket.as_fd()) else { return };
+        let Ok(peer) = identity::peer_credentials(socket.as_fd()) else {
+            return;
+        };
         if self.visitors.len() >= MAX_VISITORS {
             let oldest = self.visitors.iter().find(|(_, visitor)| visitor.waiting.is_none());
             let token = oldest.or(self.visitors.iter().next()).map(|(token, _)| *token);
@@ -115,7 +122,12 @@ impl<'a> Desk<'a> {
         // Most requests are here already; only the others are worth a watch.
         if let Some(Next::Stay) = self.listen_to(token) {
             let visitor = &self.visitors[&token];
-            if self.background.poller.add(&visitor.socket, token, Interest::Readable).is_err() {
+            if self
+                .background
+                .poller
+                .add(&visitor.socket, token, Interest::Readable)
+                .is_err()
+            {
                 self.dismiss(token);
             }
         }
@@ -145,7 +157,9 @@ impl<'a> Desk<'a> {
     }
 
     fn dismiss(&mut self, token: u64) {
-        let Some(visitor) = self.visitors.remove(&token) else { return };
+        let Some(visitor) = self.visitors.remove(&token) else {
+            return;
+        };
         if !visitor.connected {
             let _ = self.background.poller.remove(&visitor.socket);
         }
@@ -158,8 +172,12 @@ impl<'a> Desk<'a> {
     pub(super) fn expire(&mut self) {
         let now = Instant::now();
         let late = |visitor: &Visitor| visitor.deadline.is_some_and(|deadline| deadline <= now);
-        let tokens: Vec<u64> =
-            self.visitors.iter().filter(|(_, visitor)| late(visitor)).map(|(token, _)| *token).collect();
+        let tokens: Vec<u64> = self
+            .visitors
+            .iter()
+            .filter(|(_, visitor)| late(visitor))
+            .map(|(token, _)| *token)
+            .collect();
         for token in tokens {
             self.dismiss(token);
         }
@@ -212,11 +230,19 @@ impl Visitor {
     }
 
     fn identity(&self) -> PeerIdentity {
-        PeerIdentity { uid: self.peer.uid, gid: self.peer.gid, groups: self.peer.groups.clone() }
+        PeerIdentity {
+            uid: self.peer.uid,
+            gid: self.peer.gid,
+            groups: self.peer.groups.clone(),
+        }
     }
 
     fn check_name(host: &Host, name: &PipeName) -> Result<(), Status> {
-        if *name == host.name { Ok(()) } else { Err(Status::ObjectNameNotFound) }
+        if *name == host.name {
+            Ok(())
+        } else {
+            Err(Status::ObjectNameNotFound)
+        }
     }
 
     fn wait(&mut self, host: &Host, name: &PipeName, token: u64) -> Result<Next, Status> {
@@ -266,8 +292,6 @@ impl Visitor {
             let _ = state.pipe.disconnect(admitted.instance);
             let released = state.pipe.listen(admitted.instance).unwrap_or_default();
             debug_assert!(released.is_empty(), "nobody waits while an instance listens");
-            // The end takes this lock if it goes now.
-            drop(state);
             return Err(Status::InsufficientResources);
         };
         let shape = &admitted.end.shape;
@@ -286,24 +310,33 @@ impl Visitor {
         state.seat_client(&admitted, &link);
         admitted.end.opens.fetch_add(1, Ordering::Relaxed);
         admitted.end.changed.notify_all();
-        let seat = (Arc::downgrade(host), admitted.instance, admitted.connection);
-        drop(state);
         // From here on the client is connected; if it has gone meanwhile, its socket says so.
         let _ = background.poller.remove(&self.socket);
         self.connected = true;
+        let seat = (Arc::downgrade(host), admitted.instance, admitted.connection);
+        // With the lock: an end that closes now stops the watch after it has begun.
         if background.watch_life(&link, Some(seat)).is_err() {
             link.peer_hung_up();
-            host.client_gone(admitted.instance, admitted.connection);
+            state.pipe.client_gone(admitted.instance, admitted.connection);
             return Err(Status::InsufficientResources);
         }
+        // With the lock too: a server that disconnects at once hangs up after the answer.
         let _ = socket::send(link.socket(), &answer.encode(), Some(descriptor.as_fd()));
+        drop(state);
         Ok(())
     }
 
     fn connect(&self, end: &crate::end::End) -> SysResult<(Arc<Link>, OwnedFd)> {
         let layout = Layout::new(end.shape.out_quota, end.shape.in_quota);
         let (segment, descriptor) = Segment::create(layout.total_bytes(), Layout::first_bytes() as usize)?;
-        let link = Link::new(segment, layout, Side::Server, self.socket.clone(), self.peer.clone(), end.shape.max_spin);
+        let link = Link::new(
+            segment,
+            layout,
+            Side::Server,
+            self.socket.clone(),
+            self.peer.clone(),
+            end.shape.max_spin,
+        );
         Ok((link, descriptor))
     }
 }

@@ -36,7 +36,10 @@ enum Watch {
     /// Clients knock at a name.
     Host(Weak<Host>),
     /// The sign of life of a peer; at a server, with whom to tell.
-    Life { link: Weak<Link>, seat: Option<(Weak<Host>, InstanceId, ConnectionId)> },
+    Life {
+        link: Weak<Link>,
+        seat: Option<(Weak<Host>, InstanceId, ConnectionId)>,
+    },
 }
 
 fn running() -> SysResult<Arc<Background>> {
@@ -108,9 +111,14 @@ impl Background {
     }
 
     fn watch_life(&self, link: &Arc<Link>, seat: Option<(Weak<Host>, InstanceId, ConnectionId)>) -> SysResult<()> {
-        let token = self.insert(Watch::Life { link: Arc::downgrade(link), seat });
+        let token = self.insert(Watch::Life {
+            link: Arc::downgrade(link),
+            seat,
+        });
         link.token().store(token, Ordering::Release);
-        self.poller.add(link.socket(), token, Interest::Hangup).inspect_err(|_| self.forget(token))
+        self.poller
+            .add(link.socket(), token, Interest::Hangup)
+            .inspect_err(|_| self.forget(token))
     }
 }
 

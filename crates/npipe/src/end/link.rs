@@ -133,7 +133,10 @@ impl Link {
             PeerState::Disconnected if self.side == Side::Client => DECIDED_DISCONNECTED,
             PeerState::Disconnected => DECIDED_CLOSED,
         };
-        match self.decided.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire) {
+        match self
+            .decided
+            .compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire)
+        {
             Ok(_) if code == DECIDED_DISCONNECTED => PeerState::Disconnected,
             Err(DECIDED_DISCONNECTED) => PeerState::Disconnected,
             _ => PeerState::Closed,
@@ -187,10 +190,16 @@ impl Link {
 
     #[inline]
     pub(crate) fn glance(&self, wish: Wish) -> Glance {
-        let peer = self.peer_words();
-        let reader = &peer.reader.0;
+        let tail = || self.peer_words().writer.0.tail.load(Ordering::Acquire);
+        self.glance_from(wish, if wish == Wish::Room { 0 } else { tail() })
+    }
+
+    /// The glance of somebody who has looked at the lane already and seen `tail`.
+    #[inline]
+    pub(crate) fn glance_from(&self, wish: Wish, tail: u64) -> Glance {
+        let reader = &self.peer_words().reader.0;
         Glance {
-            tail: if wish == Wish::Room { 0 } else { peer.writer.0.tail.load(Ordering::Acquire) },
+            tail,
             read: match wish {
                 Wish::Data => [0; 3],
                 _ => [&reader.head, &reader.taken, &reader.empties].map(|word| word.load(Ordering::Acquire)),
@@ -206,19 +215,30 @@ impl Link {
         if budget_ns == 0 || self.shares_processor() {
             return false;
         }
-        const LOOKS: u32 = 32;
-        let start = Instant::now();
+        /// A prompt answer comes before the first look at the clock.
+        const LOOKS: u32 = 64;
+        let mut start = None;
         loop {
             for _ in 0..LOOKS {
                 if self.glance(wish) != seen {
+                    self.spun_well(budget_ns);
                     return true;
                 }
                 std::hint::spin_loop();
             }
             let now = Instant::now();
-            if now.duration_since(start).as_nanos() as u64 >= budget_ns || deadline.is_some_and(|end| end <= now) {
+            let spent = now.duration_since(*start.get_or_insert(now));
+            if spent.as_nanos() as u64 >= budget_ns || deadline.is_some_and(|end| end <= now) {
                 return false;
             }
+        }
+    }
+
+    /// A spin was worth it: the next one may be longer.
+    fn spun_well(&self, budget_ns: u64) {
+        if budget_ns < self.max_spin_ns {
+            self.spin_ns
+                .store((budget_ns * 2).min(self.max_spin_ns), Ordering::Relaxed);
         }
     }
 
@@ -233,18 +253,17 @@ impl Link {
         self.peer_words().attention.0.processor.load(Ordering::Relaxed) == here
     }
 
-    /// Learns from a wait that took `waited` in all.
-    pub(crate) fn learn(&self, waited: Duration) {
-        let waited_ns = waited.as_nanos() as u64;
-        let now = self.spin_ns.load(Ordering::Relaxed);
-        let next = if waited_ns <= self.max_spin_ns {
-            (now * 2).clamp(MIN_SPIN_NS, self.max_spin_ns)
-        } else {
-            (now / 2).max(MIN_SPIN_NS.min(self.max_spin_ns))
-        };
-        if next != now && self.max_spin_ns > 0 {
-            self.spin_ns.store(next, Ordering::Relaxed);
+    /// Learns from a sleep after `waited` in all: had a longer spin met what it waited for?
+    pub(crate) fn slept(&self, waited: Duration) {
+        if self.max_spin_ns == 0 {
+            return;
         }
+        let now = self.spin_ns.load(Ordering::Relaxed);
+        let worth = waited.as_nanos() as u64 <= self.max_spin_ns;
+        let next = if worth { now * 2 } else { now / 2 };
+        let least = MIN_SPIN_NS.min(self.max_spin_ns);
+        self.spin_ns
+            .store(next.clamp(least, self.max_spin_ns), Ordering::Relaxed);
     }
 
     /// Sleeps until the peer rings or the alarm sounds. `ready` is asked once more before, and ends the wait if it says so.
@@ -288,7 +307,10 @@ impl Memory for Link {
     #[inline]
     fn word(&self, writer: Side, offset: u64) -> &AtomicU64 {
         match offset < SMALL_BYTES {
-            true => self.segment.initial().atomic_u64((Layout::small_at(writer) + offset) as usize),
+            true => self
+                .segment
+                .initial()
+                .atomic_u64((Layout::small_at(writer) + offset) as usize),
             false => self.large().atomic_u64(self.large_offset(writer, offset)),
         }
     }
@@ -309,7 +331,10 @@ impl Memory for Link {
     #[inline]
     fn copy_in(&self, writer: Side, offset: u64, from: &[u8]) {
         match offset < SMALL_BYTES {
-            true => self.segment.initial().copy_in((Layout::small_at(writer) + offset) as usize, from),
+            true => self
+                .segment
+                .initial()
+                .copy_in((Layout::small_at(writer) + offset) as usize, from),
             false => self.large().copy_in(self.large_offset(writer, offset), from),
         }
     }
@@ -317,7 +342,10 @@ impl Memory for Link {
     #[inline]
     fn copy_out(&self, writer: Side, offset: u64, into: &mut [u8]) {
         match offset < SMALL_BYTES {
-            true => self.segment.initial().copy_out((Layout::small_at(writer) + offset) as usize, into),
+            true => self
+                .segment
+                .initial()
+                .copy_out((Layout::small_at(writer) + offset) as usize, into),
             false => self.large().copy_out(self.large_offset(writer, offset), into),
         }
     }

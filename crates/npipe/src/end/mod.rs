@@ -11,6 +11,7 @@ mod read;
 mod wait;
 mod write;
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -71,6 +72,8 @@ pub(crate) struct End {
     pub(crate) connects_cancelled: AtomicU64,
     /// How many threads wait for a client.
     pub(crate) connecting: AtomicU64,
+    /// How many handles there are.
+    handles: AtomicU64,
 }
 
 const FOREVER: u64 = u64::MAX;
@@ -96,6 +99,7 @@ impl End {
             opens: AtomicU64::new(0),
             connects_cancelled: AtomicU64::new(0),
             connecting: AtomicU64::new(0),
+            handles: AtomicU64::new(0),
             shape,
             home,
         }
@@ -141,6 +145,14 @@ impl End {
         }
     }
 
+    fn close(&self) {
+        // Until the instance is gone from the name, nobody may find it half closed.
+        if let Home::Server(seat) = &self.home {
+            seat.vacate();
+        }
+        self.detach(Standing::Closed, Status::PipeBroken);
+    }
+
     /// The instance listens again.
     pub(crate) fn relisten(&self) {
         locked(&self.reading).set_absent(Status::PipeListening);
@@ -166,7 +178,11 @@ impl End {
     }
 
     pub(crate) fn wait_mode(&self) -> WaitMode {
-        if self.nowait.load(Ordering::Relaxed) { WaitMode::NoWait } else { WaitMode::Wait }
+        if self.nowait.load(Ordering::Relaxed) {
+            WaitMode::NoWait
+        } else {
+            WaitMode::Wait
+        }
     }
 
     pub(crate) fn modes(&self) -> (ReadMode, WaitMode) {
@@ -234,15 +250,45 @@ impl End {
 }
 
 fn to_ns(timeout: Option<Duration>) -> u64 {
-    timeout.map_or(FOREVER, |timeout| timeout.as_nanos().min(u128::from(FOREVER - 1)) as u64)
+    timeout.map_or(FOREVER, |timeout| {
+        timeout.as_nanos().min(u128::from(FOREVER - 1)) as u64
+    })
 }
 
-impl Drop for End {
+/// A handle of an end, as programs hold it. The end closes at the moment its last handle goes, even while the background
+/// thread looks at it: whoever closes a pipe may make it anew at once (semantics 13, 29, 190).
+#[derive(Debug)]
+pub(crate) struct Handle(Arc<End>);
+
+impl Handle {
+    /// The first handle of a new end.
+    pub(crate) fn new(end: impl Into<Arc<End>>) -> Handle {
+        let end = end.into();
+        end.handles.store(1, Ordering::Relaxed);
+        Handle(end)
+    }
+}
+
+impl Clone for Handle {
+    fn clone(&self) -> Handle {
+        self.0.handles.fetch_add(1, Ordering::Relaxed);
+        Handle(self.0.clone())
+    }
+}
+
+impl Deref for Handle {
+    type Target = End;
+
+    #[inline]
+    fn deref(&self) -> &End {
+        &self.0
+    }
+}
+
+impl Drop for Handle {
     fn drop(&mut self) {
-        // Until the instance is gone from the name, nobody may find it half closed.
-        if let Home::Server(seat) = &self.home {
-            seat.vacate();
+        if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.close();
         }
-        self.detach(Standing::Closed, Status::PipeBroken);
     }
 }

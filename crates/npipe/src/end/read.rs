@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use npipe_core::wire::PeerState;
 use npipe_core::{CallId, EndRole, Peeked, PipeType, Progress, ReadMode, ReadOutcome, Status};
+use npipe_shm::ring::RingInlet;
 
-use super::link::{Link, Wish};
+use super::link::{Glance, Link, Wish};
 use super::wait::{Look, wait_for};
 use super::{End, locked};
 
@@ -18,40 +19,39 @@ impl End {
         self.shape.access.require_read()?;
         let mut reading = locked(&self.reading);
         let result = reading.read(into);
-        let Some(lane) = reading.lane() else { return result.and(Err(Status::PipeDisconnected)) };
+        let Some(lane) = reading.lane() else {
+            return result.and(Err(Status::PipeDisconnected));
+        };
         if let Ok(Progress::Done(outcome)) = result {
             lane.memory().ring();
             return Ok(outcome);
         }
         let link = lane.memory().clone();
+        let seen = link.glance_from(Wish::Data, lane.seen_tail());
         drop(reading);
         match self.judge(&link, result)? {
             Progress::Done(outcome) => Ok(outcome),
-            Progress::Pending(id) => self.await_read(&link, id, into, End::deadline(&self.read_timeout_ns)),
+            Progress::Pending(id) => self.await_read(&link, id, into, seen),
         }
     }
 
-    fn await_read(
-        &self,
-        link: &Arc<Link>,
-        id: CallId,
-        into: &mut [u8],
-        deadline: Option<Instant>,
-    ) -> Result<ReadOutcome, Status> {
+    fn await_read(&self, link: &Arc<Link>, id: CallId, into: &mut [u8], seen: Glance) -> Result<ReadOutcome, Status> {
+        let deadline = End::deadline(&self.read_timeout_ns);
         // A part of a large message that was taken already makes room.
         link.ring();
-        let outcome = wait_for(link, Wish::Data, deadline, |look| self.poll_read(link, id, into, look), || self.trim());
+        let outcome = wait_for(
+            link,
+            Wish::Data,
+            seen,
+            deadline,
+            |look| self.poll_read(link, id, into, look),
+            || self.trim(),
+        );
         let result = outcome.unwrap_or_else(|| self.give_up_read(link, id, into));
         self.judge(link, result)
     }
 
-    fn poll_read(
-        &self,
-        link: &Link,
-        id: CallId,
-        into: &mut [u8],
-        look: Look,
-    ) -> Poll<Result<ReadOutcome, Status>> {
+    fn poll_read(&self, link: &Link, id: CallId, into: &mut [u8], look: Look) -> Poll<Result<ReadOutcome, Status>> {
         let mut reading = locked(&self.reading);
         if look == Look::BeforeSleep {
             reading.publish();
@@ -117,6 +117,7 @@ impl End {
             Progress::Pending(id) => Some(id),
         };
         let id = reading.expect(reply.len());
+        let seen = link.glance_from(Wish::Both, reading.lane().map_or(0, RingInlet::seen_tail));
         drop((reading, writing));
         link.ring();
         let poll = |look| {
@@ -127,7 +128,7 @@ impl End {
             }
             self.poll_read(&link, id, reply, look)
         };
-        let outcome = wait_for(&link, Wish::Both, deadline, poll, || self.trim());
+        let outcome = wait_for(&link, Wish::Both, seen, deadline, poll, || self.trim());
         let result = outcome.unwrap_or_else(|| self.give_up_read(&link, id, reply));
         if let Some(request_id) = sending {
             // Part of it was never placed; a request that lies in the pipe stays there (semantics 158).

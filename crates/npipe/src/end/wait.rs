@@ -3,7 +3,7 @@
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use super::link::{Link, Wish};
+use super::link::{Glance, Link, Wish};
 
 /// Why a call is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,51 +17,55 @@ pub(crate) enum Look {
 /// A thread that has slept this long has nothing to do: the connection is quiet.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Waits until `poll` is ready; `None` when the deadline passes first. `tidy` is called once when it takes long.
+/// Waits until `poll` is ready; `None` when the deadline passes first. The call was looked at before: `seen` is what there
+/// was then. `tidy` is called once when it takes long.
 pub(crate) fn wait_for<T>(
     link: &Link,
     wish: Wish,
+    mut seen: Glance,
     deadline: Option<Instant>,
     mut poll: impl FnMut(Look) -> Poll<T>,
     tidy: impl FnOnce(),
 ) -> Option<T> {
-    let start = Instant::now();
-    let quiet = start + QUIET;
     let mut tidy = Some(tidy);
+    // Read when the first spin is over: a wait that ends before needs no clock.
+    let mut start = None;
     loop {
-        let seen = link.glance(wish);
-        if let Poll::Ready(value) = poll(Look::Awake) {
-            link.learn(start.elapsed());
-            return Some(value);
-        }
         if link.spin(wish, seen, deadline) {
-            continue;
+            seen = link.glance(wish);
+            match poll(Look::Awake) {
+                Poll::Ready(value) => return Some(value),
+                Poll::Pending => continue,
+            }
         }
-        let mut outcome = Poll::Pending;
+        let begun = *start.get_or_insert_with(Instant::now);
+        let quiet = begun + QUIET;
         let until = match (&tidy, deadline) {
             (Some(_), None) => Some(quiet),
             (Some(_), Some(deadline)) => Some(quiet.min(deadline)),
             (None, deadline) => deadline,
         };
+        let mut outcome = Poll::Pending;
         link.sleep(until, || {
             outcome = poll(Look::BeforeSleep);
             outcome.is_ready()
         });
-        if let Poll::Ready(value) = outcome {
-            link.learn(start.elapsed());
-            return Some(value);
+        seen = link.glance(wish);
+        if outcome.is_pending() {
+            outcome = poll(Look::Awake);
         }
         let now = Instant::now();
+        if let Poll::Ready(value) = outcome {
+            link.slept(now - begun);
+            return Some(value);
+        }
         if now >= quiet
             && let Some(tidy) = tidy.take()
         {
             tidy();
         }
         if deadline.is_some_and(|deadline| deadline <= now) {
-            return match poll(Look::Awake) {
-                Poll::Ready(value) => Some(value),
-                Poll::Pending => None,
-            };
+            return None;
         }
     }
 }

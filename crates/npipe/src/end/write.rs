@@ -6,7 +6,7 @@ use std::task::Poll;
 use npipe_core::{CallId, EndRole, Progress, Status};
 
 use super::link::{Link, Wish};
-use super::wait::wait_for;
+use super::wait::{Look, wait_for};
 use super::{End, locked};
 
 impl End {
@@ -16,7 +16,9 @@ impl End {
         self.shape.access.require_write()?;
         let mut writing = locked(&self.writing);
         let result = writing.write(data, self.wait_mode())?;
-        let Some(lane) = writing.lane() else { return Err(Status::PipeDisconnected) };
+        let Some(lane) = writing.lane() else {
+            return Err(Status::PipeDisconnected);
+        };
         match result {
             Progress::Done(bytes) => {
                 lane.memory().ring();
@@ -34,6 +36,7 @@ impl End {
         // Its data is there to be read while it waits (semantics 121).
         link.ring();
         let deadline = End::deadline(&self.write_timeout_ns);
+        let seen = link.glance(Wish::Room);
         let poll = || {
             let mut writing = locked(&self.writing);
             let polled = writing.poll(id, data);
@@ -45,7 +48,11 @@ impl End {
             }
             polled
         };
-        wait_for(link, Wish::Room, deadline, |_| poll(), || ()).unwrap_or_else(|| {
+        // What happened before the glance is looked for once.
+        if let Poll::Ready(result) = poll() {
+            return result;
+        }
+        wait_for(link, Wish::Room, seen, deadline, |_| poll(), || ()).unwrap_or_else(|| {
             let result = locked(&self.writing).cancel(id, Status::IoTimeout);
             link.ring();
             link.wake_own();
@@ -66,8 +73,12 @@ impl End {
         };
         drop(writing);
         let deadline = End::deadline(&self.write_timeout_ns);
+        let seen = link.glance(Wish::Room);
         let poll = |_| -> Poll<Result<(), Status>> { locked(&self.writing).poll_flush(id) };
-        wait_for(&link, Wish::Room, deadline, poll, || ()).unwrap_or_else(|| {
+        if let Poll::Ready(result) = poll(Look::Awake) {
+            return result;
+        }
+        wait_for(&link, Wish::Room, seen, deadline, poll, || ()).unwrap_or_else(|| {
             locked(&self.writing).cancel_flush(id);
             Err(Status::IoTimeout)
         })

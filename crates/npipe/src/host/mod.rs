@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use npipe_core::handshake::{ClientReport, InstanceReport, Message, PipeReport};
 use npipe_core::params::InstanceParams;
@@ -19,7 +20,8 @@ use npipe_core::pipe::{ConnectionId, InstanceId, OwnerId, Pipe, Remaining, Waite
 use npipe_core::{Access, PipeName, Status};
 
 use crate::background;
-use crate::end::{End, Home, Shape, link::Link, locked};
+use crate::connect;
+use crate::end::{End, Handle, Home, Shape, link::Link, locked};
 use crate::error::{Error, Result};
 use crate::sys::claim::{Claim, Claiming, Reach};
 use crate::sys::identity;
@@ -30,6 +32,12 @@ pub(crate) use seat::Seat;
 
 /// This process, among those that serve a name.
 const SELF: OwnerId = OwnerId(0);
+
+/// How long a name that is held but not answered for may stay so before it counts as served: by a stopped process.
+const CLAIM_TIME: Duration = Duration::from_secs(1);
+
+/// Between two attempts to claim such a name.
+const CLAIM_PAUSE: Duration = Duration::from_millis(1);
 
 type Names = HashMap<(PathBuf, [u8; 16]), Arc<Host>>;
 
@@ -81,7 +89,7 @@ pub(crate) struct Admitted {
 }
 
 /// Creates an instance, and the name with it if need be (semantics 13, 14, 24-34).
-pub(crate) fn create(root: &Root, name: &PipeName, params: &InstanceParams, spin: std::time::Duration) -> Result<Arc<End>> {
+pub(crate) fn create(root: &Root, name: &PipeName, params: &InstanceParams, spin: Duration) -> Result<Handle> {
     const OPERATION: &str = "create";
     let fail = |status| Error::new(status, OPERATION).about(name);
     params.validate().map_err(fail)?;
@@ -96,7 +104,12 @@ pub(crate) fn create(root: &Root, name: &PipeName, params: &InstanceParams, spin
     }
     let (pipe, id) = Pipe::first(SELF, params).map_err(fail)?;
     let claim = claim(root, name, params)?;
-    let state = HostState { pipe, ends: HashMap::new(), clients: HashMap::new(), waiters: HashMap::new() };
+    let state = HostState {
+        pipe,
+        ends: HashMap::new(),
+        clients: HashMap::new(),
+        waiters: HashMap::new(),
+    };
     let host = Arc::new(Host {
         name: name.clone(),
         root: root.clone(),
@@ -107,7 +120,7 @@ pub(crate) fn create(root: &Root, name: &PipeName, params: &InstanceParams, spin
     });
     let end = host.seat_end(&mut locked(&host.state), id, params, spin);
     if let Err(error) = background::watch_host(&host) {
-        // The end takes the registry's lock when it goes.
+        // The end takes the registry's lock when it closes.
         drop(registry);
         return Err(Error::from_sys(error, OPERATION).about(name));
     }
@@ -117,31 +130,58 @@ pub(crate) fn create(root: &Root, name: &PipeName, params: &InstanceParams, spin
 
 fn claim(root: &Root, name: &PipeName, params: &InstanceParams) -> Result<Claim> {
     const OPERATION: &str = "create";
-    let reach = if params.access.admits_others() { Reach::Everyone } else { Reach::Owner };
-    let others = root.candidates(&name.key()).map_err(|error| Error::from_sys(error, OPERATION).about(name))?;
+    // Where users meet, all may knock and hear from us whether to come in: else nobody could tell a pipe of ours that lives
+    // from one that has died.
+    let reach = if root.is_shared() || params.access.admits_others() {
+        Reach::Everyone
+    } else {
+        Reach::Owner
+    };
+    let others = root
+        .candidates(&name.key())
+        .map_err(|error| Error::from_sys(error, OPERATION).about(name))?;
     if let Some(other) = others.iter().find(|other| other.uid != identity::own_uid()) {
-        // Another user's entry counts only while somebody answers for it.
-        if root.connect_until(other, Some(std::time::Instant::now())).is_ok() {
+        // Another user's entry counts only while somebody listens there.
+        let knocked = root.connect_until(other, Some(Instant::now()));
+        if !knocked.is_err_and(|error| connect::is_dead(error.kind())) {
             let detail = format!("user {} serves this name in {}", other.uid, root.path().display());
             return Err(Error::new(Status::AccessDenied, OPERATION).about(name).because(detail));
         }
     }
-    match root.claim(&name.key(), &name.to_wtf8(), reach) {
-        Ok(Claiming::Claimed(claim)) => Ok(claim),
-        Ok(Claiming::Held { pid }) => {
-            let status = if params.first_instance { Status::AccessDenied } else { Status::PipeBusy };
-            let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-            let detail = format!("{who} serves this name; instances in several processes are not supported yet");
-            Err(Error::new(status, OPERATION).about(name).because(detail))
+    let deadline = Instant::now() + CLAIM_TIME;
+    loop {
+        match root.claim(&name.key(), &name.to_wtf8(), reach) {
+            Ok(Claiming::Claimed(claim)) => return Ok(claim),
+            Ok(Claiming::Held { pid }) if is_served(root, name, deadline) || Instant::now() >= deadline => {
+                let status = if params.first_instance {
+                    Status::AccessDenied
+                } else {
+                    Status::PipeBusy
+                };
+                let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+                let detail = format!("{who} serves this name; instances in several processes are not supported yet");
+                return Err(Error::new(status, OPERATION).about(name).because(detail));
+            }
+            // Its holder dies at this moment, or clears away after one that did (semantics 13, 14).
+            Ok(Claiming::Held { .. }) => std::thread::sleep(CLAIM_PAUSE),
+            Err(error) => return Err(Error::from_sys(error, OPERATION).about(name)),
         }
-        Err(error) => Err(Error::from_sys(error, OPERATION).about(name)),
     }
+}
+
+/// Whether a process of ours answers for the name. A dying one may be connected to, but never answers.
+fn is_served(root: &Root, name: &PipeName, deadline: Instant) -> bool {
+    let candidates = root.candidates(&name.key()).unwrap_or_default();
+    let own = candidates.iter().find(|candidate| candidate.uid == identity::own_uid());
+    own.is_some_and(|own| connect::query_candidate(root, own, Some(deadline)).is_some())
 }
 
 /// Unlikely to be met twice: the time, the process, and a count.
 fn new_pipe_id() -> u64 {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     (since.as_nanos() as u64) ^ u64::from(identity::own_pid()).rotate_left(40) ^ count.rotate_left(56)
 }
@@ -157,8 +197,8 @@ impl Host {
         state: &mut HostState,
         id: InstanceId,
         params: &InstanceParams,
-        max_spin: std::time::Duration,
-    ) -> Arc<End> {
+        max_spin: Duration,
+    ) -> Handle {
         let shape = Shape {
             name: self.name.clone(),
             root: self.root.clone(),
@@ -172,7 +212,7 @@ impl Host {
         let home = Home::Server(Seat { host: self.clone(), id });
         let end = Arc::new(End::new(shape, home, params.read_mode, params.wait_mode));
         state.ends.insert(id, Arc::downgrade(&end));
-        end
+        Handle::new(end)
     }
 
     /// Gives a client the instance that has listened longest (semantics 46-56).
@@ -181,9 +221,13 @@ impl Host {
             let opened = state.pipe.open(access)?;
             match state.ends.get(&opened.instance).and_then(Weak::upgrade) {
                 Some(end) => {
-                    return Ok(Admitted { end, instance: opened.instance, connection: opened.connection });
+                    return Ok(Admitted {
+                        end,
+                        instance: opened.instance,
+                        connection: opened.connection,
+                    });
                 }
-                // It is being closed at this moment.
+                // Ends leave the pipe before they go; one that has not is no instance to be had.
                 None => drop(state.pipe.close(opened.instance)),
             }
         }
@@ -191,15 +235,8 @@ impl Host {
 
     /// A client's socket has hung up (semantics 63, 181).
     pub(crate) fn client_gone(&self, instance: InstanceId, connection: ConnectionId) {
-        let mut state = locked(&self.state);
-        if state.pipe.client_gone(instance, connection)
-            && let Some(end) = state.ends.get(&instance).and_then(Weak::upgrade)
-        {
-            end.changed.notify_all();
-            drop(state);
-            // If this was the last handle, its instance closes now, without the lock that closing takes.
-            drop(end);
-        }
+        // Nobody waits for this: a connect that waited has ended when the client came.
+        locked(&self.state).pipe.client_gone(instance, connection);
     }
 
     /// What there is to know about the pipe (semantics 195-197).
@@ -211,7 +248,11 @@ impl Host {
             server_pid,
             client: state.clients.get(&instance.id).map(|(_, link)| {
                 let peer = link.peer();
-                ClientReport { pid: peer.pid, uid: peer.uid, gid: peer.gid }
+                ClientReport {
+                    pid: peer.pid,
+                    uid: peer.uid,
+                    gid: peer.gid,
+                }
             }),
             out_quota: instance.out_quota,
             in_quota: instance.in_quota,
@@ -234,7 +275,8 @@ impl Host {
 impl HostState {
     /// Notes who is on an instance.
     pub(crate) fn seat_client(&mut self, admitted: &Admitted, link: &Arc<Link>) {
-        self.clients.insert(admitted.instance, (admitted.connection, link.clone()));
+        self.clients
+            .insert(admitted.instance, (admitted.connection, link.clone()));
     }
 
     /// Queues somebody who waits for an instance.
@@ -264,7 +306,12 @@ impl HostState {
         match self.pipe.close(id) {
             Remaining::Instances(_) => false,
             Remaining::Nothing(released) => {
-                self.release(released, &Message::Refused { status: Status::ObjectNameNotFound });
+                self.release(
+                    released,
+                    &Message::Refused {
+                        status: Status::ObjectNameNotFound,
+                    },
+                );
                 true
             }
         }

@@ -15,6 +15,7 @@
 //! * `identity`: who we are, and who is at the other end of a socket. Always the kernel's word,
 //!   never the peer's.
 //! * `cpu`: the processor this thread runs on, and how many it may use.
+//! * `anonymous`: pipes that a child can have as its standard streams.
 //! * `signals`: keeping a program's signal handlers off our thread.
 //!
 //! What holds for every backend:
@@ -36,7 +37,7 @@ use std::path::PathBuf;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{claim, cpu, epoll, futex, identity, namespace, segment, signals, socket};
+pub(crate) use linux::{anonymous, claim, cpu, epoll, futex, identity, namespace, segment, signals, socket};
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("npipe has no backend for this system yet; see src/sys/mod.rs for what one supplies");

@@ -4,6 +4,7 @@
 //! sockets are bound and reached so that the 108 bytes of a socket address never limit a path.
 //! Newer calls (`futex_waitv`, `MFD_NOEXEC_SEAL`, `SO_PEERPIDFD`) are used where they exist.
 
+pub(crate) mod anonymous;
 pub(crate) mod claim;
 pub(crate) mod cpu;
 pub(crate) mod epoll;

@@ -200,6 +200,11 @@ impl Root {
         &self.path
     }
 
+    /// Whether other users have entries here.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared
+    }
+
     /// Every entry for `key`, oldest first: ours, and in a shared root those of other users. Those
     /// made in the same instant come by user, so that all who look agree.
     pub(crate) fn candidates(&self, key: &Key) -> SysResult<Vec<Candidate>> {
@@ -389,8 +394,8 @@ impl fmt::Display for Candidate {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use super::*;
+    use std::io;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
 

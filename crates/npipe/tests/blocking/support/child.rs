@@ -51,7 +51,11 @@ impl Child {
                 }
             }
         });
-        Child { process, input, answers }
+        Child {
+            process,
+            input,
+            answers,
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -61,7 +65,18 @@ impl Child {
     /// Gives a command and waits for its answer.
     #[track_caller]
     pub(crate) fn ask(&mut self, command: &str) -> String {
+        self.tell(command);
+        self.answer()
+    }
+
+    /// Gives a command.
+    pub(crate) fn tell(&mut self, command: &str) {
         writeln!(self.input, "{command}").expect("the child listens");
+    }
+
+    /// Waits for an answer.
+    #[track_caller]
+    pub(crate) fn answer(&mut self) -> String {
         self.answers.recv_timeout(PATIENCE).expect("the child answers")
     }
 
@@ -104,8 +119,14 @@ fn command(place: &Place) -> Command {
 /// No rule: the other process of tests that need one, and nothing at all in an ordinary run.
 #[test]
 fn obeys() {
-    let Some(root) = std::env::var_os(ROOT_VARIABLE) else { return };
-    let mut state = State { root: root.into(), ends: Vec::new(), begun: None };
+    let Some(root) = std::env::var_os(ROOT_VARIABLE) else {
+        return;
+    };
+    let mut state = State {
+        root: root.into(),
+        ends: Vec::new(),
+        begun: None,
+    };
     for line in std::io::stdin().lines() {
         let words: Vec<String> = line.expect("text").split(' ').map(str::to_owned).collect();
         let answer = state.obey(&words);
@@ -166,11 +187,16 @@ impl State {
             }
             ["list"] => {
                 let namespace = Namespace::at(&self.root).expect("a namespace");
-                let names = namespace.list().map(|found| found.iter().map(|entry| entry.name.to_string()).collect());
+                let names = namespace
+                    .list()
+                    .map(|found| found.iter().map(|entry| entry.name.to_string()).collect());
                 names.unwrap_or_else(|error| vec![failed(&error)]).join(" ")
             }
             ["pss"] => pss_bytes().to_string(),
-            _ => on_end(&self.end(words[1]), &words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>()),
+            _ => on_end(
+                &self.end(words[1]),
+                &words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>(),
+            ),
         }
     }
 
@@ -186,13 +212,20 @@ impl State {
 
     fn options(&self, mode: &str) -> ServerOptions {
         let mut options = ServerOptions::new();
-        options.root(&self.root).pipe_mode(if mode == "message" { PipeMode::Message } else { PipeMode::Byte });
+        options.root(&self.root).pipe_mode(if mode == "message" {
+            PipeMode::Message
+        } else {
+            PipeMode::Byte
+        });
         options
     }
 
     fn client(&self, access: &str) -> ClientOptions {
         let mut options = ClientOptions::new();
-        options.root(&self.root).read(access.contains('r')).write(access.contains('w'));
+        options
+            .root(&self.root)
+            .read(access.contains('r'))
+            .write(access.contains('w'));
         options
     }
 }
@@ -204,10 +237,14 @@ fn on_end(end: &Held, words: &[String]) -> String {
     let done = match (words[0].as_str(), end) {
         ("read", _) => {
             let mut buffer = vec![0; argument.parse().expect("a size")];
-            stream.read(&mut buffer).map(|count| String::from_utf8_lossy(&buffer[..count]).into_owned())
+            stream
+                .read(&mut buffer)
+                .map(|count| String::from_utf8_lossy(&buffer[..count]).into_owned())
         }
         ("write", _) => stream.write(argument.as_bytes()).map(|count| count.to_string()),
-        ("fill", _) => stream.write(&vec![b'x'; argument.parse().expect("a size")]).map(|count| count.to_string()),
+        ("fill", _) => stream
+            .write(&vec![b'x'; argument.parse().expect("a size")])
+            .map(|count| count.to_string()),
         ("peer", _) => stream.peer().map(|peer| peer.pid.unwrap_or(0).to_string()),
         ("connect", Held::Server(server)) => server.connect().map(|()| "connected".to_owned()),
         ("disconnect", Held::Server(server)) => server.disconnect().map(|()| "disconnected".to_owned()),
@@ -223,6 +260,9 @@ fn failed(error: &npipe::Error) -> String {
 /// This process' share of memory, in which what several processes share counts in parts.
 fn pss_bytes() -> u64 {
     let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").expect("a mounted /proc");
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).expect("the kernel tells");
+    let line = rollup
+        .lines()
+        .find_map(|line| line.strip_prefix("Pss:"))
+        .expect("the kernel tells");
     1024 * line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
 }

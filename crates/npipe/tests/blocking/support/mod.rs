@@ -3,6 +3,8 @@
 pub(crate) mod child;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -22,7 +24,9 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Place {
-        Place { directory: TempDir::new().expect("a temporary directory") }
+        Place {
+            directory: TempDir::new().expect("a temporary directory"),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -55,7 +59,10 @@ impl Place {
 
     /// A client that reads messages.
     pub(crate) fn message_client(&self) -> PipeClient {
-        self.client().pipe_mode(PipeMode::Message).open(NAME).expect("an instance listens")
+        self.client()
+            .pipe_mode(PipeMode::Message)
+            .open(NAME)
+            .expect("an instance listens")
     }
 
     /// A client that reads and writes bytes.
@@ -94,9 +101,19 @@ pub(crate) fn text(end: &PipeStream) -> String {
     String::from_utf8_lossy(&buffer[..count]).into_owned()
 }
 
+/// Has a disconnected instance listen again, without waiting for a client.
+#[track_caller]
+pub(crate) fn relisten(server: &PipeServer) {
+    let mode = server.state().expect("a duplex server").read_mode;
+    server.set_state(mode, true).expect("nothing waits on it");
+    assert_eq!(error(server.connect()), "ERROR_PIPE_LISTENING");
+    server.set_state(mode, false).expect("nothing waits on it");
+}
+
 /// A call on a thread of its own.
 pub(crate) struct Call<T> {
     thread: i32,
+    done: Arc<AtomicBool>,
     outcome: Receiver<T>,
 }
 
@@ -104,13 +121,21 @@ pub(crate) struct Call<T> {
 pub(crate) fn call<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> Call<T> {
     let (announce, thread) = mpsc::channel();
     let (report, outcome) = mpsc::channel();
+    let done = Arc::new(AtomicBool::new(false));
+    let finished = done.clone();
     std::thread::spawn(move || {
         let own = rustix::thread::gettid().as_raw_nonzero().get();
         announce.send(own).expect("the test is there");
+        let outcome = act();
+        finished.store(true, Ordering::Release);
         // A test that failed meanwhile listens no more.
-        let _ = report.send(act());
+        let _ = report.send(outcome);
     });
-    Call { thread: thread.recv().expect("the thread starts"), outcome }
+    Call {
+        thread: thread.recv().expect("the thread starts"),
+        done,
+        outcome,
+    }
 }
 
 impl<T> Call<T> {
@@ -130,6 +155,11 @@ impl<T> Call<T> {
         self
     }
 
+    /// The number of its thread.
+    pub(crate) fn thread(&self) -> i32 {
+        self.thread
+    }
+
     /// Waits for the call's end.
     #[track_caller]
     pub(crate) fn end(self) -> T {
@@ -140,17 +170,24 @@ impl<T> Call<T> {
         }
     }
 
+    /// Whether the call has not returned.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.done.load(Ordering::Acquire)
+    }
+
     /// Checks that the call has not returned.
     #[track_caller]
     pub(crate) fn waits(&self) {
-        assert!(matches!(self.outcome.try_recv(), Err(mpsc::TryRecvError::Empty)), "the call has returned");
+        assert!(self.is_waiting(), "the call has returned");
     }
 }
 
 /// How often a thread of this process has gone to sleep, if it sleeps now.
 fn sleep_of(thread: i32) -> Option<u64> {
     // A thread that has ended sleeps for good.
-    let Ok(status) = std::fs::read_to_string(format!("/proc/self/task/{thread}/status")) else { return Some(0) };
+    let Ok(status) = std::fs::read_to_string(format!("/proc/self/task/{thread}/status")) else {
+        return Some(0);
+    };
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     match field("State:") {
         Some(state) if state.starts_with('S') => field("voluntary_ctxt_switches:")?.parse().ok(),

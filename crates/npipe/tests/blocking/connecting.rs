@@ -1,0 +1,143 @@
+//! Waiting for a client.
+
+use npipe::PipeServer;
+
+use crate::support::{Call, relisten, until};
+use crate::{NAME, Place, call, error, text};
+
+fn begin_connect(server: &PipeServer) -> Call<npipe::Result<()>> {
+    let server = server.try_clone().unwrap();
+    call(move || server.connect()).blocked()
+}
+
+/// semantics 61, 72: a connect waits until somebody opens the pipe.
+#[test]
+fn a_connect_waits_for_a_client() {
+    let place = Place::new();
+    let server = place.bytes().create(NAME).unwrap();
+    let connecting = begin_connect(&server);
+    connecting.waits();
+    let client = place.open();
+    connecting.end().unwrap();
+    client.write(b"x").unwrap();
+    assert_eq!(text(&server), "x");
+}
+
+/// semantics 62, 64: a client that is there already is success, however often one asks.
+#[test]
+fn a_connected_instance_need_not_wait() {
+    let place = Place::new();
+    let server = place.bytes().create(NAME).unwrap();
+    let _client = place.open();
+    server.connect().unwrap();
+    server.connect().unwrap();
+}
+
+/// semantics 63: what a client wrote that has left again can be read.
+#[test]
+fn a_client_that_came_and_left() {
+    let place = Place::new();
+    let server = place.bytes().create(NAME).unwrap();
+    let client = place.open();
+    client.write(b"was here").unwrap();
+    drop(client);
+    assert_eq!(error(server.connect()), "ERROR_NO_DATA");
+    assert_eq!(text(&server), "was here");
+    assert_eq!(error(server.read(&mut [0])), "ERROR_BROKEN_PIPE");
+    assert_eq!(error(server.connect()), "ERROR_NO_DATA");
+    server.disconnect().unwrap();
+    relisten(&server);
+    place.open();
+}
+
+/// semantics 67, 180
+#[test]
+fn an_instance_serves_client_after_client() {
+    let place = Place::new();
+    let server = place.messages().create(NAME).unwrap();
+    for round in 0..50 {
+        let connecting = begin_connect(&server);
+        let client = place.open();
+        connecting.end().unwrap();
+        client.write(format!("round {round}").as_bytes()).unwrap();
+        assert_eq!(text(&server), format!("round {round}"));
+        server.disconnect().unwrap();
+        assert_eq!(error(place.client().open(NAME)), "ERROR_PIPE_BUSY");
+    }
+}
+
+/// semantics 76, 77
+#[test]
+fn with_nowait_a_connect_tells_how_things_are() {
+    let place = Place::new();
+    let server = place.bytes().nowait(true).create(NAME).unwrap();
+    assert_eq!(error(server.connect()), "ERROR_PIPE_LISTENING");
+    let client = place.open();
+    server.connect().expect("connected is success");
+    drop(client);
+    until(|| (error(server.connect()) == "ERROR_NO_DATA").then_some(()));
+    server.disconnect().unwrap();
+    assert_eq!(error(place.client().open(NAME)), "ERROR_PIPE_BUSY");
+    assert_eq!(error(server.connect()), "ERROR_PIPE_LISTENING");
+    place.open();
+}
+
+/// semantics 78, 228, 230-232
+#[test]
+fn a_cancelled_connect_leaves_the_instance_listening() {
+    let place = Place::new();
+    let server = place.bytes().create(NAME).unwrap();
+    assert_eq!(error(server.cancel()), "ERROR_NOT_FOUND");
+    for _ in 0..20 {
+        let calls = [begin_connect(&server), begin_connect(&server)];
+        // One of them may be on its way to sleep.
+        let mut ended = 0;
+        until(|| {
+            ended += usize::from(server.cancel().is_ok());
+            (calls.iter().all(|call| !call.is_waiting())).then_some(())
+        });
+        assert!(ended > 0);
+        for call in calls {
+            assert_eq!(error(call.end()), "ERROR_OPERATION_ABORTED");
+        }
+        assert_eq!(error(server.cancel()), "ERROR_NOT_FOUND");
+    }
+    let _client = place.open();
+    server.connect().unwrap();
+}
+
+/// semantics 177, 178: to disconnect a listening instance stops the listening and fails the connects that wait.
+#[test]
+fn a_disconnect_ends_a_connect() {
+    let place = Place::new();
+    let server = place.bytes().create(NAME).unwrap();
+    let connecting = begin_connect(&server);
+    server.disconnect().unwrap();
+    assert_eq!(error(connecting.end()), "ERROR_PIPE_NOT_CONNECTED");
+    assert_eq!(error(place.client().open(NAME)), "ERROR_PIPE_BUSY");
+    assert_eq!(error(server.disconnect()), "ERROR_PIPE_NOT_CONNECTED");
+    let connecting = begin_connect(&server);
+    place.open();
+    connecting.end().unwrap();
+}
+
+/// semantics 80
+#[test]
+fn before_a_client_comes() {
+    let place = Place::new();
+    let server = place.messages().create(NAME).unwrap();
+    for _ in 0..2 {
+        assert_eq!(error(server.read(&mut [0])), "ERROR_PIPE_LISTENING");
+        assert_eq!(error(server.read(&mut [])), "ERROR_PIPE_LISTENING");
+        assert_eq!(error(server.write(b"x")), "ERROR_PIPE_LISTENING");
+        assert_eq!(error(server.write(b"")), "ERROR_PIPE_LISTENING");
+        assert_eq!(error(server.peek(&mut [])), "ERROR_BAD_PIPE");
+        assert_eq!(error(server.transact(b"x", &mut [0])), "ERROR_BAD_PIPE");
+        server.flush().unwrap();
+        assert!(!server.is_connected());
+        // And so it is when it listens again.
+        drop(place.open());
+        server.disconnect().unwrap();
+        relisten(&server);
+    }
+}

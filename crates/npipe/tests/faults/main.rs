@@ -1,0 +1,8 @@
+//! What goes wrong around a pipe: processes that are killed or stopped, signals, files that are not ours, descriptors that
+//! run out.
+//!
+//! Every test has a namespace directory of its own ([`support::Place`]) and waits for events. Other processes are this
+//! program again, in a role (see [`support::again`]); each ends with the one that started it.
+
+mod kill;
+mod support;

@@ -40,6 +40,8 @@ pub(crate) fn run(args: &[&str]) -> bool {
         "npipe-core",
         "--package",
         "npipe-shm",
+        "--profile",
+        "mutants",
         "--output",
     ]);
     command.arg(&output);

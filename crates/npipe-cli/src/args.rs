@@ -18,6 +18,10 @@ use crate::report::Failure;
 /// A NAME is typed as NAME, \\.\pipe\NAME or //./pipe/NAME, in any case.
 /// Data goes to standard output, everything else to standard error.
 /// A duration is 500ms, 2s, 1m or forever.
+///
+/// Servers and clients meet in a directory: $NPIPE_ROOT if that is set, else
+/// /run/npipe if that exists, else one of the user's own, /run/user/UID/npipe
+/// or /tmp/npipe-UID.
 #[derive(Debug, Parser)]
 #[command(name = "npipe", version, after_help = exit::HELP)]
 pub(crate) struct Cli {

@@ -298,11 +298,16 @@ impl<I: Inlet> Reader<I> {
     }
 
     /// Publishes the waiting calls to the writer; the caller polls once more before it sleeps.
-    pub fn publish(&mut self) {
-        for call in &mut self.calls {
-            call.published |= call.ended.is_none();
+    ///
+    /// Whether any of them is new to the writer, who then may have a write that they complete.
+    pub fn publish(&mut self) -> bool {
+        let mut news = false;
+        for call in self.calls.iter_mut().filter(|call| call.ended.is_none()) {
+            news |= !call.published;
+            call.published = true;
         }
         self.republish();
+        news
     }
 
     fn republish(&mut self) {

@@ -117,3 +117,23 @@ impl Attention {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// semantics 172, 183
+    #[test]
+    fn a_standing_that_nobody_knows_is_closed() {
+        let attention = Attention::default();
+        assert_eq!(attention.standing(), PeerState::Open);
+        attention.set_standing(Standing::Closed);
+        assert_eq!(attention.standing(), PeerState::Closed);
+        attention.set_standing(Standing::Disconnected);
+        assert_eq!(attention.standing(), PeerState::Disconnected);
+        for unknown in [3, u32::MAX] {
+            attention.standing.store(unknown, Ordering::Release);
+            assert_eq!(attention.standing(), PeerState::Closed);
+        }
+    }
+}

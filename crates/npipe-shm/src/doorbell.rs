@@ -14,20 +14,40 @@
 use crate::control::EndWords;
 use crate::sync::{Ordering, fence};
 
+/// What a thread sleeps for, and what a change brings about. Bits of the word in which sleepers are counted, one count in
+/// each half, so that a reader who takes something does not wake those who wait for data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cause(u32);
+
+impl Cause {
+    /// Something was written.
+    pub const DATA: Cause = Cause(1);
+    /// Something was read, or is about to be: a read waits.
+    pub const ROOM: Cause = Cause(1 << 16);
+    /// Either.
+    pub const ANY: Cause = Cause(1 | 1 << 16);
+
+    /// The halves that count sleepers for it.
+    const fn mask(self) -> u32 {
+        self.0 * 0xffff
+    }
+}
+
 /// A thread that is about to sleep; dropping it takes it from the sleepers.
 #[derive(Debug)]
 pub struct Sleeper<'a> {
     own: &'a EndWords,
+    cause: Cause,
     bell: u32,
 }
 
 impl<'a> Sleeper<'a> {
     /// Steps 1 and 2. The caller looks once more before it sleeps on the bell.
-    pub fn announce(own: &'a EndWords) -> Sleeper<'a> {
+    pub fn announce(own: &'a EndWords, cause: Cause) -> Sleeper<'a> {
         let bell = own.bell.0.load(Ordering::Acquire);
-        own.attention.0.sleepers.fetch_add(1, Ordering::SeqCst);
+        own.attention.0.sleepers.fetch_add(cause.0, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        Sleeper { own, bell }
+        Sleeper { own, cause, bell }
     }
 
     /// The value of the bell for which to sleep.
@@ -38,7 +58,7 @@ impl<'a> Sleeper<'a> {
 
 impl Drop for Sleeper<'_> {
     fn drop(&mut self) {
-        self.own.attention.0.sleepers.fetch_sub(1, Ordering::SeqCst);
+        self.own.attention.0.sleepers.fetch_sub(self.cause.0, Ordering::SeqCst);
     }
 }
 
@@ -46,9 +66,9 @@ impl Drop for Sleeper<'_> {
 /// on it.
 #[inline]
 #[must_use]
-pub fn ring(peer: &EndWords) -> bool {
+pub fn ring(peer: &EndWords, cause: Cause) -> bool {
     fence(Ordering::SeqCst);
-    if peer.attention.0.sleepers.load(Ordering::Relaxed) == 0 {
+    if peer.attention.0.sleepers.load(Ordering::Relaxed) & cause.mask() == 0 {
         return false;
     }
     ring_always(peer);

@@ -11,11 +11,12 @@ use crate::stream::PipeStream;
 ///
 /// ```
 /// # fn main() -> npipe::Result<()> {
-/// # let directory = npipe::doctest_root();
+/// # let temporary = tempfile::tempdir().unwrap();
+/// # let directory = temporary.path();
 /// use npipe::{ClientOptions, PipeMode, ServerOptions};
 ///
-/// let server = ServerOptions::new().root(&directory).pipe_mode(PipeMode::Message).create(r"\\.\pipe\sums")?;
-/// let client = ClientOptions::new().root(&directory).pipe_mode(PipeMode::Message).open(r"\\.\pipe\sums")?;
+/// let server = ServerOptions::new().root(directory).pipe_mode(PipeMode::Message).create(r"\\.\pipe\sums")?;
+/// let client = ClientOptions::new().root(directory).pipe_mode(PipeMode::Message).open(r"\\.\pipe\sums")?;
 /// std::thread::scope(|scope| {
 ///     scope.spawn(|| {
 ///         let mut request = [0; 2];

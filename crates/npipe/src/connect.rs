@@ -196,14 +196,38 @@ pub(crate) fn query(root: &Root, name: &PipeName, deadline: Option<Instant>) -> 
     }
 }
 
-/// Asks whoever answers at one entry of the namespace. `None`: nobody does.
-pub(crate) fn query_candidate(root: &Root, candidate: &Candidate, deadline: Option<Instant>) -> Option<Account> {
-    let answer = talk_to(root, candidate, &Message::Query { name: None }, deadline).ok()??;
-    let Message::Info(report) = answer.message else {
-        return None;
-    };
-    let server = identity::peer_credentials(answer.conversation.socket.as_fd()).ok()?;
-    Some(Account { report, server })
+/// A question to whoever answers at one entry of the namespace, asked and not yet answered.
+pub(crate) struct Inquiry<'a> {
+    root: &'a Root,
+    candidate: &'a Candidate,
+    conversation: Option<Conversation>,
+}
+
+/// Asks without waiting, so that many can be asked before the first answer is waited for.
+pub(crate) fn inquire<'a>(root: &'a Root, candidate: &'a Candidate) -> Inquiry<'a> {
+    let conversation = begin(root, candidate, &Message::Query { name: None }, Some(Instant::now())).ok();
+    Inquiry {
+        root,
+        candidate,
+        conversation,
+    }
+}
+
+impl Inquiry<'_> {
+    /// The answer; `None`: nobody gives one in time.
+    pub(crate) fn answer(self, deadline: Option<Instant>) -> Option<Account> {
+        let conversation = match self.conversation {
+            Some(conversation) => conversation,
+            // Whatever was in the way may have gone since.
+            None => begin(self.root, self.candidate, &Message::Query { name: None }, deadline).ok()?,
+        };
+        let answer = conversation.listen(deadline).ok()??;
+        let Message::Info(report) = answer.message else {
+            return None;
+        };
+        let server = identity::peer_credentials(answer.conversation.socket.as_fd()).ok()?;
+        Some(Account { report, server })
+    }
 }
 
 /// Whether a failure to reach an entry's server means that there is none any more.
@@ -287,13 +311,21 @@ fn talk_to(
     request: &Message,
     deadline: Option<Instant>,
 ) -> SysResult<Option<Answer>> {
+    begin(root, candidate, request, deadline)?.listen(deadline)
+}
+
+fn begin(
+    root: &Root,
+    candidate: &Candidate,
+    request: &Message,
+    deadline: Option<Instant>,
+) -> SysResult<Conversation> {
     let socket = root.connect_until(candidate, deadline)?;
     socket::send_until(socket.as_fd(), &request.encode(), None, deadline)?;
-    Conversation {
+    Ok(Conversation {
         socket,
         decoder: Decoder::new(),
-    }
-    .listen(deadline)
+    })
 }
 
 impl Conversation {

@@ -7,14 +7,17 @@ use std::time::{Duration, Instant};
 use npipe_core::name::NameUse;
 use npipe_core::{PipeName, ReadOutcome};
 
-use crate::connect::{self, Account};
+use crate::connect::{self, Account, Inquiry};
 use crate::error::{Error, Result};
 use crate::info::{PipeDetails, PipeEntry, PipeMode};
 use crate::options::{ClientOptions, find_root, parse};
 use crate::sys::namespace::{Entry, Root};
 
-/// How long a listing waits for each server; one that is stopped must not hold it up for long.
+/// How long a listing waits for a batch of servers; those that are stopped must not hold it up for long.
 const LISTING_TIME: Duration = Duration::from_secs(1);
+
+/// How many servers a listing asks at once: each takes a descriptor.
+const LISTING_BATCH: usize = 64;
 
 /// The directory in which servers and clients meet.
 ///
@@ -87,16 +90,25 @@ impl Namespace {
     /// As [`list`].
     pub fn list(&self) -> Result<Vec<PipeEntry>> {
         let entries = self.root.entries().map_err(|error| Error::from_sys(error, "list"))?;
-        let mut listed: Vec<PipeEntry> = entries.iter().filter_map(|entry| self.look_at(entry)).collect();
+        let mut listed = Vec::new();
+        for batch in entries.chunks(LISTING_BATCH) {
+            // All are asked before the first is waited for, so that those who do not answer are waited for together.
+            let asked: Vec<Inquiry<'_>> = batch
+                .iter()
+                .map(|entry| connect::inquire(&self.root, &entry.candidate))
+                .collect();
+            let deadline = Some(Instant::now() + LISTING_TIME);
+            let seen = batch.iter().zip(asked);
+            listed.extend(seen.filter_map(|(entry, inquiry)| self.look_at(entry, inquiry.answer(deadline))));
+        }
         listed.sort_by(|one, other| one.name.cmp(&other.name).then(one.owner_uid.cmp(&other.owner_uid)));
         Ok(listed)
     }
 
-    fn look_at(&self, entry: &Entry) -> Option<PipeEntry> {
+    fn look_at(&self, entry: &Entry, answer: Option<Account>) -> Option<PipeEntry> {
         let candidate = &entry.candidate;
-        let deadline = Some(Instant::now() + LISTING_TIME);
         let owner_uid = candidate.uid;
-        if let Some(Account { report, server }) = connect::query_candidate(&self.root, candidate, deadline) {
+        if let Some(Account { report, server }) = answer {
             // A server that claims another name than its entry's is none of ours.
             return (report.name.key() == candidate.key).then(|| PipeEntry {
                 name: report.name,
@@ -166,11 +178,12 @@ pub fn wait(name: impl AsRef<OsStr>, timeout: Option<Duration>) -> Result<()> {
 ///
 /// ```
 /// # fn main() -> npipe::Result<()> {
-/// # let directory = npipe::doctest_root();
+/// # let temporary = tempfile::tempdir().unwrap();
+/// # let directory = temporary.path();
 /// use npipe::{Namespace, PipeMode, ServerOptions};
 /// use std::time::Duration;
 ///
-/// let server = ServerOptions::new().root(&directory).pipe_mode(PipeMode::Message).create(r"\\.\pipe\time")?;
+/// let server = ServerOptions::new().root(directory).pipe_mode(PipeMode::Message).create(r"\\.\pipe\time")?;
 /// std::thread::scope(|scope| {
 ///     scope.spawn(|| {
 ///         server.connect()?;
@@ -179,7 +192,7 @@ pub fn wait(name: impl AsRef<OsStr>, timeout: Option<Duration>) -> Result<()> {
 ///         server.write(b"noon")
 ///     });
 ///     let mut reply = [0; 16];
-///     let namespace = Namespace::at(&directory)?;
+///     let namespace = Namespace::at(directory)?;
 ///     let outcome = namespace.call(r"\\.\pipe\time", b"now?", &mut reply, Duration::from_secs(10))?;
 ///     assert_eq!(&reply[..outcome.bytes], b"noon");
 ///     Ok(())

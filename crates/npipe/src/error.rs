@@ -60,6 +60,7 @@ impl Error {
             io::ErrorKind::NotFound => Status::ObjectPathNotFound,
             io::ErrorKind::TimedOut => Status::IoTimeout,
             io::ErrorKind::OutOfMemory => Status::InsufficientResources,
+            io::ErrorKind::InvalidData => Status::PeerMisbehaved,
             _ if is_descriptor_shortage(&error) => Status::TooManyOpenedFiles,
             _ => Status::SystemError,
         };

@@ -36,9 +36,3 @@ pub use npipe_core::{AccessRules, Blame, Direction, PipeName, PipeType, ReadMode
 pub use options::{ClientOptions, ServerOptions};
 pub use server::PipeServer;
 pub use stream::{Peeked, PipeStream, ReadOutcome};
-
-/// A namespace directory for the examples.
-#[doc(hidden)]
-pub fn doctest_root() -> std::path::PathBuf {
-    std::env::temp_dir().join(format!("npipe-example-{}", std::process::id()))
-}

@@ -14,14 +14,18 @@ use crate::server::PipeServer;
 /// One instance listens at all times, so that no client meets "not found" between two accepts: before an instance with a
 /// client is handed out, the next one is created. Win32 has no equivalent; it is the loop that every server writes.
 ///
+/// With a [maximum](ServerOptions::max_instances) that is reached, clients find the pipe busy; and if all instances are
+/// dropped then, the name is gone until the next accept.
+///
 /// ```
 /// # fn main() -> npipe::Result<()> {
-/// # let directory = npipe::doctest_root();
+/// # let temporary = tempfile::tempdir().unwrap();
+/// # let directory = temporary.path();
 /// use npipe::{ClientOptions, PipeListener, ServerOptions};
 ///
 /// let mut options = ServerOptions::new();
-/// let listener = PipeListener::bind_with(options.root(&directory), r"\\.\pipe\greeter")?;
-/// let client = ClientOptions::new().root(&directory).open(r"\\.\pipe\greeter")?;
+/// let listener = PipeListener::bind_with(options.root(directory), r"\\.\pipe\greeter")?;
+/// let client = ClientOptions::new().root(directory).open(r"\\.\pipe\greeter")?;
 /// for server in listener.incoming().take(1) {
 ///     server?.write(b"welcome")?;
 /// }

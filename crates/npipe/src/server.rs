@@ -18,11 +18,12 @@ use crate::stream::PipeStream;
 ///
 /// ```
 /// # fn main() -> npipe::Result<()> {
-/// # let directory = npipe::doctest_root();
+/// # let temporary = tempfile::tempdir().unwrap();
+/// # let directory = temporary.path();
 /// use npipe::{ClientOptions, ServerOptions};
 ///
-/// let server = ServerOptions::new().root(&directory).create(r"\\.\pipe\echo")?;
-/// let client = ClientOptions::new().root(&directory).open(r"\\.\pipe\echo")?;
+/// let server = ServerOptions::new().root(directory).create(r"\\.\pipe\echo")?;
+/// let client = ClientOptions::new().root(directory).open(r"\\.\pipe\echo")?;
 /// server.connect()?;
 /// client.write(b"hello")?;
 /// let mut buffer = [0; 16];

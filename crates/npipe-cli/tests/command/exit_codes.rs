@@ -198,7 +198,7 @@ fn a_killed_server_is_replaced() {
 fn a_stopped_server_is_not_waited_for_longer_than_asked() {
     let root = Root::new();
     let server = root.serve(&["room", "--max-instances", "1", "--echo"]);
-    server.signal(Signal::STOP);
+    server.stop();
     for words in [
         ["wait", "room", "--timeout", "1s"].as_slice(),
         &["call", "room", "x", "--timeout", "1s"],

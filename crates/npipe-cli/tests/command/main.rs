@@ -18,7 +18,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -124,6 +124,14 @@ impl Server {
     fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(self.child());
         kill_process(pid, signal).expect("the signal is sent");
+    }
+
+    /// Stops the server, and waits until all its threads stand still.
+    fn stop(&self) {
+        self.signal(Signal::STOP);
+        let stopped = waitpid(Some(Pid::from_child(self.child())), WaitOptions::UNTRACED);
+        let (_, status) = stopped.expect("it can be waited for").expect("it has changed");
+        assert!(status.stopped(), "{status:?}");
     }
 
     /// The next line of the log.

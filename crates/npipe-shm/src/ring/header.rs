@@ -166,3 +166,73 @@ impl Extent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// semantics 91, 124
+        #[test]
+        fn positions_are_ordered_across_the_end_of_all_laps(lap: u32, offset: u32, bytes in 1..1_u64 << 29) {
+            let here = Position::new(lap, u64::from(offset >> 1));
+            prop_assert_eq!((here.lap(), here.offset()), (lap, u64::from(offset >> 1)));
+            let later = here.plus(bytes);
+            prop_assert!(here.is_before(later) && !later.is_before(here) && !here.is_before(here));
+            let next = here.jump(0);
+            prop_assert_eq!((next.lap(), next.offset()), (lap.wrapping_add(1), 0));
+            prop_assert!(later.is_before(next) || later.lap() != lap);
+        }
+
+        /// Every word means something or is refused, and nothing in it is larger than its field.
+        ///
+        /// semantics 121
+        #[test]
+        fn any_word_is_a_state_or_none(word: u64) {
+            let state = State(word);
+            let (taken, count) = state.taken_of_empties();
+            prop_assert!(taken <= MAX_EMPTIES && count <= MAX_EMPTIES);
+            prop_assert_eq!(state.with_taken(7).kind(), state.kind());
+            prop_assert_eq!(Extent::from_word(word).to_word(), word);
+            let known = (1..=5).contains(&(word >> 56));
+            prop_assert_eq!(state.kind().is_some(), known);
+        }
+
+        /// semantics 127
+        #[test]
+        fn cancelling_keeps_what_was_taken(taken: u32, first: bool) {
+            let pending = State::new(Kind::Pending, first).with_taken(taken);
+            prop_assert_eq!((pending.kind(), pending.taken()), (Some(Kind::Pending), taken));
+            let cancelled = State(pending.0 | CANCELLED);
+            prop_assert_eq!(cancelled.kind(), Some(Kind::Cancelled));
+            prop_assert_eq!((cancelled.taken(), cancelled.is_first()), (taken, first));
+        }
+
+        /// semantics 104, 125
+        #[test]
+        fn empty_messages_are_added_and_taken_side_by_side(count in 1..MAX_EMPTIES, taken in 0..MAX_EMPTIES) {
+            let taken = taken % count;
+            let state = State::empties(count, taken);
+            let more = State(state.0 + ONE_MORE_EMPTY);
+            prop_assert_eq!((more.kind(), more.taken_of_empties()), (Some(Kind::Empties), (taken, count + 1)));
+            let fewer = State(state.0 + ONE_EMPTY_TAKEN);
+            prop_assert_eq!((fewer.kind(), fewer.taken_of_empties()), (Some(Kind::Empties), (taken + 1, count)));
+        }
+    }
+
+    /// semantics 127
+    #[test]
+    fn kinds_are_read_as_they_were_written() {
+        use Kind::*;
+        for kind in [Complete, Pending, Cancelled, Empties, EmptiesTaken, Jump] {
+            for first in [false, true] {
+                let state = State::new(kind, first);
+                assert_eq!((state.kind(), state.is_first(), state.taken()), (Some(kind), first, 0));
+            }
+        }
+        assert_eq!(State::empties_taken(3).kind(), Some(EmptiesTaken));
+        assert_eq!(State(0).kind(), None, "a page that was never written");
+    }
+}

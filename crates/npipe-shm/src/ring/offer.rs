@@ -111,3 +111,86 @@ pub(crate) fn claim(words: &OfferWords, stamp: u64) -> bool {
 pub(crate) fn release(words: &OfferWords) {
     words.stamp.fetch_and(!CLAIMED, Ordering::SeqCst);
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn words() -> (OfferWords, ReaderWords) {
+        (OfferWords::default(), ReaderWords::default())
+    }
+
+    fn offer(words: &OfferWords, reads: &[u32], begun: u32) {
+        begin_change(words);
+        publish(words, reads, begun);
+    }
+
+    /// semantics 96, 119
+    #[test]
+    fn the_writer_sees_the_reads_and_the_head_of_one_moment() {
+        let (words, reader) = words();
+        assert!(view(&words, &reader).is_none(), "no read waits");
+        offer(&words, &[3, 0, 5], 2);
+        reader.head.store(64, Ordering::Release);
+        let mut view = view(&words, &reader).expect("three reads wait");
+        assert_eq!((view.head, view.begun), (Position(64), 2));
+        assert_eq!([view.reads.feed(9), view.reads.feed(1)], [8, 0]);
+        assert!(view.reads.is_empty());
+    }
+
+    /// semantics 134-136
+    #[test]
+    fn a_claim_binds_the_list_that_was_seen_and_no_other() {
+        let (words, reader) = words();
+        offer(&words, &[3], 0);
+        let seen = view(&words, &reader).expect("a read waits").reads;
+        offer(&words, &[3], 0);
+        assert!(!claim(&words, seen.stamp), "the same sizes, but other reads");
+        let seen = view(&words, &reader).expect("a read waits").reads;
+        assert!(claim(&words, seen.stamp));
+        assert!(!claim(&words, seen.stamp), "claimed once");
+        release(&words);
+        begin_change(&words);
+        assert!(!claim(&words, seen.stamp), "bytes are being taken");
+        assert!(view(&words, &reader).is_none(), "the reader does not come to rest");
+        publish(&words, &[], 0);
+        assert!(view(&words, &reader).is_none(), "all reads are withdrawn");
+    }
+
+    /// semantics 126
+    #[test]
+    fn a_full_list_is_seen_whole() {
+        let (words, reader) = words();
+        offer(&words, &[1; MAX_WAITING_READS], 0);
+        let mut seen = view(&words, &reader).expect("reads wait").reads;
+        assert_eq!(seen.feed(100), MAX_WAITING_READS as u32);
+    }
+
+    /// A peer that stops or lies in the middle of a change holds nobody up.
+    ///
+    /// semantics 119, 127
+    #[test]
+    fn no_word_holds_anybody_up() {
+        let (words, reader) = words();
+        offer(&words, &[3], 0);
+        let seen = view(&words, &reader).expect("a read waits").reads;
+        assert!(claim(&words, seen.stamp));
+        offer(&words, &[4], 0);
+        assert_eq!(view(&words, &reader).expect("a read waits").reads.feed(9), 4);
+        for stamp in [
+            u64::MAX,
+            BUSY,
+            CLAIMED | 1,
+            BUSY | CLAIMED | 16,
+            COUNT,
+            17,
+            1 << 63 | 16,
+        ] {
+            words.stamp.store(stamp, Ordering::Release);
+            let seen = view(&words, &reader);
+            assert!(seen.is_none() || stamp & COUNT <= 16);
+            offer(&words, &[4], 0);
+            assert_eq!(view(&words, &reader).expect("a read waits").reads.feed(9), 4);
+        }
+    }
+}

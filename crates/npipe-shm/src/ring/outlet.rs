@@ -8,7 +8,7 @@ use npipe_core::wire::{Frame, Outlet, PeerState, Standing};
 use super::header::{CANCELLED, Extent, Kind, MAX_EMPTIES, ONE_MORE_EMPTY, Position, State};
 use super::offer::{self, View};
 use super::space::{Choice, Space};
-use super::walk::part_at;
+use super::walk::{max_steps, part_at};
 use crate::control::{EndWords, ReaderWords};
 use crate::layout::{HEADER_BYTES, LaneShape, Side, part_span};
 use crate::memory::Memory;
@@ -16,7 +16,7 @@ use crate::sync::Ordering;
 
 /// How many parts are looked at to foresee what waiting reads take. An honest lane has as many as its largest frame and
 /// what was retracted before it; a head that leads round in circles must not hold us up.
-const MAX_FORESEEN_PARTS: u32 = 1 << 16;
+const MAX_FORESEEN_PARTS: u64 = 1 << 16;
 
 /// The writer's half of a lane in a segment.
 #[derive(Debug)]
@@ -72,35 +72,28 @@ impl<M: Memory> RingOutlet<M> {
         self.space.note_head(head);
     }
 
-    /// Finds room for a part of `span`, of a frame that needs `want` in all, and moves the tail there.
+    /// Finds room for the next part of a frame of which `left` bytes are to be placed, and moves the tail there. Returns how
+    /// many bytes the part takes; `None` when the lane is full.
     #[inline]
-    fn reserve(&mut self, span: u64, want: u64) -> bool {
-        if !self.space.wants_head(span) && want <= self.lane.bulky_bytes() {
-            return true;
+    fn reserve(&mut self, left: u64) -> Option<u64> {
+        if self.space.stays_here(left) {
+            return Some(self.space.part_of(left));
         }
         self.note_head();
-        let mut choice = self.space.choose(span, want);
-        if matches!(choice, Some(Choice::Jump(offset)) if offset >= self.lane.small_bytes) && !self.memory.map_large() {
+        let mut choice = self.space.choose(left)?;
+        if matches!(choice, Choice::Jump(offset) if offset >= self.lane.small_bytes) && !self.memory.map_large() {
             self.space.forgo_large();
-            choice = self.space.choose(span, want);
+            choice = self.space.choose(left)?;
         }
-        match choice {
-            None => false,
-            Some(Choice::Here) => true,
-            Some(Choice::Jump(offset)) => {
-                let at = self.space.tail().offset();
-                self.write_header(
-                    at,
-                    State::new(Kind::Jump, false),
-                    Extent {
-                        bytes: offset as u32,
-                        left: 0,
-                    },
-                );
-                self.space.jump(offset);
-                true
-            }
+        if let Choice::Jump(offset) = choice {
+            let extent = Extent {
+                bytes: offset as u32,
+                left: 0,
+            };
+            self.write_header(self.space.tail().offset(), State::new(Kind::Jump, false), extent);
+            self.space.jump(offset);
         }
+        Some(self.space.part_of(left))
     }
 
     #[inline]
@@ -139,7 +132,7 @@ impl<M: Memory> RingOutlet<M> {
         let mut reads = view.reads;
         let mut at = view.head;
         let mut inside = false;
-        for _ in 0..MAX_FORESEEN_PARTS {
+        for _ in 0..MAX_FORESEEN_PARTS.min(max_steps(&self.lane)) {
             if reads.is_empty() || at == tail {
                 break;
             }
@@ -226,13 +219,9 @@ impl<M: Memory> Outlet for RingOutlet<M> {
 
     #[inline]
     fn put(&mut self, ticket: &mut Ticket, frame: Frame, offset: u32, data: &[u8]) -> usize {
-        let bytes = data.len().min(self.lane.part_bytes as usize);
-        let span = part_span(bytes as u64);
-        let want =
-            (data.len() as u64).div_ceil(self.lane.part_bytes) * part_span(0) + data.len() as u64 + span - bytes as u64;
-        if !self.reserve(span, want) {
+        let Some(bytes) = self.reserve(data.len() as u64) else {
             return 0;
-        }
+        };
         let at = self.space.tail();
         let kind = match frame.standing {
             Standing::Complete => Kind::Complete,
@@ -246,25 +235,24 @@ impl<M: Memory> Outlet for RingOutlet<M> {
             left: frame.length - offset,
         };
         self.write_header(at.offset(), State::new(kind, offset == 0), extent);
-        self.memory
-            .copy_in(self.side, at.offset() + HEADER_BYTES, &data[..bytes]);
+        let payload = &data[..bytes as usize];
+        self.memory.copy_in(self.side, at.offset() + HEADER_BYTES, payload);
         self.empties = None;
-        self.publish(span);
-        bytes
+        self.publish(part_span(bytes));
+        payload.len()
     }
 
     fn put_empty(&mut self) -> bool {
         if self.add_to_empties() {
             return true;
         }
-        let span = part_span(0);
-        if !self.reserve(span, span) {
+        if self.reserve(0).is_none() {
             return false;
         }
         let at = self.space.tail();
         self.write_header(at.offset(), State::empties(1, 0), Extent { bytes: 0, left: 0 });
         self.empties = Some((at, 1));
-        self.publish(span);
+        self.publish(part_span(0));
         true
     }
 

@@ -27,8 +27,19 @@ impl LaneShape {
     }
 
     /// Frames with more than this go to the large area.
-    pub(crate) const fn bulky_bytes(&self) -> u64 {
+    const fn bulky_bytes(&self) -> u64 {
         self.small_bytes / 4
+    }
+
+    /// The room that a frame takes of which `left` bytes are to be placed; an empty message takes one part too.
+    #[inline]
+    const fn want(&self, left: u64) -> u64 {
+        let parts = if left <= self.part_bytes {
+            1
+        } else {
+            left.div_ceil(self.part_bytes)
+        };
+        left.next_multiple_of(ALIGN_BYTES) + parts * part_span(0)
     }
 }
 
@@ -110,9 +121,21 @@ impl Space {
         }
     }
 
+    /// Payload of the next part of a frame of which `left` bytes are to be placed.
+    #[inline]
+    pub(crate) fn part_of(&self, left: u64) -> u64 {
+        left.min(self.lane.part_bytes)
+    }
+
+    /// Whether the next part of a frame goes to the tail without a costly look at the head.
+    #[inline]
+    pub(crate) fn stays_here(&self, left: u64) -> bool {
+        self.lane.want(left) <= self.lane.bulky_bytes() && !self.wants_head(part_span(self.part_of(left)))
+    }
+
     /// Whether the tail has come so far that a look at the head is worth its cost.
     #[inline]
-    pub(crate) fn wants_head(&self, span: u64) -> bool {
+    fn wants_head(&self, span: u64) -> bool {
         let here = self.tail.offset();
         !self.earlier.is_empty()
             || here + span > self.lane.restart_bytes() && here < self.lane.small_bytes
@@ -158,8 +181,9 @@ impl Space {
         self.room(offset) >= span
     }
 
-    /// Where a part of `span` goes, of a frame that needs `want` in all; `None` when there is no room.
-    pub(crate) fn choose(&self, span: u64, want: u64) -> Option<Choice> {
+    /// Where the next part goes of a frame of which `left` bytes are to be placed; `None` when there is no room.
+    pub(crate) fn choose(&self, left: u64) -> Option<Choice> {
+        let (span, want) = (part_span(self.part_of(left)), self.lane.want(left));
         let small = self.lane.small_bytes;
         let here = self.tail.offset();
         let bulky = want > self.lane.bulky_bytes();
@@ -197,13 +221,14 @@ impl Space {
     /// The system has no room for the large area: from now on the small one has to do.
     pub(crate) fn forgo_large(&mut self) {
         self.lane.lane_bytes = self.lane.small_bytes;
+        // Whatever the tail has come to, one of the two halves beside it takes a part.
+        self.lane.part_bytes = self.lane.part_bytes.min(self.lane.small_bytes / 4) / ALIGN_BYTES * ALIGN_BYTES;
     }
 
     /// Whether a whole frame of `bytes` finds room by [`Space::choose`], part by part, and where it begins.
     #[inline]
     pub(crate) fn room_for(&self, bytes: u64) -> Option<Choice> {
-        let parts = bytes.div_ceil(self.lane.part_bytes).max(1);
-        let want = bytes + parts * (part_span(0) + ALIGN_BYTES);
+        let want = self.lane.want(bytes);
         let here = self.tail.offset();
         let stays = want <= self.lane.bulky_bytes() || here >= self.lane.small_bytes;
         let rest = if stays { self.room(here) } else { 0 };
@@ -216,3 +241,6 @@ impl Space {
             .map(Choice::Jump)
     }
 }
+
+#[cfg(test)]
+mod tests;

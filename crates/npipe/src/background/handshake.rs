@@ -279,6 +279,12 @@ impl Visitor {
         access: Access,
     ) -> Result<(), Status> {
         Visitor::check_name(host, name)?;
+        if socket::has_hung_up(self.socket.as_fd()) {
+            // It has given up, while this process was stopped perhaps, and takes no instance from those who wait.
+            return Err(Status::PipeBroken);
+        }
+        // Declared before the lock and so dropped after it: an end that goes with its last handle takes the lock.
+        let _end;
         let mut state = locked(&host.state);
         let asked = access.of_client(state.pipe.direction())?;
         let (uid, gid) = (identity::own_uid(), identity::own_gid());
@@ -286,6 +292,7 @@ impl Visitor {
             return Err(Status::AccessDenied);
         }
         let admitted = host.admit(&mut state, access)?;
+        _end = admitted.end.clone();
         let made = self.connect(&admitted.end);
         let Ok((link, descriptor)) = made else {
             // Nothing happened yet: the instance goes on listening.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use npipe_core::wire::PeerState;
 use npipe_shm::control::{Control, EndWords, Standing};
-use npipe_shm::doorbell::{self, Sleeper};
+use npipe_shm::doorbell::{self, Cause, Sleeper};
 use npipe_shm::layout::{Layout, SMALL_BYTES, Side};
 use npipe_shm::memory::Memory;
 
@@ -25,6 +25,8 @@ pub(crate) struct Link {
     side: Side,
     socket: Arc<OwnedFd>,
     peer: PeerCredentials,
+    /// Whether the peer could end us anyway: it is of our user, or the superuser's.
+    peer_is_trusted: bool,
     /// The peer's standing as decided: 0 open, else 1 plus [`PeerState`]'s place.
     decided: AtomicU32,
     /// Changes when something happens that the peer's words do not tell: its death, a cancellation.
@@ -52,6 +54,16 @@ pub(crate) enum Wish {
     Both,
 }
 
+impl Wish {
+    fn cause(self) -> Cause {
+        match self {
+            Wish::Data => Cause::DATA,
+            Wish::Room => Cause::ROOM,
+            Wish::Both => Cause::ANY,
+        }
+    }
+}
+
 /// What a waiting thread watches without a lock; any difference is worth a look. It leaves out the words that its wish
 /// does not depend on, so that they can change without a stir.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,6 +89,7 @@ impl Link {
             layout,
             side,
             socket,
+            peer_is_trusted: peer.uid == identity::own_uid() || peer.uid == 0,
             peer,
             decided: AtomicU32::new(0),
             alarm: AtomicU32::new(0),
@@ -180,10 +193,19 @@ impl Link {
         futex::wake_all(&self.own_words().bell.0);
     }
 
-    /// Wakes the peer after a change, if it sleeps.
+    /// How far this end has come: while that stands still, there is nothing to wake the peer for.
     #[inline]
-    pub(crate) fn ring(&self) {
-        if doorbell::ring(self.peer_words()) {
+    pub(crate) fn progress(&self) -> [u64; 4] {
+        let own = self.own_words();
+        let (reader, writer) = (&own.reader.0, &own.writer.0);
+        [&writer.tail, &reader.head, &reader.taken, &reader.empties].map(|word| word.load(Ordering::Relaxed))
+    }
+
+    /// Wakes the peer after a change, if it sleeps. Without a change it must not be called again and again: two ends that
+    /// wait would keep each other awake.
+    #[inline]
+    pub(crate) fn ring(&self, cause: Cause) {
+        if doorbell::ring(self.peer_words(), cause) {
             futex::wake_all(&self.peer_words().bell.0);
         }
     }
@@ -267,15 +289,15 @@ impl Link {
     }
 
     /// Sleeps until the peer rings or the alarm sounds. `ready` is asked once more before, and ends the wait if it says so.
-    pub(crate) fn sleep(&self, deadline: Option<Instant>, ready: impl FnOnce() -> bool) {
+    pub(crate) fn sleep(&self, wish: Wish, deadline: Option<Instant>, ready: impl FnOnce() -> bool) {
         let alarm = self.alarm.load(Ordering::Acquire);
-        let sleeper = Sleeper::announce(self.own_words());
+        let sleeper = Sleeper::announce(self.own_words(), wish.cause());
         if ready() {
             return;
         }
         let bell = &self.own_words().bell.0;
         // Never on a word alone that another user's process can write: it could move the sleeper elsewhere.
-        if self.peer.uid == identity::own_uid() || self.peer.uid == 0 {
+        if self.peer_is_trusted {
             futex::wait(bell, sleeper.bell(), deadline);
         } else {
             futex::wait_either((bell, sleeper.bell()), (&self.alarm, alarm), deadline);

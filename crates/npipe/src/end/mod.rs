@@ -210,7 +210,7 @@ impl End {
         count += locked(&self.writing).end_all(Status::Cancelled);
         if let Some(link) = self.link() {
             link.sound_alarm();
-            link.ring();
+            link.ring(npipe_shm::doorbell::Cause::ANY);
         }
         if let Home::Server(seat) = &self.home {
             count += seat.cancel_connects(self);

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use npipe_core::wire::PeerState;
 use npipe_core::{CallId, EndRole, Peeked, PipeType, Progress, ReadMode, ReadOutcome, Status};
+use npipe_shm::doorbell::Cause;
 use npipe_shm::ring::RingInlet;
 
 use super::link::{Glance, Link, Wish};
@@ -23,7 +24,7 @@ impl End {
             return result.and(Err(Status::PipeDisconnected));
         };
         if let Ok(Progress::Done(outcome)) = result {
-            lane.memory().ring();
+            lane.memory().ring(Cause::ROOM);
             return Ok(outcome);
         }
         let link = lane.memory().clone();
@@ -38,7 +39,7 @@ impl End {
     fn await_read(&self, link: &Arc<Link>, id: CallId, into: &mut [u8], seen: Glance) -> Result<ReadOutcome, Status> {
         let deadline = End::deadline(&self.read_timeout_ns);
         // A part of a large message that was taken already makes room.
-        link.ring();
+        link.ring(Cause::ROOM);
         let outcome = wait_for(
             link,
             Wish::Data,
@@ -52,14 +53,22 @@ impl End {
     }
 
     fn poll_read(&self, link: &Link, id: CallId, into: &mut [u8], look: Look) -> Poll<Result<ReadOutcome, Status>> {
-        let mut reading = locked(&self.reading);
+        let tail = link.progress()[0];
         if look == Look::BeforeSleep {
-            reading.publish();
+            // Empty messages that found no room wait for nobody, so somebody has to think of them.
+            locked(&self.writing).place_empties();
         }
+        let mut reading = locked(&self.reading);
+        let placed = link.progress()[0] != tail;
+        let before = link.progress();
+        let news = look == Look::BeforeSleep && reading.publish();
         let polled = reading.poll(id, into);
         let others = polled.is_ready() && !reading.is_idle();
+        let news = news || placed || link.progress() != before;
         drop(reading);
-        link.ring();
+        if news {
+            link.ring(if placed { Cause::ANY } else { Cause::ROOM });
+        }
         if others {
             link.wake_own();
         }
@@ -68,7 +77,7 @@ impl End {
 
     fn give_up_read(&self, link: &Link, id: CallId, into: &mut [u8]) -> Result<ReadOutcome, Status> {
         let result = locked(&self.reading).cancel(id, into, Status::IoTimeout);
-        link.ring();
+        link.ring(Cause::ANY);
         link.wake_own();
         result
     }
@@ -119,7 +128,7 @@ impl End {
         let id = reading.expect(reply.len());
         let seen = link.glance_from(Wish::Both, reading.lane().map_or(0, RingInlet::seen_tail));
         drop((reading, writing));
-        link.ring();
+        link.ring(Cause::ANY);
         let poll = |look| {
             if let Some(request_id) = sending
                 && locked(&self.writing).poll(request_id, request).is_ready()
@@ -133,7 +142,7 @@ impl End {
         if let Some(request_id) = sending {
             // Part of it was never placed; a request that lies in the pipe stays there (semantics 158).
             let _ = locked(&self.writing).cancel(request_id, Status::Cancelled);
-            link.ring();
+            link.ring(Cause::ANY);
         }
         self.judge(&link, result)
     }

@@ -46,7 +46,7 @@ pub(crate) fn wait_for<T>(
             (None, deadline) => deadline,
         };
         let mut outcome = Poll::Pending;
-        link.sleep(until, || {
+        link.sleep(wish, until, || {
             outcome = poll(Look::BeforeSleep);
             outcome.is_ready()
         });

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use npipe_core::{CallId, EndRole, Progress, Status};
+use npipe_shm::doorbell::Cause;
 
 use super::link::{Link, Wish};
 use super::wait::{Look, wait_for};
@@ -21,7 +22,7 @@ impl End {
         };
         match result {
             Progress::Done(bytes) => {
-                lane.memory().ring();
+                lane.memory().ring(Cause::DATA);
                 Ok(bytes)
             }
             Progress::Pending(id) => {
@@ -34,15 +35,19 @@ impl End {
 
     fn await_write(&self, link: &Arc<Link>, id: CallId, data: &[u8]) -> Result<usize, Status> {
         // Its data is there to be read while it waits (semantics 121).
-        link.ring();
+        link.ring(Cause::DATA);
         let deadline = End::deadline(&self.write_timeout_ns);
         let seen = link.glance(Wish::Room);
         let poll = || {
             let mut writing = locked(&self.writing);
+            let before = link.progress();
             let polled = writing.poll(id, data);
             let others = polled.is_ready() && !writing.is_idle();
+            let news = link.progress() != before;
             drop(writing);
-            link.ring();
+            if news {
+                link.ring(Cause::DATA);
+            }
             if others {
                 link.wake_own();
             }
@@ -54,7 +59,7 @@ impl End {
         }
         wait_for(link, Wish::Room, seen, deadline, |_| poll(), || ()).unwrap_or_else(|| {
             let result = locked(&self.writing).cancel(id, Status::IoTimeout);
-            link.ring();
+            link.ring(Cause::ANY);
             link.wake_own();
             result
         })

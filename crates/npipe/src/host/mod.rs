@@ -156,7 +156,7 @@ fn claim(root: &Root, name: &PipeName, params: &InstanceParams) -> Result<Claim>
                 let status = if params.first_instance {
                     Status::AccessDenied
                 } else {
-                    Status::PipeBusy
+                    Status::InstanceNotAvailable
                 };
                 let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
                 let detail = format!("{who} serves this name; instances in several processes are not supported yet");
@@ -173,7 +173,7 @@ fn claim(root: &Root, name: &PipeName, params: &InstanceParams) -> Result<Claim>
 fn is_served(root: &Root, name: &PipeName, deadline: Instant) -> bool {
     let candidates = root.candidates(&name.key()).unwrap_or_default();
     let own = candidates.iter().find(|candidate| candidate.uid == identity::own_uid());
-    own.is_some_and(|own| connect::query_candidate(root, own, Some(deadline)).is_some())
+    own.is_some_and(|own| connect::inquire(root, own).answer(Some(deadline)).is_some())
 }
 
 /// Unlikely to be met twice: the time, the process, and a count.

@@ -2,7 +2,7 @@
 
 use npipe::PipeServer;
 
-use crate::support::{Call, relisten, until};
+use crate::support::{Call, fails_with, relisten, until};
 use crate::{NAME, Place, call, error, text};
 
 fn begin_connect(server: &PipeServer) -> Call<npipe::Result<()>> {
@@ -75,7 +75,7 @@ fn with_nowait_a_connect_tells_how_things_are() {
     let client = place.open();
     server.connect().expect("connected is success");
     drop(client);
-    until(|| (error(server.connect()) == "ERROR_NO_DATA").then_some(()));
+    until(|| fails_with(server.connect(), "ERROR_NO_DATA").then_some(()));
     server.disconnect().unwrap();
     assert_eq!(error(place.client().open(NAME)), "ERROR_PIPE_BUSY");
     assert_eq!(error(server.connect()), "ERROR_PIPE_LISTENING");

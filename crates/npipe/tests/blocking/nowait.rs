@@ -2,7 +2,7 @@
 
 use npipe::{PipeMode, PipeServer};
 
-use crate::support::{Call, until};
+use crate::support::{Call, fails_with, until};
 use crate::{NAME, Place, call, error, text};
 
 fn begin_read(server: &PipeServer, size: usize) -> Call<npipe::Result<String>> {
@@ -106,7 +106,7 @@ fn the_mode_can_be_switched_while_nothing_waits() {
     assert_eq!(error(server.read(&mut [0])), "ERROR_NO_DATA");
     server.set_state(PipeMode::Byte, false).unwrap();
     let reading = begin_read(&server, 3);
-    until(|| (error(server.set_state(PipeMode::Byte, true)) == "ERROR_PIPE_BUSY").then_some(()));
+    until(|| fails_with(server.set_state(PipeMode::Byte, true), "ERROR_PIPE_BUSY").then_some(()));
     client.write(b"x").unwrap();
     assert_eq!(reading.end().unwrap(), "x");
     server.set_state(PipeMode::Byte, true).unwrap();

@@ -3,7 +3,7 @@
 use npipe::PipeMode;
 
 use crate::support::child::Child;
-use crate::support::{relisten, until};
+use crate::support::{fails_with, relisten, until};
 use crate::{NAME, Place, call, error, text};
 
 /// semantics 46
@@ -38,7 +38,7 @@ fn busy_means_that_nobody_listens() {
     assert_eq!(open(), "ERROR_PIPE_BUSY");
     drop(client);
     assert_eq!(open(), "ERROR_PIPE_BUSY");
-    until(|| (error(server.write(b"")) == "ERROR_NO_DATA").then_some(()));
+    until(|| fails_with(server.write(b""), "ERROR_NO_DATA").then_some(()));
     assert_eq!(open(), "ERROR_PIPE_BUSY");
     server.disconnect().unwrap();
     assert_eq!(open(), "ERROR_PIPE_BUSY");
@@ -141,7 +141,7 @@ fn a_byte_pipe_is_not_read_by_messages() {
         "ERROR_INVALID_PARAMETER"
     );
     // As after CreateFile and a refused SetNamedPipeHandleState: the client came and went.
-    until(|| (error(server.connect()) == "ERROR_NO_DATA").then_some(()));
+    until(|| fails_with(server.connect(), "ERROR_NO_DATA").then_some(()));
 }
 
 /// semantics 56: creation starts the listening, so does a later connect; a pending one gives no preference.

@@ -27,8 +27,8 @@ fn install() {
 fn interrupt<T>(call: &Call<T>) {
     for _ in 0..5 {
         let before = HANDLED.load(Ordering::SeqCst);
-        // SAFETY: a thread of this process, which waits in the call.
-        let sent = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), call.thread(), libc::SIGUSR1) };
+        // SAFETY: plain numbers; a thread of this process, which waits in the call.
+        let sent = unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), call.thread(), libc::SIGUSR1) };
         assert_eq!(sent, 0);
         until(|| (HANDLED.load(Ordering::SeqCst) != before).then_some(()));
     }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use npipe::{PipeClient, PipeMode};
+use npipe::{PipeClient, PipeMode, PipeStream};
 
+use crate::support::Call;
 use crate::{NAME, Place, call, error, text};
 
 /// semantics 99, 124, 219: messages of many writers reach many readers whole, each once, each writer's in order.
@@ -187,4 +188,35 @@ fn everything_at_once() {
     let client = place.message_client();
     client.write(b"sane").unwrap();
     assert_eq!(text(&server), "sane");
+}
+
+/// semantics 92, 120, 163: calls that wait at both ends leave each other in peace.
+#[test]
+fn waiting_costs_nothing() {
+    let place = Place::new();
+    let act = |end: &PipeStream, kind: usize| match kind {
+        0 => end.read(&mut [0]),
+        1 => end.write(b"long"),
+        _ => end.flush().map(|()| 0),
+    };
+    for kinds in [[0, 0], [1, 1], [0, 1], [1, 2]] {
+        let server = place.bytes().in_buffer_size(1).out_buffer_size(1).create(NAME).unwrap();
+        let client = place.open();
+        let mut calls = Vec::new();
+        for kind in kinds {
+            let (server, client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            calls.push(call(move || drop(act(&server, kind))).blocked());
+            calls.push(call(move || drop(act(&client, kind))).blocked());
+        }
+        let sleeps = || calls.iter().map(Call::sleeps).sum::<u64>();
+        let before = sleeps();
+        // Time for them to wake each other, if that is what they do.
+        for _ in 0..200 {
+            drop(place.bytes().create(r"\\.\pipe\other").unwrap());
+        }
+        let more = sleeps() - before;
+        assert!(more < 100, "{kinds:?}: they went to sleep {more} times");
+        server.disconnect().unwrap();
+        calls.into_iter().for_each(Call::end);
+    }
 }

@@ -4,5 +4,11 @@
 //! Every test has a namespace directory of its own ([`support::Place`]) and waits for events. Other processes are this
 //! program again, in a role (see [`support::again`]); each ends with the one that started it.
 
+mod foreign;
 mod kill;
+mod left_behind;
+mod puppet;
+mod shortage;
+mod stopped;
+mod storm;
 mod support;

@@ -104,6 +104,7 @@ fn plays_its_role() {
     set_parent_process_death_signal(Some(Signal::KILL)).expect("a known signal");
     let root = Path::new(&root);
     match role.to_str() {
+        Some("puppet") => crate::puppet::obey(root),
         Some("survivor") => crate::kill::survivor::survive(root),
         Some("victim") => crate::kill::victim::suffer(root),
         _ => panic!("no such role: {role:?}"),
@@ -132,8 +133,10 @@ impl Process {
         Pid::from_child(&self.0)
     }
 
-    pub(crate) fn kill(&self) {
-        kill_process(self.pid(), Signal::KILL).expect("it is ours");
+    /// Kills it, and waits until it is dead.
+    pub(crate) fn kill(&mut self) {
+        self.0.kill().expect("it is ours");
+        self.wait();
     }
 
     /// Stops it where it stands, and waits until it has.
@@ -157,6 +160,38 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// The Win32 name of the error that a call failed with.
+#[track_caller]
+pub(crate) fn error<T>(result: npipe::Result<T>) -> &'static str {
+    match result {
+        Ok(_) => panic!("the call succeeded"),
+        Err(error) => error.status().win32_name(),
+    }
+}
+
+/// Waits until a thread of this process waits: it has gone to sleep and does not stir.
+#[track_caller]
+pub(crate) fn until_at_rest(thread: i32) {
+    const LOOKS: u32 = 4;
+    let (mut before, mut alike) = (None, 0);
+    until(|| {
+        let now = sleeps_of(thread);
+        alike = if now.is_some() && now == before { alike + 1 } else { 0 };
+        before = now;
+        (alike >= LOOKS).then_some(())
+    });
+}
+
+/// How often a thread of this process has gone to sleep, if it sleeps now. One that has ended sleeps for good.
+fn sleeps_of(thread: i32) -> Option<u64> {
+    let Ok(status) = std::fs::read_to_string(format!("/proc/self/task/{thread}/status")) else { return Some(0) };
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    match field("State:") {
+        Some(state) if state.starts_with('S') => field("voluntary_ctxt_switches:")?.parse().ok(),
+        _ => None,
     }
 }
 

@@ -79,7 +79,8 @@ impl Segment {
     /// carry the seals, and have exactly the size expected. It is closed in either case.
     pub(crate) fn attach(fd: OwnedFd, total_bytes: u64, initial_bytes: usize) -> SysResult<Segment> {
         const OPERATION: &str = "attach to a shared memory segment";
-        let refuse = |reason: String| SysError::new(OPERATION, Errno::INVAL).because(reason);
+        let invalid = || std::io::Error::from(std::io::ErrorKind::InvalidData);
+        let refuse = |reason: String| SysError::new(OPERATION, invalid()).because(reason);
         let stat = rustix::fs::fstat(&fd).map_err(|e| SysError::new(OPERATION, e))?;
         let file_system = rustix::fs::fstatfs(&fd).map_err(|e| SysError::new(OPERATION, e))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || file_system.f_type as u64 != TMPFS_MAGIC {

@@ -191,6 +191,10 @@ pub(crate) fn recv_descriptor(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> SysR
             }
         }
     }
+    if too_many && descriptor.is_none() {
+        // There was room for one here, and none in this process.
+        return Err(SysError::new("receive a descriptor", Errno::MFILE));
+    }
     if too_many {
         let source = std::io::Error::from(std::io::ErrorKind::InvalidData);
         return Err(
@@ -237,6 +241,12 @@ pub(crate) fn recv_until(socket: BorrowedFd<'_>, buffer: &mut [u8], deadline: Op
 pub(crate) fn shutdown(socket: BorrowedFd<'_>) {
     // Fails only if the peer has ended it already.
     let _ = rustix::net::shutdown(socket, Shutdown::Both);
+}
+
+/// Whether the other side has closed or ended the connection, as far as is known by now.
+pub(crate) fn has_hung_up(socket: BorrowedFd<'_>) -> bool {
+    let mut watched = [PollFd::from_borrowed_fd(socket, PollFlags::RDHUP)];
+    poll(&mut watched, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
 /// Blocks until the socket is ready for `interest`, or has failed, which the next call will tell.

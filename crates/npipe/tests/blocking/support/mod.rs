@@ -93,6 +93,11 @@ pub(crate) fn error<T>(result: Result<T>) -> &'static str {
     }
 }
 
+/// Whether a call failed with the error of that Win32 name.
+pub(crate) fn fails_with<T>(result: Result<T>, name: &str) -> bool {
+    result.is_err_and(|error| error.status().win32_name() == name)
+}
+
 /// What one read of up to 64 bytes brings.
 #[track_caller]
 pub(crate) fn text(end: &PipeStream) -> String {
@@ -147,12 +152,19 @@ impl<T> Call<T> {
         let (mut before, mut alike) = (None, 0);
         while alike < LOOKS {
             assert!(Instant::now() < deadline, "the call does not come to rest");
-            let now = sleep_of(self.thread);
-            alike = if now.is_some() && now == before { alike + 1 } else { 0 };
+            // A thread that has ended is at rest for good.
+            let now = status_of(self.thread);
+            let rests = now.is_none_or(|(sleeps, _)| sleeps);
+            alike = if rests && now == before { alike + 1 } else { 0 };
             before = now;
             std::thread::yield_now();
         }
         self
+    }
+
+    /// How often its thread has gone to sleep.
+    pub(crate) fn sleeps(&self) -> u64 {
+        status_of(self.thread).map_or(0, |(_, sleeps)| sleeps)
     }
 
     /// The number of its thread.
@@ -182,17 +194,12 @@ impl<T> Call<T> {
     }
 }
 
-/// How often a thread of this process has gone to sleep, if it sleeps now.
-fn sleep_of(thread: i32) -> Option<u64> {
-    // A thread that has ended sleeps for good.
-    let Ok(status) = std::fs::read_to_string(format!("/proc/self/task/{thread}/status")) else {
-        return Some(0);
-    };
+/// Whether a thread of this process sleeps, and how often it has gone to sleep; `None` if it has ended.
+fn status_of(thread: i32) -> Option<(bool, u64)> {
+    let status = std::fs::read_to_string(format!("/proc/self/task/{thread}/status")).ok()?;
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    match field("State:") {
-        Some(state) if state.starts_with('S') => field("voluntary_ctxt_switches:")?.parse().ok(),
-        _ => None,
-    }
+    let sleeps = field("voluntary_ctxt_switches:")?.parse().ok()?;
+    Some((field("State:")?.starts_with('S'), sleeps))
 }
 
 /// Repeats an attempt until it succeeds; for what another thread or process is about to make possible.

@@ -1,0 +1,87 @@
+//! A process whose descriptors have run out: it is told so, loses nothing that it has, and does not run hot.
+
+use std::time::Duration;
+
+use npipe::PipeMode;
+
+use crate::puppet::Puppet;
+use crate::support::{NAME, PATIENCE, Place, error};
+
+/// More than any call takes at once.
+const ENOUGH: usize = 16;
+
+/// Tries a command with ever more descriptors to spare until it succeeds, each time in a process that has done nothing yet;
+/// returns how often it failed for want of them.
+fn failures(place: &Place, command: &str) -> usize {
+    for spare in 0..ENOUGH {
+        let mut puppet = Puppet::start(place);
+        assert_eq!(puppet.ask(&format!("limit {spare}")), "limited");
+        let answer = puppet.ask(command);
+        if answer == "0" {
+            puppet.end();
+            return spare;
+        }
+        assert!(answer.starts_with("ERROR_TOO_MANY_OPEN_FILES"), "with {spare} to spare: {answer}");
+        // What was not to be had a moment ago is to be had now.
+        assert_eq!(puppet.ask("unlimit"), "unlimited");
+        assert_eq!(puppet.ask(command), "0", "with {spare} to spare at first");
+        puppet.end();
+    }
+    panic!("{command} goes on failing");
+}
+
+/// semantics 13, 46: a server that cannot be made leaves nothing behind.
+#[test]
+fn a_server_cannot_be_made() {
+    let place = Place::new();
+    assert!(failures(&place, &format!("create byte 100 {NAME}")) > 0);
+    assert!(place.files().is_empty(), "left behind: {:?}", place.files());
+}
+
+/// semantics 52: a client that cannot be made takes nothing away from others.
+#[test]
+fn a_client_cannot_be_made() {
+    let place = Place::new();
+    let servers: Vec<_> = (0..2 * ENOUGH).map(|_| place.server(PipeMode::Byte).create(NAME).unwrap()).collect();
+    assert!(failures(&place, &format!("open byte {NAME}")) > 0);
+    place.client(PipeMode::Byte).open(NAME).unwrap();
+    drop(servers);
+}
+
+/// semantics 38, 47, 52: clients of an exhausted server are kept waiting or turned away, and are served when it recovers.
+#[test]
+fn a_server_has_no_descriptor_for_a_client() {
+    const KNOCK: Duration = Duration::from_secs(1);
+    let place = Place::new();
+    let mut server = Puppet::start(&place);
+    for end in ["0", "1"] {
+        assert_eq!(server.ask(&format!("create byte 100 {NAME}")), end);
+    }
+    let client = place.client(PipeMode::Byte).open(NAME).unwrap();
+    for spare in 0..3 {
+        assert_eq!(server.ask(&format!("limit {spare}")), "limited");
+        let before: u64 = server.ask("cpu_ms").parse().unwrap();
+        let opened = place.client(PipeMode::Byte).connect_timeout(KNOCK).open(NAME);
+        let outcome = opened.as_ref().map_or_else(|error| error.status().win32_name(), |_| "opened");
+        match spare {
+            // Nobody can even be told.
+            0 => assert_eq!(outcome, "ERROR_SEM_TIMEOUT"),
+            1 => assert_eq!(outcome, "ERROR_NO_SYSTEM_RESOURCES"),
+            _ => assert_eq!(outcome, "opened"),
+        }
+        let spent_ms = server.ask("cpu_ms").parse::<u64>().unwrap() - before;
+        assert!(spent_ms < 300, "{spent_ms} ms of work within about {KNOCK:?}, with {spare} descriptors");
+        // Who is connected is not concerned.
+        assert_eq!(server.ask("write 0 hello"), "5");
+        assert_eq!(client.read(&mut [0; 8]).unwrap(), 5);
+        assert_eq!(client.write(b"hello").unwrap(), 5);
+        assert_eq!(server.ask("read 0 8"), "hello");
+    }
+    // The second instance is taken now. Who has given up does not take the third.
+    assert_eq!(server.ask("limit 0"), "limited");
+    let taken = place.client(PipeMode::Byte).connect_timeout(KNOCK).open(NAME);
+    assert_eq!(error(taken), "ERROR_SEM_TIMEOUT");
+    assert_eq!(server.ask("unlimit"), "unlimited");
+    assert_eq!(server.ask(&format!("create byte 100 {NAME}")), "2");
+    place.client(PipeMode::Byte).connect_timeout(PATIENCE).open(NAME).unwrap();
+}

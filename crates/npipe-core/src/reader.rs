@@ -62,8 +62,6 @@ pub struct Reader<I> {
     settled: bool,
     /// Bytes of reads that were withdrawn while frames were there: their writer may have counted on them.
     withdrawn: u32,
-    /// Whether any data was read since the connection began (semantics 261).
-    served: bool,
 }
 
 impl<I: Inlet> Reader<I> {
@@ -80,7 +78,6 @@ impl<I: Inlet> Reader<I> {
             next_call: 0,
             settled: false,
             withdrawn: 0,
-            served: false,
         }
     }
 
@@ -90,7 +87,6 @@ impl<I: Inlet> Reader<I> {
         self.quota_bytes = quota_bytes;
         self.settled = false;
         self.withdrawn = 0;
-        self.served = false;
     }
 
     /// Ends the connection: calls that wait end with `status`, later ones fail with `absent` (semantics 175, 177).
@@ -144,11 +140,6 @@ impl<I: Inlet> Reader<I> {
     /// Whether no call waits.
     pub fn is_idle(&self) -> bool {
         self.calls.iter().all(|call| call.ended.is_some())
-    }
-
-    /// Whether anything was read since the connection began (semantics 261).
-    pub fn has_read(&self) -> bool {
-        self.served
     }
 
     /// Reads now or queues a call for it.
@@ -406,11 +397,7 @@ impl<I: Inlet> Reader<I> {
         };
         match outcome {
             None if peer != PeerState::Open => Err(Status::PipeBroken),
-            Some(_) => {
-                self.served = true;
-                Ok(outcome)
-            }
-            None => Ok(None),
+            outcome => Ok(outcome),
         }
     }
 }

@@ -314,12 +314,7 @@ fn talk_to(
     begin(root, candidate, request, deadline)?.listen(deadline)
 }
 
-fn begin(
-    root: &Root,
-    candidate: &Candidate,
-    request: &Message,
-    deadline: Option<Instant>,
-) -> SysResult<Conversation> {
+fn begin(root: &Root, candidate: &Candidate, request: &Message, deadline: Option<Instant>) -> SysResult<Conversation> {
     let socket = root.connect_until(candidate, deadline)?;
     socket::send_until(socket.as_fd(), &request.encode(), None, deadline)?;
     Ok(Conversation {

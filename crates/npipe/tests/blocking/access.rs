@@ -44,7 +44,7 @@ fn a_pipe_is_its_owners() {
     assert_eq!(text(&server), "x");
 }
 
-/// semantics 52, 265: the rules are the first instance's; who is refused takes no instance.
+/// semantics 24, 52, 264: the rules are the first instance's; who is refused takes no instance.
 #[test]
 fn rules_let_others_in() {
     let Some(place) = shared() else { return };

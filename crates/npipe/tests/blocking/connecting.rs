@@ -10,7 +10,7 @@ fn begin_connect(server: &PipeServer) -> Call<npipe::Result<()>> {
     call(move || server.connect()).blocked()
 }
 
-/// semantics 61, 72: a connect waits until somebody opens the pipe.
+/// semantics 61: a connect waits until somebody opens the pipe.
 #[test]
 fn a_connect_waits_for_a_client() {
     let place = Place::new();

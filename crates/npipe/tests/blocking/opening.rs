@@ -174,7 +174,7 @@ fn the_oldest_listener_is_taken() {
     assert_eq!((taken(), taken()), (1, 0));
 }
 
-/// semantics 57, 71
+/// semantics 57
 #[test]
 fn an_open_completes_every_connect() {
     let place = Place::new();

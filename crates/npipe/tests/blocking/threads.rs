@@ -93,7 +93,7 @@ fn waiting_reads_form_a_queue() {
     }
 }
 
-/// semantics 220, 224: calls on one end do not wait for each other, unlike those on a synchronous handle of Windows.
+/// semantics 97, 220: calls on one end do not wait for each other, unlike those on a synchronous handle of Windows.
 #[test]
 fn directions_do_not_block_each_other() {
     let place = Place::new();
@@ -208,13 +208,13 @@ fn waiting_costs_nothing() {
             calls.push(call(move || drop(act(&server, kind))).blocked());
             calls.push(call(move || drop(act(&client, kind))).blocked());
         }
-        let sleeps = || calls.iter().map(Call::sleeps).sum::<u64>();
-        let before = sleeps();
+        let total = || calls.iter().map(Call::naps).sum::<u64>();
+        let before = total();
         // Time for them to wake each other, if that is what they do.
         for _ in 0..200 {
             drop(place.bytes().create(r"\\.\pipe\other").unwrap());
         }
-        let more = sleeps() - before;
+        let more = total() - before;
         assert!(more < 100, "{kinds:?}: they went to sleep {more} times");
         server.disconnect().unwrap();
         calls.into_iter().for_each(Call::end);

@@ -14,7 +14,11 @@ use crate::support::{NAME, Place, error, until};
 /// The file that stands for [`NAME`]: its key and our user.
 fn file_of_the_name() -> String {
     let key = PipeName::from_path(NAME.as_bytes()).expect("a name").key();
-    format!("{:032x}.{}", u128::from_be_bytes(key), rustix::process::geteuid().as_raw())
+    format!(
+        "{:032x}.{}",
+        u128::from_be_bytes(key),
+        rustix::process::geteuid().as_raw()
+    )
 }
 
 /// What somebody may put where a file of ours should be.
@@ -100,7 +104,11 @@ fn something_else_in_place_of_the_socket() {
 
             assert_eq!(portrait(&path), before);
             assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), "not yours");
-            assert_eq!(place.files(), [file_of_the_name() + suffix], "{kind}: something was left behind");
+            assert_eq!(
+                place.files(),
+                [file_of_the_name() + suffix],
+                "{kind}: something was left behind"
+            );
         }
     }
 }
@@ -140,9 +148,21 @@ fn what_killed_servers_left_goes() {
     };
     let meets: [(&str, &dyn Fn()); 4] = [
         ("list", &|| assert!(place.namespace().list().unwrap().is_empty())),
-        ("open", &|| assert_eq!(error(place.client(PipeMode::Byte).open(NAME)), "ERROR_FILE_NOT_FOUND")),
-        ("wait", &|| assert_eq!(error(place.namespace().wait(NAME, None)), "ERROR_FILE_NOT_FOUND")),
-        ("create", &|| drop(place.server(PipeMode::Byte).first_pipe_instance(true).create(NAME).unwrap())),
+        ("open", &|| {
+            assert_eq!(error(place.client(PipeMode::Byte).open(NAME)), "ERROR_FILE_NOT_FOUND")
+        }),
+        ("wait", &|| {
+            assert_eq!(error(place.namespace().wait(NAME, None)), "ERROR_FILE_NOT_FOUND")
+        }),
+        ("create", &|| {
+            drop(
+                place
+                    .server(PipeMode::Byte)
+                    .first_pipe_instance(true)
+                    .create(NAME)
+                    .unwrap(),
+            )
+        }),
     ];
     for (who, meet) in meets {
         kill_one();
@@ -187,12 +207,19 @@ fn a_stranger_listens_there() {
 #[track_caller]
 fn all_uses_fail(directory: &Path, expected: &str) {
     let texts = [
-        ServerOptions::new().root(directory).create(NAME).unwrap_err().to_string(),
+        ServerOptions::new()
+            .root(directory)
+            .create(NAME)
+            .unwrap_err()
+            .to_string(),
         ClientOptions::new().root(directory).open(NAME).unwrap_err().to_string(),
         Namespace::at(directory).unwrap_err().to_string(),
     ];
     for text in texts {
-        assert!(text.contains(expected) && text.contains(&*directory.to_string_lossy()), "{text}");
+        assert!(
+            text.contains(expected) && text.contains(&*directory.to_string_lossy()),
+            "{text}"
+        );
     }
 }
 
@@ -234,7 +261,10 @@ fn the_directory_goes_while_it_is_in_use() {
     std::fs::remove_dir_all(&root).unwrap();
     client.write(b"hello").unwrap();
     assert_eq!(server.read(&mut [0; 8]).unwrap(), 5);
-    assert_eq!(error(ClientOptions::new().root(&root).open(NAME)), "ERROR_FILE_NOT_FOUND");
+    assert_eq!(
+        error(ClientOptions::new().root(&root).open(NAME)),
+        "ERROR_FILE_NOT_FOUND"
+    );
     drop(server);
     assert_eq!(error(client.read(&mut [0; 8])), "ERROR_BROKEN_PIPE");
     // As good as new.

@@ -39,7 +39,11 @@ impl Puppet {
                 }
             }
         });
-        Puppet { process, commands, answers }
+        Puppet {
+            process,
+            commands,
+            answers,
+        }
     }
 
     /// Gives a command and waits for the answer.
@@ -83,7 +87,12 @@ impl Held {
 
 /// Does as it is told until nobody tells it anything.
 pub(crate) fn obey(root: &Path) {
-    let mut strings = Strings { root, ends: Vec::new(), begun: None, limit: None };
+    let mut strings = Strings {
+        root,
+        ends: Vec::new(),
+        begun: None,
+        limit: None,
+    };
     for line in std::io::stdin().lines() {
         let line = line.expect("text");
         let words: Vec<&str> = line.split(' ').collect();
@@ -110,7 +119,11 @@ impl Strings<'_> {
                 self.hold(made)
             }
             ["open", mode, name] => {
-                let made = ClientOptions::new().root(self.root).pipe_mode(mode_of(mode)).open(name).map(Held::Client);
+                let made = ClientOptions::new()
+                    .root(self.root)
+                    .pipe_mode(mode_of(mode))
+                    .open(name)
+                    .map(Held::Client);
                 self.hold(made)
             }
             ["drop"] => {
@@ -122,7 +135,9 @@ impl Strings<'_> {
                 let (verb, end, argument) = (verb.to_owned(), self.end(end), argument.to_owned());
                 let (announce, thread) = mpsc::channel();
                 self.begun = Some(std::thread::spawn(move || {
-                    announce.send(rustix::thread::gettid().as_raw_nonzero().get()).expect("it is listened for");
+                    announce
+                        .send(rustix::thread::gettid().as_raw_nonzero().get())
+                        .expect("it is listened for");
                     on_end(&end, &verb, &argument)
                 }));
                 until_at_rest(thread.recv().expect("the thread starts"));
@@ -166,7 +181,14 @@ impl Strings<'_> {
         // Looked at one by one, since a listing would take one itself.
         let is_free = |number: &u64| std::fs::read_link(format!("/proc/self/fd/{number}")).is_err();
         let limit = (0..).filter(is_free).nth(spare).expect("an end");
-        setrlimit(Resource::Nofile, Rlimit { current: Some(limit), ..before }).expect("less is allowed");
+        setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: Some(limit),
+                ..before
+            },
+        )
+        .expect("less is allowed");
         "limited".to_owned()
     }
 }
@@ -174,7 +196,9 @@ impl Strings<'_> {
 fn tasks_of_the_library() -> impl Iterator<Item = i32> {
     let name = |task: &String| std::fs::read_to_string(format!("/proc/self/task/{task}/comm")).unwrap_or_default();
     let tasks = files(Path::new("/proc/self/task")).into_iter();
-    tasks.filter(move |task| name(task).trim_end() == "npipe").map(|task| task.parse().expect("a number"))
+    tasks
+        .filter(move |task| name(task).trim_end() == "npipe")
+        .map(|task| task.parse().expect("a number"))
 }
 
 fn mode_of(word: &str) -> PipeMode {
@@ -200,9 +224,9 @@ fn on_end(end: &Held, verb: &str, argument: &str) -> String {
         ("bulk", _) => stream.write(&vec![b'x'; number()]).map(|count| count.to_string()),
         ("length", _) => stream.read(&mut vec![0; number()]).map(|count| count.to_string()),
         // So many messages of one byte.
-        ("ones", _) => {
-            (0..number()).try_for_each(|index| stream.write(&[index as u8]).map(drop)).map(|()| argument.to_owned())
-        }
+        ("ones", _) => (0..number())
+            .try_for_each(|index| stream.write(&[index as u8]).map(drop))
+            .map(|()| argument.to_owned()),
         // Answers when the peer is known to be gone.
         ("bereft", _) => {
             until(|| (!stream.is_connected()).then_some(()));
@@ -214,5 +238,7 @@ fn on_end(end: &Held, verb: &str, argument: &str) -> String {
 }
 
 fn failed(error: &npipe::Error) -> String {
-    format!("{} {}", error.status().win32_name(), error.detail().unwrap_or_default()).trim_end().to_owned()
+    format!("{} {}", error.status().win32_name(), error.detail().unwrap_or_default())
+        .trim_end()
+        .to_owned()
 }

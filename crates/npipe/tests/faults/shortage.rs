@@ -21,7 +21,10 @@ fn failures(place: &Place, command: &str) -> usize {
             puppet.end();
             return spare;
         }
-        assert!(answer.starts_with("ERROR_TOO_MANY_OPEN_FILES"), "with {spare} to spare: {answer}");
+        assert!(
+            answer.starts_with("ERROR_TOO_MANY_OPEN_FILES"),
+            "with {spare} to spare: {answer}"
+        );
         // What was not to be had a moment ago is to be had now.
         assert_eq!(puppet.ask("unlimit"), "unlimited");
         assert_eq!(puppet.ask(command), "0", "with {spare} to spare at first");
@@ -42,7 +45,9 @@ fn a_server_cannot_be_made() {
 #[test]
 fn a_client_cannot_be_made() {
     let place = Place::new();
-    let servers: Vec<_> = (0..2 * ENOUGH).map(|_| place.server(PipeMode::Byte).create(NAME).unwrap()).collect();
+    let servers: Vec<_> = (0..2 * ENOUGH)
+        .map(|_| place.server(PipeMode::Byte).create(NAME).unwrap())
+        .collect();
     assert!(failures(&place, &format!("open byte {NAME}")) > 0);
     place.client(PipeMode::Byte).open(NAME).unwrap();
     drop(servers);
@@ -62,7 +67,9 @@ fn a_server_has_no_descriptor_for_a_client() {
         assert_eq!(server.ask(&format!("limit {spare}")), "limited");
         let before: u64 = server.ask("cpu_ms").parse().unwrap();
         let opened = place.client(PipeMode::Byte).connect_timeout(KNOCK).open(NAME);
-        let outcome = opened.as_ref().map_or_else(|error| error.status().win32_name(), |_| "opened");
+        let outcome = opened
+            .as_ref()
+            .map_or_else(|error| error.status().win32_name(), |_| "opened");
         match spare {
             // Nobody can even be told.
             0 => assert_eq!(outcome, "ERROR_SEM_TIMEOUT"),
@@ -70,7 +77,10 @@ fn a_server_has_no_descriptor_for_a_client() {
             _ => assert_eq!(outcome, "opened"),
         }
         let spent_ms = server.ask("cpu_ms").parse::<u64>().unwrap() - before;
-        assert!(spent_ms < 300, "{spent_ms} ms of work within about {KNOCK:?}, with {spare} descriptors");
+        assert!(
+            spent_ms < 300,
+            "{spent_ms} ms of work within about {KNOCK:?}, with {spare} descriptors"
+        );
         // Who is connected is not concerned.
         assert_eq!(server.ask("write 0 hello"), "5");
         assert_eq!(client.read(&mut [0; 8]).unwrap(), 5);
@@ -83,5 +93,9 @@ fn a_server_has_no_descriptor_for_a_client() {
     assert_eq!(error(taken), "ERROR_SEM_TIMEOUT");
     assert_eq!(server.ask("unlimit"), "unlimited");
     assert_eq!(server.ask(&format!("create byte 100 {NAME}")), "2");
-    place.client(PipeMode::Byte).connect_timeout(PATIENCE).open(NAME).unwrap();
+    place
+        .client(PipeMode::Byte)
+        .connect_timeout(PATIENCE)
+        .open(NAME)
+        .unwrap();
 }

@@ -53,7 +53,11 @@ fn a_server_is_not_held_up_by_a_stopped_client() {
     let place = Place::new();
     let quota_bytes = QUOTA.parse().unwrap();
     let mut options = place.server(PipeMode::Message);
-    let server = options.in_buffer_size(quota_bytes).out_buffer_size(quota_bytes).create(NAME).unwrap();
+    let server = options
+        .in_buffer_size(quota_bytes)
+        .out_buffer_size(quota_bytes)
+        .create(NAME)
+        .unwrap();
     let mut client = Puppet::start(&place);
     assert_eq!(client.ask(&format!("open message {NAME}")), "0");
     client.process.stop();
@@ -106,17 +110,28 @@ fn a_stopped_server_is_known_and_busy() {
     let begun = Instant::now();
     let namespace = place.namespace();
     let listed = namespace.list().unwrap();
-    let seen: Vec<_> = listed.iter().map(|entry| (entry.name.to_string(), entry.answering)).collect();
+    let seen: Vec<_> = listed
+        .iter()
+        .map(|entry| (entry.name.to_string(), entry.answering))
+        .collect();
     assert_eq!(seen, [("other".to_owned(), true), ("test".to_owned(), false)]);
     assert_eq!(listed[1].server_pid, Some(server.process.0.id()));
     assert_eq!(error(namespace.wait(NAME, Some(SHORT))), "ERROR_SEM_TIMEOUT");
     let opened = place.client(PipeMode::Message).connect_timeout(SHORT).open(NAME);
     assert_eq!(error(opened), "ERROR_SEM_TIMEOUT");
-    assert_eq!(error(namespace.call(NAME, b"request", &mut [0; 8], SHORT)), "ERROR_SEM_TIMEOUT");
+    assert_eq!(
+        error(namespace.call(NAME, b"request", &mut [0; 8], SHORT)),
+        "ERROR_SEM_TIMEOUT"
+    );
     // Who has the name is told to those who want to have it.
     let wanted = place.server(PipeMode::Message).create(NAME).unwrap_err();
     assert_eq!(wanted.status().win32_name(), "ERROR_PIPE_BUSY");
-    assert!(wanted.to_string().contains(&format!("process {} ", server.process.0.id())), "{wanted}");
+    assert!(
+        wanted
+            .to_string()
+            .contains(&format!("process {} ", server.process.0.id())),
+        "{wanted}"
+    );
     assert!(begun.elapsed() < PATIENCE, "it took {:?}", begun.elapsed());
 
     server.process.go_on();
@@ -135,7 +150,10 @@ fn a_stopped_server_of_many_names_is_listed() {
     let place = Place::new();
     let mut server = Puppet::start(&place);
     for number in 0..NAMES {
-        assert_eq!(server.ask(&format!(r"create byte 100 \\.\pipe\name{number}")), number.to_string());
+        assert_eq!(
+            server.ask(&format!(r"create byte 100 \\.\pipe\name{number}")),
+            number.to_string()
+        );
     }
     server.process.stop();
     let begun = Instant::now();

@@ -1,5 +1,8 @@
 //! Signals, as fast as they can be sent, at threads that wait in calls: no call is ended by one, nothing is lost.
-#![allow(unsafe_code, reason = "signal handlers and signals to one thread have no safe binding")]
+#![allow(
+    unsafe_code,
+    reason = "signal handlers and signals to one thread have no safe binding"
+)]
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -91,13 +94,17 @@ fn take_part<T>(part: impl FnOnce() -> T, announce: &Sender<Target>, running: &A
     part()
 }
 
-/// semantics 75, 92, 99, 152: signals end no call.
+/// semantics 92, 99, 152: signals end no call.
 #[test]
 fn ten_thousand_round_trips() {
     const ROUNDS: u32 = 10_000;
     let place = Place::new();
     // Without a spin every read sleeps, to be woken by signals too.
-    let server = place.server(PipeMode::Message).spin(Duration::ZERO).create(NAME).unwrap();
+    let server = place
+        .server(PipeMode::Message)
+        .spin(Duration::ZERO)
+        .create(NAME)
+        .unwrap();
     let client = place.client(PipeMode::Message).spin(Duration::ZERO).open(NAME).unwrap();
     let before = ARRIVED.load(Ordering::Relaxed);
     in_a_storm(
@@ -137,7 +144,10 @@ fn writes_that_wait() {
                 assert_eq!(server.read(&mut buffer).unwrap(), size(round));
                 assert!(buffer[..size(round)].iter().all(|&byte| byte == round as u8));
             }
-            assert_eq!(server.read(&mut buffer).unwrap_err().status().win32_name(), "ERROR_BROKEN_PIPE");
+            assert_eq!(
+                server.read(&mut buffer).unwrap_err().status().win32_name(),
+                "ERROR_BROKEN_PIPE"
+            );
         },
         || {
             let client = place.client(PipeMode::Message).spin(Duration::ZERO).open(NAME).unwrap();

@@ -187,7 +187,9 @@ pub(crate) fn until_at_rest(thread: i32) {
 
 /// How often a thread of this process has gone to sleep, if it sleeps now. One that has ended sleeps for good.
 fn sleeps_of(thread: i32) -> Option<u64> {
-    let Ok(status) = std::fs::read_to_string(format!("/proc/self/task/{thread}/status")) else { return Some(0) };
+    let Ok(status) = std::fs::read_to_string(format!("/proc/self/task/{thread}/status")) else {
+        return Some(0);
+    };
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     match field("State:") {
         Some(state) if state.starts_with('S') => field("voluntary_ctxt_switches:")?.parse().ok(),

@@ -12,9 +12,8 @@
 //!   nobody can remove another's. For one key there may be several; only those count whose file
 //!   really belongs to the user in its name.
 //!
-//! Anybody may put anything into a shared root. Files are therefore judged by kind and owner, not
-//! by name; links are never followed; scans are bounded; what is not ours is never removed. File
-//! names are made here from numbers, hence are single path components that cannot lead elsewhere.
+//! Anybody may put anything into a shared root. Files are therefore judged by kind and owner, not by name; links are never
+//! followed; scans are bounded; what is not ours is never removed. File names are made of numbers and cannot lead elsewhere.
 
 use std::ffi::OsString;
 use std::fmt;

@@ -163,8 +163,8 @@ impl<T> Call<T> {
     }
 
     /// How often its thread has gone to sleep.
-    pub(crate) fn sleeps(&self) -> u64 {
-        status_of(self.thread).map_or(0, |(_, sleeps)| sleeps)
+    pub(crate) fn naps(&self) -> u64 {
+        status_of(self.thread).map_or(0, |(_, naps)| naps)
     }
 
     /// The number of its thread.

@@ -137,9 +137,8 @@ fn listen(output: ChildStdout, watched: &Watched, ready: &Sender<()>, killer: &T
 fn kill_in_time(plan: &Plan, victim: &OwnedFd, watched: &Watched) {
     // In this scenario the survivor itself knows when.
     let wanted = if plan.scenario == Scenario::Late { 0 } else { plan.after };
-    while !watched.is_over()
-        && !(watched.armed.load(Ordering::Acquire) && watched.records.load(Ordering::Acquire) >= wanted)
-    {
+    let is_time = || watched.armed.load(Ordering::Acquire) && watched.records.load(Ordering::Acquire) >= wanted;
+    while !watched.is_over() && !is_time() {
         std::thread::park();
     }
     plan.spin();

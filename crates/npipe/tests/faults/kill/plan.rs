@@ -30,6 +30,8 @@ pub(super) enum Scenario {
     Stream,
     /// The victim writes until a write waits; the survivor reads on when the victim is known to be dead.
     Late,
+    /// The victim writes and is killed in the middle of it; the survivor reads when the victim is known to be dead.
+    Cut,
     /// The survivor writes while the victim reads.
     Drain,
     /// Request and reply; the client asks.
@@ -66,13 +68,15 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn new(seed: u64, round: u64, victim: Side) -> Plan {
-        use Scenario::{Door, Drain, Flush, Late, Stream, Talk};
+        use Scenario::{Cut, Door, Drain, Flush, Late, Stream, Talk};
         let mut random = Random::new(seed.wrapping_mul(1_000_003).wrapping_add(round * 2 + victim as u64));
-        let scenario = random.one_of(&[Stream, Stream, Stream, Late, Late, Drain, Drain, Talk, Flush, Door]);
+        let scenario = random.one_of(&[
+            Stream, Stream, Stream, Late, Late, Cut, Cut, Drain, Drain, Talk, Flush, Door,
+        ]);
         let max_bytes = random.one_of(&[8, 300, 5_000, 70_000, MAX_BYTES]);
         let enough = 4_000_000 / (max_bytes / 4 + 4_000);
         let mode = random.one_of(&[PipeMode::Byte, PipeMode::Message]);
-        Plan {
+        let mut plan = Plan {
             seed,
             round,
             victim,
@@ -85,6 +89,27 @@ impl Plan {
             by_itself: scenario != Late && random.below(2) == 0,
             after: if scenario == Flush { 0 } else { random.below(enough) },
             spins: random.magnitude(200_000),
+        };
+        if scenario == Cut {
+            plan.max_bytes = MAX_BYTES;
+            plan.quota_bytes = random.one_of(&[1 << 20, 16 << 20]);
+            // Less than a part of a frame: what is there of a torn one would be seen.
+            plan.read_bytes = 1000 + random.below(20_000) as usize;
+            plan.after = random.below(plan.completed_by(plan.quota_bytes.into()).0 + 1);
+        }
+        plan
+    }
+
+    /// How many writes are complete once `allowed_bytes` are either read or within the quota, and their bytes (semantics
+    /// 122, 125).
+    pub(super) fn completed_by(&self, allowed_bytes: u64) -> (u64, u64) {
+        let (mut count, mut bytes) = (0, 0);
+        loop {
+            let next = self.payload(count).len() as u64;
+            if next > 0 && bytes + next > allowed_bytes {
+                return (count, bytes);
+            }
+            (count, bytes) = (count + 1, bytes + next);
         }
     }
 
@@ -95,8 +120,12 @@ impl Plan {
             (0..MAX_BYTES / 4).flat_map(|_| random.next().to_le_bytes()).collect()
         });
         let mut random = Random::new(self.seed ^ self.round << 20 ^ number << 40);
-        let empty = self.mode == PipeMode::Message && random.below(16) == 0;
-        let bytes = if empty { 0 } else { random.magnitude(self.max_bytes) } as usize;
+        let bytes = match self.scenario {
+            // In several parts, and long enough to be killed in.
+            Scenario::Cut => self.max_bytes / 4 + random.below(self.max_bytes * 3 / 4),
+            _ if self.mode == PipeMode::Message && random.below(16) == 0 => 0,
+            _ => random.magnitude(self.max_bytes),
+        } as usize;
         let from = random.below((NOISE.len() - bytes) as u64) as usize;
         &NOISE[from..from + bytes]
     }

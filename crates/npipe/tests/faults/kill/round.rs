@@ -88,6 +88,18 @@ impl<'a> Round<'a> {
                 let comparison = self.read_on(end, Comparison::new(self.plan));
                 (Instant::now(), Some(comparison))
             }
+            Scenario::Cut => {
+                victim.arm();
+                until(|| (!end.is_connected()).then_some(()));
+                let noticed = Instant::now();
+                let comparison = self.read_on(end, Comparison::new(self.plan));
+                let complete = self.plan.completed_by(self.plan.quota_bytes.into()).0;
+                assert!(
+                    comparison.part == 0 && comparison.whole <= complete,
+                    "a part of a write, or one that waited"
+                );
+                (noticed, Some(comparison))
+            }
             Scenario::Late => {
                 let (noticed, comparison) = self.read_late(end, &victim, &mut figures);
                 (noticed, Some(comparison))
@@ -99,7 +111,7 @@ impl<'a> Round<'a> {
             }
         };
         self.after_the_death(end);
-        let at_once = self.plan.round % 2 == 0 && self.plan.victim == Side::Server;
+        let at_once = self.plan.round.is_multiple_of(2) && self.plan.victim == Side::Server;
         // Before the victim is waited for: one that has died in part is no obstacle.
         let again = at_once.then(|| {
             self.plan
@@ -148,15 +160,8 @@ impl<'a> Round<'a> {
             let outcome = end.read_message(&mut buffer).expect("the victim writes");
             comparison.take(&buffer[..outcome.bytes], outcome.more);
         }
-        let allowed = comparison.bytes + u64::from(self.plan.quota_bytes);
-        let (mut complete, mut complete_bytes) = (0, 0);
-        loop {
-            let bytes = self.plan.payload(complete).len() as u64;
-            if bytes > 0 && complete_bytes + bytes > allowed {
-                break;
-            }
-            (complete, complete_bytes) = (complete + 1, complete_bytes + bytes);
-        }
+        let allowed_bytes = comparison.bytes + u64::from(self.plan.quota_bytes);
+        let (complete, complete_bytes) = self.plan.completed_by(allowed_bytes);
         until(|| (victim.records() == complete).then_some(()));
         let unread = complete_bytes.saturating_sub(comparison.bytes);
         until(|| (end.peek(&mut []).expect("it is connected").total as u64 > unread).then_some(()));

@@ -98,7 +98,7 @@ fn visit(plan: &Plan, root: &Path, records: &Records) -> Result<()> {
 
 fn act(plan: &Plan, end: &PipeStream, records: &Records) -> Result<()> {
     match plan.scenario {
-        Scenario::Stream | Scenario::Late => write(plan, end, records),
+        Scenario::Stream | Scenario::Late | Scenario::Cut => write(plan, end, records),
         Scenario::Drain => read(plan, end, records),
         _ => loop {
             std::thread::park();

@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+#[cfg(doc)]
+use npipe_core::Status;
 use npipe_core::name::NameUse;
 use npipe_core::{PipeName, ReadOutcome};
 

@@ -161,7 +161,7 @@ fn writes_that_wait() {
     );
 }
 
-/// semantics 46-47, 61, 67, 84, 86: signals at both sides of the door.
+/// semantics 46-47, 61, 67, 75, 84, 86: signals at both sides of the door; no connect is ended by one.
 #[test]
 fn opening_and_connecting() {
     const ROUNDS: u32 = 300;

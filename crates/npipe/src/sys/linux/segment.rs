@@ -326,7 +326,7 @@ mod tests {
     /// What one side writes is what the other reads.
     #[test]
     fn both_sides_see_the_same_through_both_maps() {
-        let (ours, fd) = Segment::create(TOTAL, 100).unwrap();
+        let (ours, fd) = Segment::create(TOTAL, 104).unwrap();
         let theirs = Segment::attach(fd, TOTAL, 8192).unwrap();
         assert!(ours.full_if_mapped().is_none());
         ours.initial().atomic_u64(96).store(0xdead_beef, Ordering::Release);

@@ -163,6 +163,8 @@ pub(super) struct Comparison<'a> {
     pub(super) part: usize,
     /// Bytes read in all.
     pub(super) bytes: u64,
+    /// Reads that brought something else than was written, or ended where no write ends.
+    pub(super) torn: u64,
 }
 
 impl<'a> Comparison<'a> {
@@ -172,49 +174,34 @@ impl<'a> Comparison<'a> {
             whole: 0,
             part: 0,
             bytes: 0,
+            torn: 0,
         }
     }
 
     /// Takes what one read brought.
-    #[track_caller]
     pub(super) fn take(&mut self, data: &[u8], more: bool) {
         self.bytes += data.len() as u64;
-        match self.plan.mode {
-            PipeMode::Message => {
-                self.take_piece(data);
-                let whole = self.part == self.plan.payload(self.whole).len();
-                assert_eq!(whole, !more, "write {} in bytes {}, torn", self.whole, self.part);
-                if whole {
-                    (self.whole, self.part) = (self.whole + 1, 0);
-                }
-            }
-            _ => {
-                let mut rest = data;
-                while !rest.is_empty() {
-                    let left = self.plan.payload(self.whole).len() - self.part;
-                    let (piece, after) = rest.split_at(left.min(rest.len()));
-                    self.take_piece(piece);
-                    if piece.len() == left {
-                        (self.whole, self.part) = (self.whole + 1, 0);
-                    }
-                    rest = after;
-                }
-            }
+        if self.plan.mode == PipeMode::Message {
+            let payload = self.plan.payload(self.whole);
+            let end = self.part + data.len();
+            let as_written = payload.get(self.part..end) == Some(data) && more == (end < payload.len());
+            self.torn += u64::from(!as_written);
+            (self.whole, self.part) = if more { (self.whole, end) } else { (self.whole + 1, 0) };
+            return;
         }
-    }
-
-    #[track_caller]
-    fn take_piece(&mut self, piece: &[u8]) {
-        let payload = self.plan.payload(self.whole);
-        let expected = payload.get(self.part..self.part + piece.len());
-        assert!(
-            expected == Some(piece),
-            "write {} from byte {} on, torn: {} bytes",
-            self.whole,
-            self.part,
-            piece.len()
-        );
-        self.part += piece.len();
+        let mut rest = data;
+        while !rest.is_empty() {
+            let expected = &self.plan.payload(self.whole)[self.part..];
+            let (piece, after) = rest.split_at(expected.len().min(rest.len()));
+            self.torn += u64::from(!expected.starts_with(piece));
+            let is_whole = piece.len() == expected.len();
+            (self.whole, self.part) = if is_whole {
+                (self.whole + 1, 0)
+            } else {
+                (self.whole, self.part + piece.len())
+            };
+            rest = after;
+        }
     }
 }
 

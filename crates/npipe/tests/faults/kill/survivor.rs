@@ -24,7 +24,9 @@ pub(crate) struct Figures {
     pub(super) read: u64,
     pub(super) read_bytes: u64,
     /// Written down and not read.
-    pub(super) lost: u64,
+    pub(crate) lost: u64,
+    /// Not read as it was written.
+    pub(crate) torn: u64,
     /// Taken back, of writes that waited.
     pub(super) taken_back: u64,
     slowest_us: u64,
@@ -33,7 +35,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    fn fields(&mut self) -> [&mut u64; 10] {
+    fn fields(&mut self) -> [&mut u64; 11] {
         let Figures {
             rounds,
             servers,
@@ -42,12 +44,13 @@ impl Figures {
             read,
             read_bytes,
             lost,
+            torn,
             taken_back,
             slowest_us,
             late,
         } = self;
         [
-            rounds, servers, clients, logged, read, read_bytes, lost, taken_back, slowest_us, late,
+            rounds, servers, clients, logged, read, read_bytes, lost, torn, taken_back, slowest_us, late,
         ]
     }
 
@@ -72,7 +75,7 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "killed: {} rounds, {} servers, {} clients; {} writes returned, {} read ({} bytes), lost={}, torn=0, \
+            "killed: {} rounds, {} servers, {} clients; {} writes returned, {} read ({} bytes), lost={}, torn={}, \
              {} taken back; slowest notice {} us, {} later than {LATE:?}",
             self.rounds,
             self.servers,
@@ -81,6 +84,7 @@ impl fmt::Display for Figures {
             self.read,
             self.read_bytes,
             self.lost,
+            self.torn,
             self.taken_back,
             self.slowest_us,
             self.late,
@@ -123,7 +127,12 @@ pub(crate) fn survive(root: &Path) {
         drop(alive);
         watch.join().expect("it only waits");
         match result {
-            Ok(figures) => total.add(&figures),
+            Ok(figures) => {
+                if figures.lost + figures.torn > 0 {
+                    eprintln!("{figures}, in this round: {plan:?}");
+                }
+                total.add(&figures);
+            }
             Err(panic) => {
                 eprintln!("in this round: {plan:?}");
                 std::panic::resume_unwind(panic);

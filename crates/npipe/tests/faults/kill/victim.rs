@@ -121,6 +121,7 @@ fn read(plan: &Plan, end: &PipeStream, records: &Records) -> Result<()> {
     for number in 0.. {
         let outcome = end.read_message(&mut buffer)?;
         comparison.take(&buffer[..outcome.bytes], outcome.more);
+        assert_eq!(comparison.torn, 0, "read {number} is torn");
         records.add(number);
     }
     Ok(())

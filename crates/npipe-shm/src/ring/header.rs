@@ -1,7 +1,7 @@
 //! Positions, and the header of a part: two words.
 //!
 //! ```text
-//! state  | kind: 8 | first: 1 | cancelled: 1 | ... | taken: 32 |    empty messages | kind: 8 | ... | count: 24 | taken: 24 |
+//! state  | kind: 8 | first: 1 | cancelled: 1 | ... | taken: 32 |    empty messages | kind: 8 | ... | count: 12 | taken: 12 |
 //! extent | left in the frame, from this part on: 32 | payload bytes: 32 |            of a jump: the offset to go on at
 //! ```
 //!
@@ -86,7 +86,9 @@ const FIRST: u64 = 1 << 55;
 /// Set in the state of a part with payload, it retracts what reads have not taken.
 pub(crate) const CANCELLED: u64 = 1 << 54;
 
-const EMPTIES_BITS: u32 = 24;
+/// So many bits for a count of empty messages: enough that a flood of them takes little room, and few enough that a lie
+/// about them costs little time.
+const EMPTIES_BITS: u32 = 12;
 
 /// Added to the state of a part of empty messages, one more message.
 pub(crate) const ONE_MORE_EMPTY: u64 = 1 << EMPTIES_BITS;

@@ -1,5 +1,7 @@
 //! Two ends joined by a segment on the heap, for the suite that every system's lanes pass.
 
+#![allow(dead_code, reason = "each test that includes this module uses a part of it")]
+
 use std::sync::Arc;
 
 use npipe_core::wire::PeerState;
@@ -13,23 +15,27 @@ use crate::support::{Pair, Setup, Side};
 /// A segment on the heap. Its parts are so small that most messages have several.
 #[derive(Debug)]
 pub(crate) struct RingPair {
-    memory: Arc<HeapMemory>,
+    pub(crate) memory: Arc<HeapMemory>,
 }
 
-fn to_layout(side: Side) -> layout::Side {
+pub(crate) fn to_layout(side: Side) -> layout::Side {
     match side {
         Side::Server => layout::Side::Server,
         Side::Client => layout::Side::Client,
     }
 }
 
-impl RingPair {
-    fn stand(&self, side: Side, standing: Standing) {
-        let attention = &self.memory.control().end(to_layout(side)).attention.0;
-        // semantics 182
-        if attention.standing() != PeerState::Disconnected {
-            attention.set_standing(standing);
-        }
+/// Lanes of `lane_bytes` with parts of `part_bytes`.
+pub(crate) fn scaled(lane_bytes: u64, part_bytes: u64) -> Layout {
+    let quarter = lane_bytes.next_multiple_of(32) / 4;
+    Layout::scaled(quarter, part_bytes, [3 * quarter; 2])
+}
+
+/// What is said of `side` from now on; a disconnection is for good (semantics 182).
+pub(crate) fn stand(memory: &impl Memory, side: Side, standing: Standing) {
+    let attention = &memory.control().end(to_layout(side)).attention.0;
+    if attention.standing() != PeerState::Disconnected {
+        attention.set_standing(standing);
     }
 }
 
@@ -40,9 +46,8 @@ impl Pair for RingPair {
     const LEAST_LANE_BYTES: u32 = 640;
 
     fn new(setup: &Setup) -> Self {
-        let lane_bytes = u64::from(setup.lane_bytes).next_multiple_of(32);
         let part_bytes = if setup.lane_bytes == Setup::AMPLE_BYTES { 8 } else { 32 };
-        let layout = Layout::scaled(lane_bytes / 4, part_bytes, [lane_bytes / 4 * 3; 2]);
+        let layout = scaled(setup.lane_bytes.into(), part_bytes);
         RingPair {
             memory: Arc::new(HeapMemory::new(layout)),
         }
@@ -51,16 +56,16 @@ impl Pair for RingPair {
     fn halves(&mut self, side: Side) -> (Self::Outlet, Self::Inlet) {
         let side = to_layout(side);
         (
-            RingOutlet::new(Arc::clone(&self.memory), side),
-            RingInlet::new(Arc::clone(&self.memory), side),
+            RingOutlet::new(self.memory.clone(), side),
+            RingInlet::new(self.memory.clone(), side),
         )
     }
 
     fn close(&mut self, side: Side) {
-        self.stand(side, Standing::Closed);
+        stand(&*self.memory, side, Standing::Closed);
     }
 
     fn disconnect(&mut self, side: Side) {
-        self.stand(side, Standing::Disconnected);
+        stand(&*self.memory, side, Standing::Disconnected);
     }
 }

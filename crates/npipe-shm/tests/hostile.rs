@@ -345,7 +345,9 @@ impl Calls {
                 let result = self.end.peek(size);
                 self.judge(result);
             }
-            Operation::Publish => self.end.reader.publish(),
+            Operation::Publish => {
+                self.end.reader.publish();
+            }
             Operation::CancelRead(index) if index < self.reads.len() => {
                 let result = self.end.cancel_read(&mut self.reads.remove(index));
                 self.judge(result);

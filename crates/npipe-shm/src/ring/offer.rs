@@ -18,7 +18,7 @@ const GENERATION: u64 = 1 << 32;
 
 /// How often a moment's work of the peer is waited for before its word is taken as it stands. A peer that stops in such a
 /// moment must not hold us up.
-const PATIENCE: u32 = 10_000;
+const PATIENCE: u32 = if cfg!(loom) { 100 } else { 10_000 };
 
 /// The reader is about to take bytes: until it offers again no view is valid.
 pub(crate) fn begin_change(words: &OfferWords) {

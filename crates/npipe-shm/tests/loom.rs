@@ -1,0 +1,235 @@
+//! Interleavings of the two ends, explored by loom: sleeping and waking, retraction, waiting reads, empty messages.
+//!
+//! Run as `RUSTFLAGS="--cfg loom" cargo test -p npipe-shm --release --test loom`; in an ordinary build there is nothing here.
+//! A lost wake-up shows as a thread that waits for ever, which loom reports.
+#![cfg(loom)]
+
+use std::sync::Arc;
+use std::task::Poll;
+
+use loom::sync::atomic::{AtomicU32, Ordering};
+use loom::sync::{Condvar, Mutex};
+use loom::thread;
+
+use npipe_core::{PipeType, Progress, ReadMode, ReadOutcome, Reader, Status, WaitMode, Writer};
+use npipe_shm::control::EndWords;
+use npipe_shm::doorbell::{self, Cause, Sleeper};
+use npipe_shm::layout::{Layout, Side};
+use npipe_shm::memory::{HeapMemory, Memory};
+use npipe_shm::ring::{RingInlet, RingOutlet};
+
+type ReadEnd = Reader<RingInlet<HeapMemory>>;
+type WriteEnd = Writer<RingOutlet<HeapMemory>>;
+
+/// Explores `model` with as many preemptions as are affordable.
+fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.max_branches = 20_000;
+    builder.check(model);
+}
+
+/// A server end that writes and a client end that reads, over lanes with parts of 8 bytes.
+fn ends(quota_bytes: u32) -> (Arc<HeapMemory>, WriteEnd, ReadEnd) {
+    let memory = Arc::new(HeapMemory::new(Layout::scaled(128, 8, [128; 2])));
+    let mut writer = Writer::new(PipeType::Message, quota_bytes, Status::PipeListening);
+    writer.attach(RingOutlet::new(memory.clone(), Side::Server));
+    let mut reader = Reader::new(PipeType::Message, ReadMode::Message, WaitMode::Wait, Status::PipeListening);
+    reader.attach(RingInlet::new(memory.clone(), Side::Client), quota_bytes);
+    (memory, writer, reader)
+}
+
+/// The kernel's side of a futex: whether the word still has its value is looked at under the lock of the wait queue.
+#[derive(Default)]
+struct Futex {
+    lock: Mutex<()>,
+    queue: Condvar,
+}
+
+impl Futex {
+    /// Sleeps until the bell has another value than the sleeper saw.
+    fn sleep(&self, own: &EndWords, sleeper: &Sleeper<'_>) {
+        let mut held = self.lock.lock().unwrap();
+        while own.bell.0.load(Ordering::Acquire) == sleeper.bell() {
+            held = self.queue.wait(held).unwrap();
+        }
+    }
+
+    /// Tells the client end of a change, with a system call only if somebody sleeps.
+    fn ring(&self, memory: &HeapMemory) {
+        if doorbell::ring(memory.control().end(Side::Client), Cause::DATA) {
+            let held = self.lock.lock().unwrap();
+            self.queue.notify_all();
+            drop(held);
+        }
+    }
+}
+
+fn wait_for(own: &EndWords, futex: &Futex, changed: &AtomicU32) {
+    while changed.load(Ordering::Acquire) == 0 {
+        let sleeper = Sleeper::announce(own, Cause::DATA);
+        if changed.load(Ordering::Acquire) == 0 {
+            futex.sleep(own, &sleeper);
+        }
+    }
+}
+
+fn wake(sleepers: usize) {
+    let memory = Arc::new(HeapMemory::new(Layout::scaled(128, 8, [128; 2])));
+    let changed = Arc::new(AtomicU32::new(0));
+    let futex = Arc::new(Futex::default());
+    let sleepers: Vec<_> = (0..sleepers)
+        .map(|_| {
+            let (its, called, flag) = (memory.clone(), futex.clone(), changed.clone());
+            thread::spawn(move || wait_for(its.control().end(Side::Client), &called, &flag))
+        })
+        .collect();
+    changed.store(1, Ordering::Release);
+    futex.ring(&memory);
+    for sleeper in sleepers {
+        sleeper.join().unwrap();
+    }
+}
+
+/// semantics 92
+#[test]
+fn no_wake_up_is_lost() {
+    explore(8, || wake(1));
+}
+
+/// semantics 92, 219
+#[test]
+fn one_ring_wakes_both_sleepers() {
+    explore(3, || wake(2));
+}
+
+/// Reads as a thread of an end does: looks, offers its read, sleeps, looks again.
+fn read_waiting(memory: &HeapMemory, futex: &Futex, reader: &mut ReadEnd, into: &mut [u8]) -> ReadOutcome {
+    let own = memory.control().end(Side::Client);
+    let id = match reader.read(into).unwrap() {
+        Progress::Done(outcome) => return outcome,
+        Progress::Pending(id) => id,
+    };
+    loop {
+        let sleeper = Sleeper::announce(own, Cause::DATA);
+        reader.publish();
+        match reader.poll(id, into) {
+            Poll::Ready(outcome) => return outcome.unwrap(),
+            Poll::Pending => futex.sleep(own, &sleeper),
+        }
+    }
+}
+
+/// semantics 92, 99, 124
+#[test]
+fn messages_of_several_parts_arrive_whole_and_in_order() {
+    explore(2, || {
+        let (memory, mut writer, mut reader) = ends(64);
+        let futex = Arc::new(Futex::default());
+        let (its, called) = (memory.clone(), futex.clone());
+        let writing = thread::spawn(move || {
+            for message in [&b"0123456789"[..], b"x"] {
+                assert_eq!(writer.write(message, WaitMode::Wait), Ok(Progress::Done(message.len())));
+                called.ring(&its);
+            }
+        });
+        let mut into = [0; 16];
+        let outcome = read_waiting(&memory, &futex, &mut reader, &mut into);
+        assert_eq!((&into[..outcome.bytes], outcome.more), (&b"0123456789"[..], false));
+        let outcome = read_waiting(&memory, &futex, &mut reader, &mut into);
+        assert_eq!(&into[..outcome.bytes], b"x");
+        writing.join().unwrap();
+    });
+}
+
+/// What a read that is withdrawn after one look brought.
+fn read_or_withdraw(reader: &mut ReadEnd, into: &mut [u8], publish: bool) -> Option<usize> {
+    match reader.read(into).unwrap() {
+        Progress::Done(outcome) => Some(outcome.bytes),
+        Progress::Pending(id) => {
+            if publish {
+                reader.publish();
+            }
+            reader.cancel(id, into, Status::Cancelled).ok().map(|outcome| outcome.bytes)
+        }
+    }
+}
+
+/// semantics 127: the reader has the whole message, or the writer has it back.
+#[test]
+fn a_retraction_and_a_read_agree() {
+    for length in [3, 12] {
+        explore(3, move || {
+            let (_memory, mut writer, mut reader) = ends(0);
+            let message = &b"abcdefghijkl"[..length];
+            let Ok(Progress::Pending(id)) = writer.write(message, WaitMode::Wait) else { panic!("quota 0 and no read") };
+            let reading = thread::spawn(move || {
+                let mut into = [0; 16];
+                let got = read_or_withdraw(&mut reader, &mut into, false);
+                (reader, got.map(|bytes| into[..bytes].to_vec()))
+            });
+            let cancelled = writer.cancel(id, Status::Cancelled);
+            let (mut reader, mut got) = reading.join().unwrap();
+            if got.as_ref().is_some_and(|got| got.len() < length) {
+                // A read that met the retraction in the middle hands its part over; the writer has the rest back.
+                assert_eq!(cancelled, Err(Status::Cancelled));
+                return;
+            }
+            if got.is_none() {
+                let mut into = [0; 16];
+                got = read_or_withdraw(&mut reader, &mut into, false).map(|bytes| into[..bytes].to_vec());
+            }
+            assert_eq!(cancelled.is_ok(), got.is_some(), "{cancelled:?} {got:?}");
+            assert!(got.is_none_or(|got| got == message));
+        });
+    }
+}
+
+/// semantics 96, 119, 126: a write that is complete because a read waits is read by it, even if it is withdrawn now.
+#[test]
+fn a_read_that_was_counted_on_is_served() {
+    for wait in [WaitMode::Wait, WaitMode::NoWait] {
+        explore(3, move || {
+            let (_memory, mut writer, mut reader) = ends(0);
+            let reading = thread::spawn(move || {
+                let mut into = [0; 8];
+                let got = read_or_withdraw(&mut reader, &mut into, true);
+                (reader, got)
+            });
+            let written = writer.write(b"abc", wait).unwrap();
+            let (mut reader, got) = reading.join().unwrap();
+            match written {
+                Progress::Done(0) => assert_eq!(got, None, "nothing was written"),
+                Progress::Done(_) => assert_eq!(got, Some(3)),
+                Progress::Pending(_) => {
+                    let mut into = [0; 8];
+                    let later = read_or_withdraw(&mut reader, &mut into, false);
+                    assert_eq!(got.or(later), Some(3), "a write that waits is there to be read");
+                }
+            }
+        });
+    }
+}
+
+/// semantics 104, 125
+#[test]
+fn empty_messages_are_counted_once_each() {
+    explore(3, || {
+        let (_memory, mut writer, mut reader) = ends(0);
+        let writing = thread::spawn(move || {
+            for _ in 0..2 {
+                assert_eq!(writer.write(b"", WaitMode::Wait), Ok(Progress::Done(0)));
+            }
+        });
+        let mut into = [0; 4];
+        let mut count = 0;
+        for _ in 0..2 {
+            count += usize::from(read_or_withdraw(&mut reader, &mut into, false).is_some());
+        }
+        writing.join().unwrap();
+        while read_or_withdraw(&mut reader, &mut into, false).is_some() {
+            count += 1;
+        }
+        assert_eq!(count, 2);
+    });
+}

@@ -34,7 +34,12 @@ fn ends(quota_bytes: u32) -> (Arc<HeapMemory>, WriteEnd, ReadEnd) {
     let memory = Arc::new(HeapMemory::new(Layout::scaled(128, 8, [128; 2])));
     let mut writer = Writer::new(PipeType::Message, quota_bytes, Status::PipeListening);
     writer.attach(RingOutlet::new(memory.clone(), Side::Server));
-    let mut reader = Reader::new(PipeType::Message, ReadMode::Message, WaitMode::Wait, Status::PipeListening);
+    let mut reader = Reader::new(
+        PipeType::Message,
+        ReadMode::Message,
+        WaitMode::Wait,
+        Status::PipeListening,
+    );
     reader.attach(RingInlet::new(memory.clone(), Side::Client), quota_bytes);
     (memory, writer, reader)
 }
@@ -150,7 +155,10 @@ fn read_or_withdraw(reader: &mut ReadEnd, into: &mut [u8], publish: bool) -> Opt
             if publish {
                 reader.publish();
             }
-            reader.cancel(id, into, Status::Cancelled).ok().map(|outcome| outcome.bytes)
+            reader
+                .cancel(id, into, Status::Cancelled)
+                .ok()
+                .map(|outcome| outcome.bytes)
         }
     }
 }
@@ -162,7 +170,9 @@ fn a_retraction_and_a_read_agree() {
         explore(3, move || {
             let (_memory, mut writer, mut reader) = ends(0);
             let message = &b"abcdefghijkl"[..length];
-            let Ok(Progress::Pending(id)) = writer.write(message, WaitMode::Wait) else { panic!("quota 0 and no read") };
+            let Ok(Progress::Pending(id)) = writer.write(message, WaitMode::Wait) else {
+                panic!("quota 0 and no read")
+            };
             let reading = thread::spawn(move || {
                 let mut into = [0; 16];
                 let got = read_or_withdraw(&mut reader, &mut into, false);

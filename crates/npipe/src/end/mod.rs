@@ -233,11 +233,14 @@ impl End {
         }
     }
 
-    /// Gives back memory of a quiet connection.
-    fn trim(&self) {
-        if let Some(lane) = locked(&self.writing).lane_mut() {
-            lane.trim();
-        }
+    /// What is to be done when the connection falls quiet: give back memory, if it has more than a chat needs.
+    fn upkeep(&self) -> Option<impl FnOnce() + '_> {
+        let surplus = locked(&self.writing).lane().is_some_and(RingOutlet::has_surplus);
+        surplus.then_some(|| {
+            if let Some(lane) = locked(&self.writing).lane_mut() {
+                lane.trim();
+            }
+        })
     }
 
     /// A peer that breaks the protocol loses the connection.

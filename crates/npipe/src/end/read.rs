@@ -46,7 +46,7 @@ impl End {
             seen,
             deadline,
             |look| self.poll_read(link, id, into, look),
-            || self.trim(),
+            self.upkeep(),
         );
         let result = outcome.unwrap_or_else(|| self.give_up_read(link, id, into));
         self.judge(link, result)
@@ -137,7 +137,7 @@ impl End {
             }
             self.poll_read(&link, id, reply, look)
         };
-        let outcome = wait_for(&link, Wish::Both, seen, deadline, poll, || self.trim());
+        let outcome = wait_for(&link, Wish::Both, seen, deadline, poll, self.upkeep());
         let result = outcome.unwrap_or_else(|| self.give_up_read(&link, id, reply));
         if let Some(request_id) = sending {
             // Part of it was never placed; a request that lies in the pipe stays there (semantics 158).

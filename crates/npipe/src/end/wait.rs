@@ -18,16 +18,16 @@ pub(crate) enum Look {
 const QUIET: Duration = Duration::from_secs(1);
 
 /// Waits until `poll` is ready; `None` when the deadline passes first. The call was looked at before: `seen` is what there
-/// was then. `tidy` is called once when it takes long.
+/// was then. `tidy`, if there is something to tidy, is called once when it takes long; without it the sleep needs no timer,
+/// which is dear in a virtual machine.
 pub(crate) fn wait_for<T>(
     link: &Link,
     wish: Wish,
     mut seen: Glance,
     deadline: Option<Instant>,
     mut poll: impl FnMut(Look) -> Poll<T>,
-    tidy: impl FnOnce(),
+    mut tidy: Option<impl FnOnce()>,
 ) -> Option<T> {
-    let mut tidy = Some(tidy);
     // Read when the first spin is over: a wait that ends before needs no clock.
     let mut start = None;
     loop {

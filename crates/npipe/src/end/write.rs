@@ -57,7 +57,7 @@ impl End {
         if let Poll::Ready(result) = poll() {
             return result;
         }
-        wait_for(link, Wish::Room, seen, deadline, |_| poll(), || ()).unwrap_or_else(|| {
+        wait_for(link, Wish::Room, seen, deadline, |_| poll(), None::<fn()>).unwrap_or_else(|| {
             let result = locked(&self.writing).cancel(id, Status::IoTimeout);
             link.ring(Cause::ANY);
             link.wake_own();
@@ -83,7 +83,7 @@ impl End {
         if let Poll::Ready(result) = poll(Look::Awake) {
             return result;
         }
-        wait_for(&link, Wish::Room, seen, deadline, poll, || ()).unwrap_or_else(|| {
+        wait_for(&link, Wish::Room, seen, deadline, poll, None::<fn()>).unwrap_or_else(|| {
             locked(&self.writing).cancel_flush(id);
             Err(Status::IoTimeout)
         })

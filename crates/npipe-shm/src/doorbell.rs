@@ -79,3 +79,34 @@ pub fn ring(peer: &EndWords, cause: Cause) -> bool {
 pub fn ring_always(end: &EndWords) {
     end.bell.0.fetch_add(1, Ordering::SeqCst);
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Nobody is woken for what nobody waits for, and nobody forgets whom he has woken.
+    ///
+    /// semantics 92, 122
+    #[test]
+    fn only_those_are_woken_who_sleep_for_the_cause() {
+        let words = EndWords::default();
+        assert!(!ring(&words, Cause::ANY));
+        for (sleeps, rung) in [
+            (Cause::DATA, [true, false, true]),
+            (Cause::ROOM, [false, true, true]),
+            (Cause::ANY, [true, true, true]),
+        ] {
+            let sleeper = Sleeper::announce(&words, sleeps);
+            let other = Sleeper::announce(&words, sleeps);
+            drop(other);
+            for (cause, expected) in [Cause::DATA, Cause::ROOM, Cause::ANY].into_iter().zip(rung) {
+                let before = words.bell.0.load(Ordering::Relaxed);
+                assert_eq!(ring(&words, cause), expected, "{cause:?} for who sleeps for {sleeps:?}");
+                assert_eq!(words.bell.0.load(Ordering::Relaxed) != before, expected);
+            }
+            assert_ne!(words.bell.0.load(Ordering::Relaxed), sleeper.bell());
+            drop(sleeper);
+            assert_eq!(words.attention.0.sleepers.load(Ordering::Relaxed), 0);
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! Random operations on two ends that are joined by a segment, against the rules.
 
+#![cfg(not(loom))]
+
 use lanes::RingPair as Lanes;
 
 mod lanes;

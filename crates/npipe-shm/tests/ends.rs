@@ -1,5 +1,7 @@
 //! The rules one by one, on two ends that are joined by a segment.
 
+#![cfg(not(loom))]
+
 use lanes::RingPair as Lanes;
 use proptest as _;
 

@@ -1,6 +1,8 @@
 //! A peer that writes anything anywhere at any moment: our end neither panics nor hangs nor leaves its lane, and goes on
 //! or closes this one connection.
 
+#![cfg(not(loom))]
+
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;

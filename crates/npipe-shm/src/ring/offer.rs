@@ -70,6 +70,7 @@ pub(crate) struct View {
 
 /// The writer's view of the list. `None` when no read waits, or the reader does not come to rest.
 pub(crate) fn view(words: &OfferWords, reader: &ReaderWords) -> Option<View> {
+    fence(Ordering::SeqCst);
     for _ in 0..PATIENCE {
         let stamp = words.stamp.load(Ordering::Acquire);
         let count = (stamp & COUNT) as usize;
@@ -86,7 +87,6 @@ pub(crate) fn view(words: &OfferWords, reader: &ReaderWords) -> Option<View> {
         }
         let begun = words.begun.load(Ordering::Relaxed);
         let head = Position(reader.head.load(Ordering::Acquire));
-        // Orders what we have put before the look that makes the view valid: a reader who withdraws later finds it.
         fence(Ordering::SeqCst);
         if words.stamp.load(Ordering::Relaxed) == stamp {
             return Some(View {

@@ -51,6 +51,11 @@ impl<M: Memory> RingOutlet<M> {
         &self.memory
     }
 
+    /// Whether [`RingOutlet::trim`] may have something to give back.
+    pub fn has_surplus(&self) -> bool {
+        self.space.has_surplus()
+    }
+
     /// Gives back the pages that a quiet lane no longer needs.
     pub fn trim(&mut self) {
         self.note_head();

@@ -144,6 +144,11 @@ impl Space {
             || !self.fits(here, span)
     }
 
+    /// Whether the lane has touched more than its first page.
+    pub(crate) fn has_surplus(&self) -> bool {
+        self.farthest > self.lane.restart_bytes()
+    }
+
     /// What a quiet lane has touched beyond its first page; `None` while anything is unread. The reader looks at nothing
     /// before the tail, and what is placed there next is placed anew.
     pub(crate) fn surplus(&mut self) -> Option<Range<u64>> {

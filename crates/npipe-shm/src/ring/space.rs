@@ -26,9 +26,10 @@ impl LaneShape {
         self.small_bytes + self.small_bytes * 16
     }
 
-    /// Frames with more than this go to the large area.
-    const fn bulky_bytes(&self) -> u64 {
-        self.small_bytes / 4
+    /// Whether a frame of which `left` bytes are to be placed goes to the large area.
+    #[inline]
+    const fn is_bulky(&self, left: u64) -> bool {
+        left > self.small_bytes / 4
     }
 
     /// The room that a frame takes of which `left` bytes are to be placed; an empty message takes one part too.
@@ -130,18 +131,13 @@ impl Space {
     /// Whether the next part of a frame goes to the tail without a costly look at the head.
     #[inline]
     pub(crate) fn stays_here(&self, left: u64) -> bool {
-        self.lane.want(left) <= self.lane.bulky_bytes() && !self.wants_head(part_span(self.part_of(left)))
+        self.earlier.is_empty() && !self.lane.is_bulky(left) && self.keeps_to_page(self.part_of(left))
     }
 
-    /// Whether the tail has come so far that a look at the head is worth its cost.
+    /// Whether a part of `bytes` at the tail, and a jump behind it, keep to the first page.
     #[inline]
-    fn wants_head(&self, span: u64) -> bool {
-        let here = self.tail.offset();
-        !self.earlier.is_empty()
-            || here + span > self.lane.restart_bytes() && here < self.lane.small_bytes
-            || here >= self.lane.restart_large_bytes()
-            || here >= self.lane.small_bytes && span < self.lane.bulky_bytes()
-            || !self.fits(here, span)
+    fn keeps_to_page(&self, bytes: u64) -> bool {
+        self.tail.offset() + part_span(bytes) + part_span(0) <= self.lane.restart_bytes()
     }
 
     /// Whether the lane has touched more than its first page.
@@ -191,10 +187,10 @@ impl Space {
         let (span, want) = (part_span(self.part_of(left)), self.lane.want(left));
         let small = self.lane.small_bytes;
         let here = self.tail.offset();
-        let bulky = want > self.lane.bulky_bytes();
+        let bulky = self.lane.is_bulky(left);
         let bottom = if bulky { small } else { 0 };
         let far = match (bulky, here < small) {
-            (false, true) => here + span > self.lane.restart_bytes(),
+            (false, true) => !self.keeps_to_page(self.part_of(left)),
             (true, false) => here >= self.lane.restart_large_bytes(),
             _ => true,
         };
@@ -233,9 +229,12 @@ impl Space {
     /// Whether a whole frame of `bytes` finds room by [`Space::choose`], part by part, and where it begins.
     #[inline]
     pub(crate) fn room_for(&self, bytes: u64) -> Option<Choice> {
+        if bytes <= self.lane.part_bytes && self.stays_here(bytes) {
+            return Some(Choice::Here);
+        }
         let want = self.lane.want(bytes);
         let here = self.tail.offset();
-        let stays = want <= self.lane.bulky_bytes() || here >= self.lane.small_bytes;
+        let stays = !self.lane.is_bulky(bytes) || here >= self.lane.small_bytes;
         let rest = if stays { self.room(here) } else { 0 };
         if rest >= want {
             return Some(Choice::Here);

@@ -112,11 +112,6 @@ impl State {
         State(Kind::Empties.bits() | (count as u64) << EMPTIES_BITS | taken as u64)
     }
 
-    /// What becomes of [`State::empties`] when the last one is taken.
-    pub(crate) const fn empties_taken(count: u32) -> State {
-        State(Kind::EmptiesTaken.bits() | (count as u64) << EMPTIES_BITS | count as u64)
-    }
-
     /// Its kind, if an honest peer can have written it.
     pub(crate) const fn kind(self) -> Option<Kind> {
         match Kind::from_bits(self.0 >> KIND_SHIFT) {
@@ -234,7 +229,6 @@ mod tests {
                 assert_eq!((state.kind(), state.is_first(), state.taken()), (Some(kind), first, 0));
             }
         }
-        assert_eq!(State::empties_taken(3).kind(), Some(EmptiesTaken));
         assert_eq!(State(0).kind(), None, "a page that was never written");
     }
 }

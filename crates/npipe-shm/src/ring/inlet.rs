@@ -339,7 +339,7 @@ impl<M: Memory> Inlet for RingInlet<M> {
             return Err(Status::PeerMisbehaved);
         }
         let closed = taken + 1 == count && {
-            let [all, none] = [State::empties(count, count), State::empties_taken(count)];
+            let [all, none] = [State::empties(count, count), State::new(Kind::EmptiesTaken, false)];
             word.compare_exchange(all.0, none.0, Ordering::AcqRel, Ordering::Relaxed)
                 .is_ok()
         };
@@ -361,7 +361,8 @@ impl<M: Memory> Inlet for RingInlet<M> {
             let is_other = part.state.is_first() && part.at != inlet.head;
             match part.kind {
                 Kind::Jump | Kind::Cancelled | Kind::EmptiesTaken => return Ok(true),
-                Kind::Empties => return Ok(span == PeekSpan::Stream),
+                // Where they are, a peek sees one message; a stream has none of them (semantics 93).
+                Kind::Empties => return Ok(false),
                 Kind::Complete | Kind::Pending if is_other && span == PeekSpan::Message => return Ok(false),
                 Kind::Complete | Kind::Pending => {}
             }

@@ -14,15 +14,18 @@ use crate::sync::{Ordering, fence, pause};
 const COUNT: u64 = 0xff;
 const BUSY: u64 = 1 << 8;
 const CLAIMED: u64 = 1 << 9;
-const GENERATION: u64 = 1 << 32;
 
 /// How often a moment's work of the peer is waited for before its word is taken as it stands. A peer that stops in such a
 /// moment must not hold us up.
 const PATIENCE: u32 = if cfg!(loom) { 100 } else { 10_000 };
 
+/// The stamp that comes after `stamp`, of the next generation, with `low` as its other fields.
+const fn following(stamp: u64, low: u64) -> u64 {
+    (((stamp >> 32) + 1) << 32) + low
+}
+
 /// The reader is about to take bytes: until it offers again no view is valid.
 pub(crate) fn begin_change(words: &OfferWords) {
-    let busy = |stamp: u64| ((stamp & !(CLAIMED | BUSY)) | BUSY).wrapping_add(GENERATION);
     let mut stamp = words.stamp.load(Ordering::Relaxed);
     for _ in 0..PATIENCE {
         // A claim is honoured for as long as an honest writer needs; after that the writer is stopped or hostile.
@@ -33,7 +36,7 @@ pub(crate) fn begin_change(words: &OfferWords) {
         }
         match words
             .stamp
-            .compare_exchange(stamp, busy(stamp), Ordering::SeqCst, Ordering::Relaxed)
+            .compare_exchange(stamp, following(stamp, BUSY), Ordering::SeqCst, Ordering::Relaxed)
         {
             Ok(_) => {
                 // Who sees a word that is changed from here on also sees that the list was busy.
@@ -43,7 +46,7 @@ pub(crate) fn begin_change(words: &OfferWords) {
             Err(now) => stamp = now,
         }
     }
-    words.stamp.store(busy(stamp), Ordering::SeqCst);
+    words.stamp.store(following(stamp, BUSY), Ordering::SeqCst);
     fence(Ordering::Release);
 }
 
@@ -54,8 +57,9 @@ pub(crate) fn publish(words: &OfferWords, reads: &[u32], begun: u32) {
     }
     words.begun.store(begun, Ordering::Relaxed);
     let stamp = words.stamp.load(Ordering::Relaxed);
-    let fresh = (stamp & !(COUNT | BUSY | CLAIMED)).wrapping_add(GENERATION) | reads.len() as u64;
-    words.stamp.store(fresh, Ordering::SeqCst);
+    words
+        .stamp
+        .store(following(stamp, reads.len() as u64), Ordering::SeqCst);
     fence(Ordering::SeqCst);
 }
 
@@ -112,7 +116,8 @@ pub(crate) fn release(words: &OfferWords) {
     words.stamp.fetch_and(!CLAIMED, Ordering::SeqCst);
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 
@@ -144,11 +149,15 @@ mod tests {
         let (words, reader) = words();
         offer(&words, &[3], 0);
         let seen = view(&words, &reader).expect("a read waits").reads;
-        offer(&words, &[3], 0);
-        assert!(!claim(&words, seen.stamp), "the same sizes, but other reads");
+        for _ in 0..4 {
+            offer(&words, &[3], 0);
+            assert!(!claim(&words, seen.stamp), "the same sizes, but other reads");
+        }
         let seen = view(&words, &reader).expect("a read waits").reads;
         assert!(claim(&words, seen.stamp));
         assert!(!claim(&words, seen.stamp), "claimed once");
+        release(&words);
+        assert!(claim(&words, seen.stamp), "free again");
         release(&words);
         begin_change(&words);
         assert!(!claim(&words, seen.stamp), "bytes are being taken");

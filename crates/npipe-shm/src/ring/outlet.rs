@@ -138,9 +138,10 @@ impl<M: Memory> RingOutlet<M> {
         let mut at = view.head;
         let mut inside = false;
         for _ in 0..MAX_FORESEEN_PARTS.min(max_steps(&self.lane)) {
-            if reads.is_empty() || at == tail {
+            if reads.is_empty() {
                 break;
             }
+            // At the tail there is none.
             let Ok(part) = part_at(&*self.memory, &self.lane, self.side, at, tail) else {
                 break;
             };
@@ -157,7 +158,7 @@ impl<M: Memory> RingOutlet<M> {
                     }
                 }
                 Kind::Complete | Kind::Pending => {
-                    if part.state.is_first() || !inside {
+                    if !inside {
                         let begun = match part.kind {
                             Kind::Complete if at == view.head => view.begun,
                             _ => part.state.taken(),

@@ -90,11 +90,14 @@ fn a_quota_of_tiny_messages_is_never_refused_for_want_of_room() {
 /// semantics 99, 104, 163
 #[test]
 fn a_lane_that_gave_pages_back_goes_on() {
+    let has_surplus = |lane: &Lane| lane.writer.lane().expect("connected").has_surplus();
     let mut lane = Lane::real(1 << 20);
+    assert!(!has_surplus(&lane));
     for turn in 0..20 {
         lane.put(&pattern(turn, 90_000));
         lane.put(b"");
         lane.put(b"");
+        assert!(has_surplus(&lane));
         assert_eq!(lane.get(90_000), Ok((pattern(turn, 90_000), false)));
         assert_eq!(lane.get(9), Ok((vec![], false)));
         lane.writer.lane_mut().expect("connected").trim();
@@ -107,5 +110,7 @@ fn a_lane_that_gave_pages_back_goes_on() {
         assert_eq!(lane.get(9), Ok((vec![], false)));
         assert_eq!(lane.get(9), Ok((b"chat".to_vec(), false)));
         assert!(lane.is_flushed());
+        lane.writer.lane_mut().expect("connected").trim();
+        assert!(!has_surplus(&lane), "a chat needs no more than it has");
     }
 }

@@ -4,6 +4,9 @@
 
 mod areas;
 mod empties;
+mod foresight;
+mod lies;
+mod looks;
 mod retraction;
 mod settling;
 mod streaming;
@@ -111,6 +114,17 @@ impl Lane {
             Err(status) => panic!("the flush failed: {status:?}"),
         }
     }
+}
+
+/// The halves of a lane of `lane_bytes` by themselves, with parts of 32 bytes: what the server writes, the client reads.
+fn halves(lane_bytes: u64) -> (RingOutlet<HeapMemory>, RingInlet<HeapMemory>) {
+    let small_bytes = lane_bytes / 4;
+    let layout = Layout::scaled(small_bytes, 32, [lane_bytes - small_bytes; 2]);
+    let memory = Arc::new(HeapMemory::new(layout));
+    (
+        RingOutlet::new(memory.clone(), Side::Server),
+        RingInlet::new(memory, Side::Client),
+    )
 }
 
 /// Bytes that are different everywhere.

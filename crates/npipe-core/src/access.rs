@@ -100,6 +100,16 @@ impl AccessRules {
         self.mode
     }
 
+    /// The users that may read and write besides, in ascending order.
+    pub fn users(&self) -> &[u32] {
+        &self.users
+    }
+
+    /// The groups whose members may read and write besides, in ascending order.
+    pub fn groups(&self) -> &[u32] {
+        &self.groups
+    }
+
     /// Whether anyone but the owner and root may open the pipe.
     pub fn admits_others(&self) -> bool {
         self.mode & 0o066 != 0 || !self.users.is_empty() || !self.groups.is_empty()

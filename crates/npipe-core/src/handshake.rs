@@ -8,6 +8,8 @@
 //! | [`Message::Wait`] | [`Message::Ready`], or [`Message::Waiting`] and then `Ready`, [`Message::Refused`] |
 //! | [`Message::Query`] | [`Message::Info`], [`Message::Refused`] |
 //!
+//! Processes that serve one name together have messages of their own, [`Serving`].
+//!
 //! The bytes are described where they are made: [`frame`] and `fields`. A peer is not
 //! trusted: every value is checked when it is decoded, nothing panics, and whatever
 //! comes out of a [`Decoder`] is within the limits that its type promises. Texts from
@@ -17,9 +19,11 @@
 
 mod fields;
 pub mod frame;
+mod serving;
 
 use fields::{FieldWriter, Fields};
 pub use frame::{Decoder, ProtocolError};
+pub use serving::{Serving, WantedInstance};
 
 use crate::mode::{Access, Direction, PipeType};
 use crate::name::PipeName;
@@ -68,6 +72,8 @@ pub enum Message {
     },
     /// What there is to know.
     Info(PipeReport),
+    /// Between processes that serve one name.
+    Serving(Serving),
     /// A kind of message that this version does not know.
     Unknown {
         /// Its number.
@@ -92,6 +98,8 @@ pub struct Connection {
     pub instances: u32,
     /// The process that serves the instance.
     pub server_pid: u32,
+    /// The process that made the socket on which the client was accepted.
+    pub listener_pid: u32,
     /// Size of the shared segment.
     pub segment_bytes: u64,
     /// Tells this pipe from earlier and later ones of its name.
@@ -113,6 +121,8 @@ pub struct PipeReport {
     pub default_timeout_ms: u32,
     /// The process that answers for the pipe.
     pub server_pid: u32,
+    /// The process that made the socket on which it answers.
+    pub listener_pid: u32,
     /// Tells this pipe from earlier and later ones of its name.
     pub pipe_id: u64,
     /// Who may open it, for people to read.
@@ -182,6 +192,15 @@ mod tag {
     pub(super) const CLIENT_PID: u16 = 17;
     pub(super) const CLIENT_UID: u16 = 18;
     pub(super) const CLIENT_GID: u16 = 19;
+    pub(super) const LISTENER_PID: u16 = 20;
+    pub(super) const MEMBER: u16 = 21;
+    pub(super) const NUMBER: u16 = 22;
+    pub(super) const SINCE: u16 = 23;
+    pub(super) const READ_MODE: u16 = 24;
+    pub(super) const FIRST_INSTANCE: u16 = 25;
+    pub(super) const ACCESS_MODE: u16 = 26;
+    pub(super) const ACCESS_USER: u16 = 27;
+    pub(super) const ACCESS_GROUP: u16 = 28;
 }
 
 impl Message {
@@ -221,6 +240,7 @@ impl Message {
                 report.write(&mut fields);
                 kind::INFO
             }
+            Message::Serving(serving) => serving.write(&mut fields),
             Message::Unknown { kind } => *kind,
         };
         frame::frame(kind, &fields.into_bytes())
@@ -249,7 +269,7 @@ impl Message {
                 },
             },
             kind::INFO => Message::Info(PipeReport::read(fields)?),
-            kind => Message::Unknown { kind },
+            kind => Serving::read(kind, fields)?.map_or(Message::Unknown { kind }, Message::Serving),
         })
     }
 }
@@ -263,6 +283,7 @@ impl Connection {
         fields.u32(tag::MAX_INSTANCES, self.max_instances);
         fields.u32(tag::INSTANCE_COUNT, self.instances);
         fields.u32(tag::SERVER_PID, self.server_pid);
+        fields.u32(tag::LISTENER_PID, self.listener_pid);
         fields.u64(tag::SEGMENT_BYTES, self.segment_bytes);
         fields.u64(tag::PIPE_ID, self.pipe_id);
     }
@@ -276,6 +297,7 @@ impl Connection {
             max_instances: maximum_in(fields)?,
             instances: fields.u32(tag::INSTANCE_COUNT)?,
             server_pid: fields.u32(tag::SERVER_PID)?,
+            listener_pid: fields.u32(tag::LISTENER_PID)?,
             segment_bytes: fields.u64(tag::SEGMENT_BYTES)?,
             pipe_id: fields.u64(tag::PIPE_ID)?,
         })
@@ -290,6 +312,7 @@ impl PipeReport {
         fields.u32(tag::MAX_INSTANCES, self.max_instances);
         fields.u32(tag::DEFAULT_TIMEOUT_MS, self.default_timeout_ms);
         fields.u32(tag::SERVER_PID, self.server_pid);
+        fields.u32(tag::LISTENER_PID, self.listener_pid);
         fields.u64(tag::PIPE_ID, self.pipe_id);
         fields.bytes(tag::ACCESS_TEXT, shortened(&self.access).as_bytes());
         fields.u32(tag::INSTANCE_COUNT, self.instance_count);
@@ -316,6 +339,7 @@ impl PipeReport {
             max_instances: maximum_in(fields)?,
             default_timeout_ms: fields.u32(tag::DEFAULT_TIMEOUT_MS)?,
             server_pid: fields.u32(tag::SERVER_PID)?,
+            listener_pid: fields.u32(tag::LISTENER_PID)?,
             pipe_id: fields.u64(tag::PIPE_ID)?,
             access: String::from_utf8(text.to_vec()).map_err(|_| ProtocolError::Field(tag::ACCESS_TEXT))?,
             instance_count: fields.u32(tag::INSTANCE_COUNT)?,

@@ -109,8 +109,7 @@ pub enum Remaining {
 /// What the private state adds to [`InstanceState`].
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// The key in `Pipe::listeners`.
-    Listening(u64),
+    Listening,
     Connected(ConnectionId),
     Closing,
     Disconnected,
@@ -120,18 +119,31 @@ enum Phase {
 struct Slot {
     owner: OwnerId,
     phase: Phase,
+    /// When it last began to listen: the key in `Pipe::listeners` while it does.
+    since: u64,
     out_quota: u32,
     in_quota: u32,
 }
 
-/// The state of one name. [The module](self) has the model.
+/// What the first instance fixes about a pipe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// Which way data flows.
+    pub direction: Direction,
+    /// Stream or messages.
+    pub pipe_type: PipeType,
+    /// 1 to 254, or [`UNLIMITED_INSTANCES`].
+    pub max_instances: u32,
+    /// How long a client waits that does not say, in milliseconds.
+    pub default_timeout_ms: u32,
+    /// Who may open the pipe.
+    pub access: AccessRules,
+}
+
+/// The state of one name, or of one process's share of it. [The module](self) has the model.
 #[derive(Debug)]
 pub struct Pipe {
-    direction: Direction,
-    pipe_type: PipeType,
-    max_instances: u32,
-    default_timeout_ms: u32,
-    access: AccessRules,
+    attributes: Attributes,
     slots: BTreeMap<InstanceId, Slot>,
     /// Listening instances by the order in which they began to.
     listeners: BTreeMap<u64, InstanceId>,
@@ -149,19 +161,100 @@ impl Pipe {
     // semantics 13, 14, 24, 31, 38
     pub fn first(owner: OwnerId, params: &InstanceParams) -> Result<(Pipe, InstanceId), Status> {
         params.validate()?;
-        let mut pipe = Pipe {
+        let mut pipe = Pipe::share(Attributes {
             direction: params.direction,
             pipe_type: params.pipe_type,
             max_instances: params.max_instances,
             default_timeout_ms: params.effective_timeout_ms(),
             access: params.access.clone(),
+        });
+        let id = pipe.insert(owner, params);
+        Ok((pipe, id))
+    }
+
+    /// One process's share of a pipe that another process keeps: it has no instances
+    /// yet, [`Pipe::adopt`] adds those that the other allowed.
+    pub fn share(attributes: Attributes) -> Pipe {
+        Pipe {
+            attributes,
             slots: BTreeMap::new(),
             listeners: BTreeMap::new(),
             waiters: Vec::new(),
             next: 0,
+        }
+    }
+
+    /// An id for an instance that is to be adopted; also the moment at which it begins to
+    /// listen, if it does.
+    pub fn reserve(&mut self) -> InstanceId {
+        InstanceId(self.number())
+    }
+
+    /// Adds an instance that exists already, by its reserved id, without asking
+    /// whether there may be one more: it has a place in the pipe that others know of.
+    /// One that listens lets all waiters go; of one that is connected, the id of its
+    /// connection is returned.
+    pub fn adopt(&mut self, instance: Instance) -> (Option<ConnectionId>, Vec<WaiterId>) {
+        let (mut connection, mut released) = (None, Vec::new());
+        // Numbers of both kinds come from one source: this one is free.
+        let since = instance.id.0;
+        let phase = match instance.state {
+            InstanceState::Listening => {
+                self.listeners.insert(since, instance.id);
+                released = std::mem::take(&mut self.waiters);
+                Phase::Listening
+            }
+            InstanceState::Connected => {
+                let id = ConnectionId(self.number());
+                connection = Some(id);
+                Phase::Connected(id)
+            }
+            InstanceState::Closing => Phase::Closing,
+            InstanceState::Disconnected => Phase::Disconnected,
         };
-        let id = pipe.insert(owner, params);
-        Ok((pipe, id))
+        let slot = Slot {
+            owner: instance.owner,
+            phase,
+            since,
+            out_quota: instance.out_quota,
+            in_quota: instance.in_quota,
+        };
+        self.slots.insert(instance.id, slot);
+        (connection, released)
+    }
+
+    /// When an instance last began to listen, in the order of all that happened here;
+    /// `None` if it is closed.
+    pub fn since(&self, id: InstanceId) -> Option<u64> {
+        self.slots.get(&id).map(|slot| slot.since)
+    }
+
+    /// As [`Pipe::open`], to the instance that somebody else has chosen. It must still
+    /// listen as it did then.
+    ///
+    /// # Errors
+    /// Those of [`Pipe::open`]; [`Status::PipeNotAvailable`] if it listens no longer, or
+    /// again.
+    pub fn open_chosen(&mut self, id: InstanceId, since: u64, access: Access) -> Result<Opened, Status> {
+        let access = access.of_client(self.attributes.direction)?;
+        match self.slot(id) {
+            Ok(slot) if matches!(slot.phase, Phase::Listening) && slot.since == since => {}
+            _ => return Err(Status::PipeNotAvailable),
+        }
+        self.listeners.remove(&since);
+        self.connect(id, access)
+    }
+
+    fn connect(&mut self, instance: InstanceId, access: Access) -> Result<Opened, Status> {
+        let connection = ConnectionId(self.number());
+        let slot = self.slot(instance)?;
+        slot.phase = Phase::Connected(connection);
+        Ok(Opened {
+            instance,
+            owner: slot.owner,
+            connection,
+            access,
+        })
     }
 
     /// Another instance, which listens at once; lets all waiters go.
@@ -186,14 +279,14 @@ impl Pipe {
         if self.is_over() {
             return Err(Status::ObjectNameNotFound);
         }
-        let is_limited = self.max_instances != UNLIMITED_INSTANCES;
-        if is_limited && self.slots.len() >= self.max_instances as usize {
+        let is_limited = self.attributes.max_instances != UNLIMITED_INSTANCES;
+        if is_limited && self.slots.len() >= self.attributes.max_instances as usize {
             return Err(Status::InstanceNotAvailable);
         }
-        if params.first_instance || params.direction != self.direction {
+        if params.first_instance || params.direction != self.attributes.direction {
             return Err(Status::AccessDenied);
         }
-        if !self.pipe_type.permits(params.read_mode) {
+        if !self.attributes.pipe_type.permits(params.read_mode) {
             return Err(Status::InvalidParameter);
         }
         let id = self.insert(owner, params);
@@ -214,17 +307,9 @@ impl Pipe {
         if self.is_over() {
             return Err(Status::ObjectNameNotFound);
         }
-        let access = access.of_client(self.direction)?;
+        let access = access.of_client(self.attributes.direction)?;
         let (_, instance) = self.listeners.pop_first().ok_or(Status::PipeNotAvailable)?;
-        let connection = ConnectionId(self.number());
-        let slot = self.slot(instance)?;
-        slot.phase = Phase::Connected(connection);
-        Ok(Opened {
-            instance,
-            owner: slot.owner,
-            connection,
-            access,
-        })
+        self.connect(instance, access)
     }
 
     /// Makes a disconnected instance listen; lets all waiters go.
@@ -239,12 +324,13 @@ impl Pipe {
     #[doc(alias = "ConnectNamedPipe")]
     pub fn listen(&mut self, id: InstanceId) -> Result<Vec<WaiterId>, Status> {
         match self.slot(id)?.phase {
-            Phase::Listening(_) => Ok(Vec::new()),
+            Phase::Listening => Ok(Vec::new()),
             Phase::Connected(_) => Err(Status::PipeConnected),
             Phase::Closing => Err(Status::PipeClosing),
             Phase::Disconnected => {
                 let since = self.number();
-                self.slot(id)?.phase = Phase::Listening(since);
+                let slot = self.slot(id)?;
+                (slot.phase, slot.since) = (Phase::Listening, since);
                 self.listeners.insert(since, id);
                 Ok(std::mem::take(&mut self.waiters))
             }
@@ -275,7 +361,8 @@ impl Pipe {
         let slot = self.slot(id)?;
         match std::mem::replace(&mut slot.phase, Phase::Disconnected) {
             Phase::Disconnected => return Err(Status::PipeDisconnected),
-            Phase::Listening(since) => {
+            Phase::Listening => {
+                let since = slot.since;
                 self.listeners.remove(&since);
             }
             Phase::Connected(_) | Phase::Closing => {}
@@ -290,9 +377,9 @@ impl Pipe {
     #[doc(alias = "CloseHandle")]
     pub fn close(&mut self, id: InstanceId) -> Remaining {
         if let Some(slot) = self.slots.remove(&id)
-            && let Phase::Listening(since) = slot.phase
+            && let Phase::Listening = slot.phase
         {
-            self.listeners.remove(&since);
+            self.listeners.remove(&slot.since);
         }
         self.remaining()
     }
@@ -336,7 +423,7 @@ impl Pipe {
     #[doc(alias = "NMPWAIT_WAIT_FOREVER")]
     pub const fn wait_limit_ms(&self, requested_ms: u32) -> Option<u32> {
         match requested_ms {
-            0 => Some(self.default_timeout_ms),
+            0 => Some(self.attributes.default_timeout_ms),
             u32::MAX => None,
             timeout_ms => Some(timeout_ms),
         }
@@ -358,30 +445,10 @@ impl Pipe {
         self.slots.get(&id).map(|slot| slot.shown_as(id))
     }
 
-    /// Which way data flows.
-    pub const fn direction(&self) -> Direction {
-        self.direction
-    }
-
-    /// Stream or messages.
-    pub const fn pipe_type(&self) -> PipeType {
-        self.pipe_type
-    }
-
-    /// The maximum of instances; [`UNLIMITED_INSTANCES`] is no limit.
-    // semantics 196
-    pub const fn max_instances(&self) -> u32 {
-        self.max_instances
-    }
-
-    /// How long a client waits that does not say, in milliseconds.
-    pub const fn default_timeout_ms(&self) -> u32 {
-        self.default_timeout_ms
-    }
-
-    /// Who may open the pipe.
-    pub const fn access(&self) -> &AccessRules {
-        &self.access
+    /// What its first instance fixed.
+    // semantics 24, 196
+    pub const fn attributes(&self) -> &Attributes {
+        &self.attributes
     }
 
     fn insert(&mut self, owner: OwnerId, params: &InstanceParams) -> InstanceId {
@@ -392,7 +459,8 @@ impl Pipe {
             id,
             Slot {
                 owner,
-                phase: Phase::Listening(since),
+                phase: Phase::Listening,
+                since,
                 out_quota: params.out_quota,
                 in_quota: params.in_quota,
             },
@@ -423,7 +491,7 @@ impl Slot {
             id,
             owner: self.owner,
             state: match self.phase {
-                Phase::Listening(_) => InstanceState::Listening,
+                Phase::Listening => InstanceState::Listening,
                 Phase::Connected(_) => InstanceState::Connected,
                 Phase::Closing => InstanceState::Closing,
                 Phase::Disconnected => InstanceState::Disconnected,

@@ -2,13 +2,15 @@
 //!
 //! The protocol is npipe's own, so hardly any rule of the specification speaks of it.
 
+use npipe_core::access::AccessRules;
 use npipe_core::handshake::frame::{HEADER_BYTES, MAX_FRAME_BYTES, VERSION};
 use npipe_core::handshake::{
-    ClientReport, Connection, Decoder, InstanceReport, MAX_TEXT_BYTES, Message, PipeReport, ProtocolError,
+    ClientReport, Connection, Decoder, InstanceReport, MAX_TEXT_BYTES, Message, PipeReport, ProtocolError, Serving,
+    WantedInstance,
 };
-use npipe_core::mode::{Access, Direction, PipeType};
+use npipe_core::mode::{Access, Direction, PipeType, ReadMode};
 use npipe_core::name::{MAX_NAME_UNITS, PipeName};
-use npipe_core::pipe::InstanceState;
+use npipe_core::pipe::{Attributes, InstanceState};
 use npipe_core::status::Status;
 use proptest::prelude::*;
 
@@ -56,12 +58,12 @@ prop_compose! {
         pipe_type in any_type(),
         direction in any_direction(),
         max_instances in 1u32..=255,
-        [out_quota, in_quota, instances, server_pid]: [u32; 4],
+        [out_quota, in_quota, instances, server_pid, listener_pid]: [u32; 5],
         [segment_bytes, pipe_id]: [u64; 2],
     ) -> Connection {
         Connection {
             pipe_type, direction, out_quota, in_quota, max_instances, instances, server_pid,
-            segment_bytes, pipe_id,
+            listener_pid, segment_bytes, pipe_id,
         }
     }
 }
@@ -72,24 +74,88 @@ prop_compose! {
         pipe_type in any_type(),
         direction in any_direction(),
         max_instances in 1u32..=255,
-        [default_timeout_ms, server_pid, instance_count]: [u32; 3],
+        [default_timeout_ms, server_pid, listener_pid, instance_count]: [u32; 4],
         pipe_id: u64,
         access in ".{0,100}",
         instances in prop::collection::vec(any_instance(), 0..20),
     ) -> PipeReport {
         PipeReport {
-            name, pipe_type, direction, max_instances, default_timeout_ms, server_pid, pipe_id, access,
-            instance_count, instances,
+            name, pipe_type, direction, max_instances, default_timeout_ms, server_pid, listener_pid,
+            pipe_id, access, instance_count, instances,
         }
     }
 }
 
-fn any_message() -> impl Strategy<Value = Message> {
-    let status = prop::sample::select(Status::all().collect::<Vec<_>>());
+fn any_status() -> impl Strategy<Value = Status> {
+    prop::sample::select(Status::all().collect::<Vec<_>>())
+}
+
+prop_compose! {
+    fn any_attributes()(
+        pipe_type in any_type(),
+        direction in any_direction(),
+        max_instances in 1u32..=255,
+        default_timeout_ms: u32,
+        mode in any::<u32>().prop_map(|bits| bits & 0o666),
+        users in prop::collection::vec(any::<u32>(), 0..20),
+        groups in prop::collection::vec(any::<u32>(), 0..20),
+    ) -> Attributes {
+        let access = AccessRules::from_mode(mode).unwrap();
+        let access = users.into_iter().fold(access, AccessRules::allow_user);
+        let access = groups.into_iter().fold(access, AccessRules::allow_group);
+        Attributes { direction, pipe_type, max_instances, default_timeout_ms, access }
+    }
+}
+
+fn any_serving() -> impl Strategy<Value = Serving> {
+    let read_mode = prop::sample::select(vec![ReadMode::Byte, ReadMode::Message]);
     prop_oneof![
+        (any_name(), any::<(u64, u64, u32)>()).prop_map(|(name, (member, pipe_id, posts))| Serving::Join {
+            name,
+            member,
+            pipe_id,
+            posts
+        }),
+        (any::<(u64, u32)>(), any_attributes()).prop_map(|((pipe_id, listener_pid), attributes)| Serving::Joined {
+            pipe_id,
+            listener_pid,
+            attributes
+        }),
+        (any::<(u64, bool, u32, u32)>(), any_direction(), read_mode).prop_map(
+            |((number, first_instance, out_quota, in_quota), direction, read_mode)| Serving::Create {
+                number,
+                wanted: WantedInstance {
+                    direction,
+                    read_mode,
+                    first_instance,
+                    out_quota,
+                    in_quota
+                }
+            }
+        ),
+        any::<u64>().prop_map(|number| Serving::Created { number }),
+        (any::<u64>(), any_status()).prop_map(|(number, status)| Serving::NotCreated { number, status }),
+        (any::<(u64, u64)>(), prop::option::of(any_instance())).prop_map(|((number, since), report)| Serving::Post {
+            number,
+            since,
+            report
+        }),
+        (any::<(u64, u64, u32)>(), any_access()).prop_map(|((number, since, instances), access)| Serving::Admit {
+            number,
+            since,
+            access,
+            instances
+        }),
+        prop::collection::vec(any::<u64>(), 0..40).prop_map(|members| Serving::Members { members }),
+    ]
+}
+
+fn any_message() -> impl Strategy<Value = Message> {
+    prop_oneof![
+        any_serving().prop_map(Message::Serving),
         (any_name(), any_access()).prop_map(|(name, access)| Message::Open { name, access }),
         any_connection().prop_map(Message::Opened),
-        status.prop_map(|status| Message::Refused { status }),
+        any_status().prop_map(|status| Message::Refused { status }),
         any_name().prop_map(|name| Message::Wait { name }),
         any::<u32>().prop_map(|default_timeout_ms| Message::Waiting { default_timeout_ms }),
         Just(Message::Ready),
@@ -144,6 +210,7 @@ fn report_of(instance_count: u32) -> PipeReport {
         max_instances: 255,
         default_timeout_ms: 50,
         server_pid: 1,
+        listener_pid: 1,
         pipe_id: 7,
         access: "owner".to_owned(),
         instance_count,

@@ -50,8 +50,8 @@ fn a_name_lives_as_long_as_its_instances() {
         ..limited(1)
     };
     let (next, _) = Pipe::first(THEM, &other).unwrap();
-    assert_eq!(next.direction(), Direction::Inbound);
-    assert_eq!(next.pipe_type(), PipeType::Message);
+    assert_eq!(next.attributes().direction, Direction::Inbound);
+    assert_eq!(next.attributes().pipe_type, PipeType::Message);
 }
 
 /// semantics 16
@@ -94,7 +94,7 @@ fn the_unlimited_maximum_is_no_limit() {
         pipe.create_instance(US, &unlimited).unwrap();
     }
     assert_eq!(pipe.instances().len(), 300);
-    assert_eq!(pipe.max_instances(), 255);
+    assert_eq!(pipe.attributes().max_instances, 255);
 }
 
 /// semantics 24, 26, 27, 35
@@ -117,10 +117,10 @@ fn the_first_instance_fixes_what_belongs_to_the_name() {
         ..limited(3)
     };
     let (second, _) = pipe.create_instance(US, &other).unwrap();
-    assert_eq!(pipe.pipe_type(), PipeType::Byte);
-    assert_eq!(pipe.max_instances(), 4);
-    assert_eq!(pipe.default_timeout_ms(), 7);
-    assert_eq!(*pipe.access(), AccessRules::owner());
+    assert_eq!(pipe.attributes().pipe_type, PipeType::Byte);
+    assert_eq!(pipe.attributes().max_instances, 4);
+    assert_eq!(pipe.attributes().default_timeout_ms, 7);
+    assert_eq!(pipe.attributes().access, AccessRules::owner());
     let second = pipe.instance(second).unwrap();
     assert_eq!((second.out_quota, second.in_quota), (102, 24));
 }

@@ -100,6 +100,7 @@ fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection
     let segment = Segment::attach(descriptor, layout.total_bytes(), Layout::first_bytes() as usize).map_err(fail)?;
     let socket = answer.conversation.socket;
     let peer = identity::peer_credentials(socket.as_fd()).map_err(fail)?;
+    let peer = served_by(peer, opened.listener_pid, opened.server_pid);
     let link = Link::new(segment, layout, Side::Client, Arc::new(socket), peer, wanted.max_spin);
     let refuse = |status| Error::new(status, "open").about(name);
     let access = wanted.access.of_client(opened.direction).map_err(refuse)?;
@@ -123,6 +124,17 @@ fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection
     end.attach(&link);
     background::watch_peer(&link).map_err(fail)?;
     Ok(end)
+}
+
+/// The process behind a socket, of which the kernel knows only who made the listening one. Another process of the same user
+/// may have taken that over, or the client; it is named by the server, whose numbers mean the same here if both agree on
+/// that of the maker. It must really be that user's: a server does not pass for somebody else.
+fn served_by(mut maker: PeerCredentials, listener_pid: u32, server_pid: u32) -> PeerCredentials {
+    if listener_pid != server_pid {
+        let is_known = maker.pid == Some(listener_pid) && identity::user_of(server_pid) == Some(maker.uid);
+        maker.pid = is_known.then_some(server_pid);
+    }
+    maker
 }
 
 /// Waits until an instance listens (semantics 81-89). `None` waits for ever, zero takes the pipe's default.
@@ -161,8 +173,8 @@ pub(crate) fn wait(root: &Root, name: &PipeName, timeout: Option<Duration>) -> R
                 let deadline = timeout.and_then(|timeout| start.checked_add(timeout));
                 answer = match answer.conversation.listen(deadline) {
                     Ok(Some(next)) => next,
-                    // The server's process ended, and the name with it (semantics 89).
-                    Ok(None) => return Err(fail(Status::ObjectNameNotFound)),
+                    // The process that kept the name ended; another may keep it now (semantics 89).
+                    Ok(None) => ask(root, name, &request, OPERATION, deadline)?,
                     Err(error) if error.kind() == std::io::ErrorKind::TimedOut => return Err(fail(Status::IoTimeout)),
                     Err(error) => return Err(Error::from_sys(error, OPERATION).about(name)),
                 };
@@ -187,8 +199,9 @@ pub(crate) fn query(root: &Root, name: &PipeName, deadline: Option<Instant>) -> 
     let fail = |status| Error::new(status, "info").about(name);
     match answer.message {
         Message::Info(report) if report.name == *name => {
-            let server = identity::peer_credentials(answer.conversation.socket.as_fd())
+            let maker = identity::peer_credentials(answer.conversation.socket.as_fd())
                 .map_err(|error| Error::from_sys(error, "info").about(name))?;
+            let server = served_by(maker, report.listener_pid, report.server_pid);
             Ok(Account { report, server })
         }
         Message::Refused { status } => Err(fail(status)),
@@ -214,19 +227,29 @@ pub(crate) fn inquire<'a>(root: &'a Root, candidate: &'a Candidate) -> Inquiry<'
 }
 
 impl Inquiry<'_> {
-    /// The answer; `None`: nobody gives one in time.
-    pub(crate) fn answer(self, deadline: Option<Instant>) -> Option<Account> {
+    /// The answer; `None`: nobody gives one in time. Fails where this process cannot ask.
+    pub(crate) fn answer(self, deadline: Option<Instant>) -> SysResult<Option<Account>> {
+        match self.ask(deadline) {
+            Err(error) if error.is_descriptor_shortage() => Err(error),
+            other => Ok(other.ok().flatten()),
+        }
+    }
+
+    fn ask(self, deadline: Option<Instant>) -> SysResult<Option<Account>> {
         let conversation = match self.conversation {
             Some(conversation) => conversation,
             // Whatever was in the way may have gone since.
-            None => begin(self.root, self.candidate, &Message::Query { name: None }, deadline).ok()?,
+            None => begin(self.root, self.candidate, &Message::Query { name: None }, deadline)?,
         };
-        let answer = conversation.listen(deadline).ok()??;
+        let Some(answer) = conversation.listen(deadline)? else {
+            return Ok(None);
+        };
         let Message::Info(report) = answer.message else {
-            return None;
+            return Ok(None);
         };
-        let server = identity::peer_credentials(answer.conversation.socket.as_fd()).ok()?;
-        Some(Account { report, server })
+        let maker = identity::peer_credentials(answer.conversation.socket.as_fd())?;
+        let server = served_by(maker, report.listener_pid, report.server_pid);
+        Ok(Some(Account { report, server }))
     }
 }
 
@@ -316,7 +339,11 @@ fn talk_to(
 
 fn begin(root: &Root, candidate: &Candidate, request: &Message, deadline: Option<Instant>) -> SysResult<Conversation> {
     let socket = root.connect_until(candidate, deadline)?;
-    socket::send_until(socket.as_fd(), &request.encode(), None, deadline)?;
+    match socket::send_until(socket.as_fd(), &request.encode(), None, deadline) {
+        // A server that has hung up already may have said why.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        other => other?,
+    }
     Ok(Conversation {
         socket,
         decoder: Decoder::new(),

@@ -91,7 +91,8 @@ impl Namespace {
     /// # Errors
     /// As [`list`].
     pub fn list(&self) -> Result<Vec<PipeEntry>> {
-        let entries = self.root.entries().map_err(|error| Error::from_sys(error, "list"))?;
+        let fail = |error| Error::from_sys(error, "list");
+        let entries = self.root.entries().map_err(fail)?;
         let mut listed = Vec::new();
         for batch in entries.chunks(LISTING_BATCH) {
             // All are asked before the first is waited for, so that those who do not answer are waited for together.
@@ -100,8 +101,10 @@ impl Namespace {
                 .map(|entry| connect::inquire(&self.root, &entry.candidate))
                 .collect();
             let deadline = Some(Instant::now() + LISTING_TIME);
-            let seen = batch.iter().zip(asked);
-            listed.extend(seen.filter_map(|(entry, inquiry)| self.look_at(entry, inquiry.answer(deadline))));
+            for (entry, inquiry) in batch.iter().zip(asked) {
+                let answer = inquiry.answer(deadline).map_err(fail)?;
+                listed.extend(self.look_at(entry, answer));
+            }
         }
         listed.sort_by(|one, other| one.name.cmp(&other.name).then(one.owner_uid.cmp(&other.owner_uid)));
         Ok(listed)

@@ -61,7 +61,7 @@ impl Error {
             io::ErrorKind::TimedOut => Status::IoTimeout,
             io::ErrorKind::OutOfMemory => Status::InsufficientResources,
             io::ErrorKind::InvalidData => Status::PeerMisbehaved,
-            _ if is_descriptor_shortage(&error) => Status::TooManyOpenedFiles,
+            _ if error.is_descriptor_shortage() => Status::TooManyOpenedFiles,
             _ => Status::SystemError,
         };
         let mut made = Error::new(status, operation).because(error.to_string());
@@ -98,13 +98,6 @@ impl Error {
     pub fn kind(&self) -> io::ErrorKind {
         self.0.status.kind()
     }
-}
-
-fn is_descriptor_shortage(error: &SysError) -> bool {
-    use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 impl fmt::Debug for Error {

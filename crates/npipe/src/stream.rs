@@ -183,7 +183,7 @@ impl PipeStream {
 
     /// What changes about this end. Win32 equivalent: GetNamedPipeHandleState.
     ///
-    /// On a client end the server is asked for the number of instances; it answers without delay unless it is stopped.
+    /// On a client end, and on a server end whose name another process keeps, the server is asked for the number of instances; it answers without delay unless it is stopped.
     ///
     /// # Errors
     /// * [`Status::PipeDisconnected`] on a client end that was disconnected.
@@ -199,7 +199,10 @@ impl PipeStream {
         end.require_live().explain(OPERATION, self.name())?;
         let (mode, wait) = end.modes();
         let instances = match &end.home {
-            Home::Server(seat) => seat.instances(),
+            Home::Server(seat) => match seat.instances() {
+                Some(instances) => instances,
+                None => self.instances_of(seat.host.pipe_id)?,
+            },
             Home::Client { pipe_id } => self.instances_of(*pipe_id)?,
         };
         Ok(PipeState {

@@ -11,18 +11,16 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use npipe_core::access::PeerIdentity;
-use npipe_core::handshake::{Connection, Decoder, Message};
-use npipe_core::pipe::{WaitOutcome, WaiterId};
+use npipe_core::handshake::{Decoder, Message, Serving};
+use npipe_core::pipe::{OwnerId, WaitOutcome, WaiterId};
 use npipe_core::{Access, PipeName, Status};
-use npipe_shm::layout::{Layout, Side};
 
 use super::Background;
-use crate::end::{link::Link, locked};
-use crate::host::Host;
+use crate::end::locked;
+use crate::host::{Host, SELF};
 use crate::sys::epoll::Interest;
 use crate::sys::identity::{self, PeerCredentials};
-use crate::sys::segment::Segment;
-use crate::sys::{SysResult, socket};
+use crate::sys::socket;
 
 /// The time for a request to arrive whole.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
@@ -42,8 +40,10 @@ struct Visitor {
     /// `None` for a waiter.
     deadline: Option<Instant>,
     waiting: Option<WaiterId>,
-    /// Its socket is a connection's now.
-    connected: bool,
+    /// What it asked for, while it is not settled who serves the name.
+    held: Option<Message>,
+    /// Its socket belongs to others now.
+    gone: bool,
 }
 
 /// All those at the door. Belongs to the background thread.
@@ -51,6 +51,8 @@ pub(super) struct Desk<'a> {
     background: &'a Background,
     visitors: BTreeMap<u64, Visitor>,
     paused: VecDeque<(Instant, Weak<Host>)>,
+    /// Hosts whose leader has gone, and when they look for the next one.
+    seeking: Vec<(Instant, Weak<Host>)>,
 }
 
 enum Next {
@@ -64,6 +66,7 @@ impl<'a> Desk<'a> {
             background,
             visitors: BTreeMap::new(),
             paused: VecDeque::new(),
+            seeking: Vec::new(),
         }
     }
 
@@ -72,7 +75,21 @@ impl<'a> Desk<'a> {
         // Deadlines are given in the order of tokens.
         let request = self.visitors.values().find_map(|visitor| visitor.deadline);
         let pause = self.paused.front().map(|(until, _)| *until);
-        [request, pause].into_iter().flatten().min()
+        let seek = self.seeking.iter().map(|(until, _)| *until).min();
+        let settled = self.visitors.values().filter_map(|visitor| visitor.held_until()).min();
+        [request, pause, seek, settled].into_iter().flatten().min()
+    }
+
+    /// Listens to another process that serves a name.
+    pub(super) fn hear(&mut self, host: &Arc<Host>, owner: Option<OwnerId>) {
+        match owner {
+            Some(owner) => host.hear_member(owner),
+            None => {
+                if let Some(until) = host.hear_leader() {
+                    self.seeking.push((until, Arc::downgrade(host)));
+                }
+            }
+        }
     }
 
     /// Accepts the clients that knock.
@@ -116,7 +133,8 @@ impl<'a> Desk<'a> {
             decoder: Decoder::new(),
             deadline: Some(Instant::now() + REQUEST_TIME),
             waiting: None,
-            connected: false,
+            held: None,
+            gone: false,
         };
         self.visitors.insert(token, visitor);
         // Most requests are here already; only the others are worth a watch.
@@ -140,7 +158,11 @@ impl<'a> Desk<'a> {
 
     fn listen_to(&mut self, token: u64) -> Option<Next> {
         let visitor = self.visitors.get_mut(&token)?;
-        let next = visitor.read().and_then(|message| match message {
+        let read = match visitor.held.take() {
+            Some(message) => Some(Some(message)),
+            None => visitor.read(),
+        };
+        let next = read.and_then(|message| match message {
             None => Some(Next::Stay),
             Some(message) => {
                 let host = visitor.host.upgrade()?;
@@ -160,11 +182,25 @@ impl<'a> Desk<'a> {
         let Some(visitor) = self.visitors.remove(&token) else {
             return;
         };
-        if !visitor.connected {
+        if !visitor.gone {
             let _ = self.background.poller.remove(&visitor.socket);
         }
         if let (Some(waiter), Some(host)) = (visitor.waiting, visitor.host.upgrade()) {
             locked(&host.state).remove_waiter(waiter);
+        }
+    }
+
+    /// Answers those that had to wait until it was settled who serves the name.
+    fn resume(&mut self) {
+        let held = |visitor: &Visitor| visitor.held.is_some() && visitor.held_until().is_none();
+        let ready: Vec<u64> = self
+            .visitors
+            .iter()
+            .filter(|(_, visitor)| held(visitor))
+            .map(|(token, _)| *token)
+            .collect();
+        for token in ready {
+            self.listen_to(token);
         }
     }
 
@@ -181,6 +217,15 @@ impl<'a> Desk<'a> {
         for token in tokens {
             self.dismiss(token);
         }
+        for (until, host) in std::mem::take(&mut self.seeking) {
+            let again = match host.upgrade() {
+                Some(host) if until <= now => host.seek_leader(),
+                Some(_) => Some(until),
+                None => None,
+            };
+            self.seeking.extend(again.map(|until| (until, host)));
+        }
+        self.resume();
         while self.paused.front().is_some_and(|(until, _)| *until <= now) {
             if let Some((_, host)) = self.paused.pop_front()
                 && let Some(host) = host.upgrade()
@@ -213,6 +258,19 @@ impl Visitor {
         let result = match message {
             // A waiter has nothing more to say.
             _ if self.waiting.is_some() => return Next::Leave,
+            Message::Serving(Serving::Join {
+                name,
+                member,
+                pipe_id,
+                posts,
+            }) => self
+                .join(background, host, &name, (member, pipe_id, posts))
+                .map(|()| Next::Leave),
+            message if host.settles_by().is_some() => {
+                self.held = Some(message);
+                self.deadline = None;
+                return Next::Stay;
+            }
             Message::Open { name, access } => self.open(background, host, &name, access).map(|()| Next::Leave),
             Message::Wait { name } => self.wait(host, &name, token),
             Message::Query { name } => self.query(host, name.as_ref()),
@@ -220,6 +278,10 @@ impl Visitor {
         };
         result.unwrap_or_else(|status| {
             self.send(&Message::Refused { status });
+            if status == Status::ObjectNameNotFound {
+                // It may have been the last news of a member that ended the name.
+                host.dissolve_if_over();
+            }
             Next::Leave
         })
     }
@@ -257,7 +319,7 @@ impl Visitor {
         state.add_waiter(waiter, self.socket.clone());
         self.waiting = Some(waiter);
         self.deadline = None;
-        let default_timeout_ms = state.pipe.default_timeout_ms();
+        let default_timeout_ms = state.pipe.attributes().default_timeout_ms;
         // With the lock, so that it comes before the answer.
         let sent = self.send(&Message::Waiting { default_timeout_ms });
         Ok(if sent { Next::Stay } else { Next::Leave })
@@ -284,66 +346,56 @@ impl Visitor {
             return Err(Status::PipeBroken);
         }
         // Declared before the lock and so dropped after it: an end that goes with its last handle takes the lock.
-        let _end;
+        let mut _ends = Vec::new();
         let mut state = locked(&host.state);
-        let asked = access.of_client(state.pipe.direction())?;
+        let attributes = state.pipe.attributes();
+        let asked = access.of_client(attributes.direction)?;
         let (uid, gid) = (identity::own_uid(), identity::own_gid());
-        if !state.pipe.access().allows(uid, gid, &self.identity(), asked) {
+        if !attributes.access.allows(uid, gid, &self.identity(), asked) {
             return Err(Status::AccessDenied);
         }
-        let admitted = host.admit(&mut state, access)?;
-        _end = admitted.end.clone();
-        let made = self.connect(&admitted.end);
-        let Ok((link, descriptor)) = made else {
-            // Nothing happened yet: the instance goes on listening.
-            let _ = state.pipe.disconnect(admitted.instance);
-            let released = state.pipe.listen(admitted.instance).unwrap_or_default();
-            debug_assert!(released.is_empty(), "nobody waits while an instance listens");
-            return Err(Status::InsufficientResources);
-        };
-        let shape = &admitted.end.shape;
-        let answer = Message::Opened(Connection {
-            pipe_type: shape.pipe_type,
-            direction: state.pipe.direction(),
-            out_quota: shape.out_quota,
-            in_quota: shape.in_quota,
-            max_instances: shape.max_instances,
-            instances: state.pipe.instances().len() as u32,
-            server_pid: identity::own_pid(),
-            segment_bytes: link.layout().total_bytes(),
-            pipe_id: host.pipe_id,
-        });
-        admitted.end.attach(&link);
-        state.seat_client(&admitted, &link);
-        admitted.end.opens.fetch_add(1, Ordering::Relaxed);
-        admitted.end.changed.notify_all();
-        // From here on the client is connected; if it has gone meanwhile, its socket says so.
-        let _ = background.poller.remove(&self.socket);
-        self.connected = true;
-        let seat = (Arc::downgrade(host), admitted.instance, admitted.connection);
-        // With the lock: an end that closes now stops the watch after it has begun.
-        if background.watch_life(&link, Some(seat)).is_err() {
-            link.peer_hung_up();
-            state.pipe.client_gone(admitted.instance, admitted.connection);
-            return Err(Status::InsufficientResources);
+        loop {
+            let opened = state.choose(access)?;
+            if opened.owner != SELF {
+                if state.pass_on(&opened, access, (&self.socket, &self.peer)) {
+                    self.hand_over(background);
+                    return Ok(());
+                }
+                continue;
+            }
+            let Some(end) = state.end_of(&opened) else {
+                state.drop_endless(&opened);
+                continue;
+            };
+            _ends.push(end.clone());
+            self.hand_over(background);
+            let instances = state.pipe.instances().len() as u32;
+            return host.welcome(&mut state, &opened, &end, &self.socket, self.peer.clone(), instances);
         }
-        // With the lock too: a server that disconnects at once hangs up after the answer.
-        let _ = socket::send(link.socket(), &answer.encode(), Some(descriptor.as_fd()));
-        drop(state);
-        Ok(())
     }
 
-    fn connect(&self, end: &crate::end::End) -> SysResult<(Arc<Link>, OwnedFd)> {
-        let layout = Layout::new(end.shape.out_quota, end.shape.in_quota);
-        let (segment, descriptor) = Segment::create(layout.total_bytes(), Layout::first_bytes() as usize)?;
-        let link = Link::new(
-            segment,
-            layout,
-            Side::Server,
-            self.socket.clone(),
-            self.peer.clone(),
-            end.shape.max_spin,
-        );
-        Ok((link, descriptor))
+    /// Another process wants to serve the name.
+    fn join(
+        &mut self,
+        background: &Background,
+        host: &Arc<Host>,
+        name: &PipeName,
+        join: (u64, u64, u32),
+    ) -> Result<(), Status> {
+        Visitor::check_name(host, name)?;
+        self.hand_over(background);
+        host.enlist(self.socket.clone(), std::mem::take(&mut self.decoder), &self.peer, join)
+    }
+
+    /// From here on others look after the socket.
+    fn hand_over(&mut self, background: &Background) {
+        let _ = background.poller.remove(&self.socket);
+        self.gone = true;
+    }
+
+    /// Until when the request has to wait, if it still has to.
+    fn held_until(&self) -> Option<Instant> {
+        self.held.as_ref()?;
+        self.host.upgrade()?.settles_by()
     }
 }

@@ -7,13 +7,14 @@
 mod handshake;
 
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-use npipe_core::pipe::{ConnectionId, InstanceId};
+use npipe_core::pipe::{ConnectionId, InstanceId, OwnerId};
 
 use crate::end::{link::Link, locked};
-use crate::host::Host;
+use crate::host::{Host, Line};
 use crate::sys::epoll::{Interest, Poller};
 use crate::sys::{SysError, SysResult, signals};
 
@@ -35,6 +36,8 @@ pub(crate) struct Background {
 enum Watch {
     /// Clients knock at a name.
     Host(Weak<Host>),
+    /// Another process that serves a name has something to say: a member, or our leader.
+    Line(Weak<Host>, Option<OwnerId>),
     /// The sign of life of a peer; at a server, with whom to tell.
     Life {
         link: Weak<Link>,
@@ -77,6 +80,44 @@ pub(crate) fn unwatch_host(host: &Host) {
         background.forget(host.token.load(Ordering::Relaxed));
         host.with_listener(|listener| background.poller.remove(listener));
     }
+}
+
+/// Listens to another process that serves the name too; `None` is the one that leads.
+pub(crate) fn watch_line(host: &Arc<Host>, owner: Option<OwnerId>, line: &mut Line) -> SysResult<()> {
+    let background = running()?;
+    let token = background.insert(Watch::Line(Arc::downgrade(host), owner));
+    background
+        .poller
+        .add(line.socket(), token, Interest::Readable)
+        .inspect_err(|_| background.forget(token))?;
+    line.watched_as(token);
+    Ok(())
+}
+
+/// Whether to tell a line also when its socket has room again.
+pub(crate) fn watch_for_room(socket: &OwnedFd, token: u64, wanted: bool) {
+    let interest = if wanted {
+        Interest::ReadableOrWritable
+    } else {
+        Interest::Readable
+    };
+    if let Ok(background) = running() {
+        // Fails only for a socket that is not watched.
+        let _ = background.poller.modify(socket, token, interest);
+    }
+}
+
+/// Ends [`watch_line`], before the socket is closed.
+pub(crate) fn unwatch_line(socket: &OwnedFd, token: u64) {
+    if let Ok(background) = running() {
+        background.forget(token);
+        let _ = background.poller.remove(socket);
+    }
+}
+
+/// Watches the client of a server end.
+pub(crate) fn watch_client(link: &Arc<Link>, seat: (Weak<Host>, InstanceId, ConnectionId)) -> SysResult<()> {
+    running()?.watch_life(link, Some(seat))
 }
 
 /// Watches the peer of a client end.
@@ -138,6 +179,11 @@ fn run(background: &Background) {
                 Some(Watch::Host(host)) => {
                     if let Some(host) = host.upgrade() {
                         desk.accept(&host);
+                    }
+                }
+                Some(Watch::Line(host, owner)) => {
+                    if let Some(host) = host.upgrade() {
+                        desk.hear(&host, owner);
                     }
                 }
                 Some(Watch::Life { link, seat }) if event.hangup => hung_up(&link, seat),

@@ -4,7 +4,7 @@
 //! thread sleeps. A call that cannot be finished at once stays with its half; its thread waits by [`wait`], and whoever
 //! looks next finds it. A server end outlives its connections, a client end has one.
 //!
-//! Locks are taken in this order: registry, host, reading half, writing half.
+//! Locks are taken in this order: name, host, reading half, writing half.
 
 pub(crate) mod link;
 mod read;

@@ -35,6 +35,8 @@ pub(crate) fn wait_for<T>(
             seen = link.glance(wish);
             match poll(Look::Awake) {
                 Poll::Ready(value) => return Some(value),
+                // A peer can keep its words changing for as long as it likes.
+                Poll::Pending if deadline.is_some_and(|deadline| deadline <= Instant::now()) => return None,
                 Poll::Pending => continue,
             }
         }
@@ -67,5 +69,55 @@ pub(crate) fn wait_for<T>(
         if deadline.is_some_and(|deadline| deadline <= now) {
             return None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
+    use npipe_shm::layout::{Layout, Side};
+    use npipe_shm::memory::Memory;
+
+    use super::*;
+    use crate::sys::identity;
+    use crate::sys::segment::Segment;
+
+    /// A server's side of a connection without a client.
+    fn link() -> Arc<Link> {
+        let layout = Layout::new(0, 0);
+        let first_bytes = Layout::first_bytes() as usize;
+        let (segment, _) = Segment::create(layout.total_bytes(), first_bytes).expect("a segment");
+        let (socket, _) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        let peer = identity::peer_credentials(socket.as_fd()).expect("we are the peer");
+        let spin = Duration::from_micros(20);
+        Link::new(segment, layout, Side::Server, Arc::new(socket.into()), peer, spin)
+    }
+
+    /// A peer may change its words whenever we look, for as long as it likes.
+    ///
+    /// semantics 92, 99, 119, 163
+    #[test]
+    fn a_deadline_holds_while_the_peer_stirs() {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let link = link();
+        let stir = || {
+            let words = link.control().end(Side::Client);
+            words.reader.0.empties.fetch_add(1, Ordering::SeqCst);
+        };
+        let begun = Instant::now();
+        let seen = link.glance(Wish::Room);
+        stir();
+        let poll = |_| {
+            assert!(begun.elapsed() < PATIENCE, "the deadline is never looked at");
+            stir();
+            Poll::<()>::Pending
+        };
+        let deadline = Some(begun + Duration::from_millis(20));
+        let outcome = wait_for(&link, Wish::Room, seen, deadline, poll, None::<fn()>);
+        assert_eq!(outcome, None);
+        assert!(begun.elapsed() >= Duration::from_millis(20), "never early");
     }
 }

@@ -1,47 +1,58 @@
 //! The names that this process serves.
 //!
-//! A *host* is one name with its claim in the namespace, the state of the core's [`Pipe`], and where each instance's end
-//! and client are. User threads and the background thread meet here, under the host's lock. The registry of all hosts has
-//! a lock of its own, held while a name comes into being or vanishes, so that a name can be made again the moment it is
-//! gone.
+//! A *host* is one name that this process serves, alone or with others: the state of the core's [`Pipe`], and where each
+//! instance's end and client are. User threads and the background thread meet here, under the host's lock.
+//!
+//! Of the processes that serve a name one leads ([`leader`]) and has the whole pipe in its [`Pipe`]; the others follow
+//! ([`follower`]) and have their own instances in theirs. Each name has a *slot* with a lock of its own, held while this
+//! process begins or ends to serve it, so that a name can be made again the moment it is gone.
 
+mod entry;
+mod follower;
+mod leader;
+mod line;
 mod seat;
+mod welcome;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
-use npipe_core::handshake::{ClientReport, InstanceReport, Message, PipeReport};
+use npipe_core::handshake::{ClientReport, Decoder, InstanceReport, Message, PipeReport, Serving};
 use npipe_core::params::InstanceParams;
 use npipe_core::pipe::{ConnectionId, InstanceId, OwnerId, Pipe, Remaining, WaiterId};
 use npipe_core::{Access, PipeName, Status};
 
 use crate::background;
-use crate::connect;
-use crate::end::{End, Handle, Home, Shape, link::Link, locked};
-use crate::error::{Error, Result};
-use crate::sys::claim::{Claim, Claiming, Reach};
-use crate::sys::identity;
+use crate::end::{End, Handle, Home, Shape, locked};
+use crate::sys::claim::Claim;
+use crate::sys::identity::{self, PeerCredentials};
 use crate::sys::namespace::Root;
 use crate::sys::socket;
 
+pub(crate) use entry::create;
+use follower::{Follower, Request};
+use leader::Leader;
+use line::Brings;
+pub(crate) use line::Line;
 pub(crate) use seat::Seat;
 
 /// This process, among those that serve a name.
-const SELF: OwnerId = OwnerId(0);
+pub(crate) const SELF: OwnerId = OwnerId(0);
 
-/// How long a name that is held but not answered for may stay so before it counts as served: by a stopped process.
-const CLAIM_TIME: Duration = Duration::from_secs(1);
+/// A process that waits for the limit of instances looks this often whether one of another process has closed.
+const VACANCY_TIME: Duration = Duration::from_millis(100);
 
-/// Between two attempts to claim such a name.
-const CLAIM_PAUSE: Duration = Duration::from_millis(1);
+/// What this process has to do with one name.
+type Slot = Mutex<Option<Arc<Host>>>;
 
-type Names = HashMap<(PathBuf, [u8; 16]), Arc<Host>>;
+/// A directory and a name's key in it.
+type Place = (PathBuf, [u8; 16]);
 
-static REGISTRY: LazyLock<Mutex<Names>> = LazyLock::new(Mutex::default);
+static SLOTS: LazyLock<Mutex<HashMap<Place, Arc<Slot>>>> = LazyLock::new(Mutex::default);
 
 /// How many instances of this process have closed, for those who wait until one more may be created.
 static VACANCIES: (Mutex<u64>, Condvar) = (Mutex::new(0), Condvar::new());
@@ -51,12 +62,11 @@ pub(crate) fn vacancies() -> u64 {
     *locked(&VACANCIES.0)
 }
 
-/// Waits until more instances have closed than `before`.
+/// Waits until more instances have closed than `before`, or it is time to look whether one of another process has.
 pub(crate) fn await_vacancy(before: u64) {
-    let mut now = locked(&VACANCIES.0);
-    while *now == before {
-        now = VACANCIES.1.wait(now).unwrap_or_else(PoisonError::into_inner);
-    }
+    let now = locked(&VACANCIES.0);
+    let unchanged = |now: &mut u64| *now == before;
+    drop(VACANCIES.1.wait_timeout_while(now, VACANCY_TIME, unchanged));
 }
 
 /// A name that this process serves.
@@ -64,132 +74,128 @@ pub(crate) fn await_vacancy(before: u64) {
 pub(crate) struct Host {
     pub(crate) name: PipeName,
     pub(crate) root: Root,
-    /// The name in the namespace, until the last instance is gone.
+    slot: Arc<Slot>,
+    /// The name in the namespace, while we lead and until the last instance is gone.
     claim: Mutex<Option<Claim>>,
     /// Tells this pipe from earlier and later ones of its name.
     pub(crate) pipe_id: u64,
     pub(crate) token: AtomicU64,
     pub(crate) state: Mutex<HostState>,
+    /// Rung when a request to the leader is answered, or we lead ourselves.
+    answered: Condvar,
 }
 
 /// What changes about a host.
 #[derive(Debug)]
 pub(crate) struct HostState {
+    /// The whole pipe where we lead, our share of it where we follow.
     pub(crate) pipe: Pipe,
+    pub(crate) role: Role,
     ends: HashMap<InstanceId, Weak<End>>,
-    clients: HashMap<InstanceId, (ConnectionId, Arc<Link>)>,
+    clients: HashMap<InstanceId, ClientReport>,
     waiters: HashMap<WaiterId, Arc<OwnedFd>>,
+    /// Instances that we have asked the leader for, by our numbers.
+    requests: BTreeMap<u64, Request>,
 }
 
-/// What a client gets, when it gets an instance.
-pub(crate) struct Admitted {
-    pub(crate) end: Arc<End>,
-    pub(crate) instance: InstanceId,
-    pub(crate) connection: ConnectionId,
-}
-
-/// Creates an instance, and the name with it if need be (semantics 13, 14, 24-34).
-pub(crate) fn create(root: &Root, name: &PipeName, params: &InstanceParams, spin: Duration) -> Result<Handle> {
-    const OPERATION: &str = "create";
-    let fail = |status| Error::new(status, OPERATION).about(name);
-    params.validate().map_err(fail)?;
-    let mut registry = locked(&REGISTRY);
-    let key = (root.path().to_owned(), name.key());
-    if let Some(host) = registry.get(&key) {
-        let mut state = locked(&host.state);
-        let (id, released) = state.pipe.create_instance(SELF, params).map_err(fail)?;
-        let end = host.seat_end(&mut state, id, params, spin);
-        state.release(released, &Message::Ready);
-        return Ok(end);
-    }
-    let (pipe, id) = Pipe::first(SELF, params).map_err(fail)?;
-    let claim = claim(root, name, params)?;
-    let state = HostState {
-        pipe,
-        ends: HashMap::new(),
-        clients: HashMap::new(),
-        waiters: HashMap::new(),
-    };
-    let host = Arc::new(Host {
-        name: name.clone(),
-        root: root.clone(),
-        claim: Mutex::new(Some(claim)),
-        pipe_id: new_pipe_id(),
-        token: AtomicU64::new(0),
-        state: Mutex::new(state),
-    });
-    let end = host.seat_end(&mut locked(&host.state), id, params, spin);
-    if let Err(error) = background::watch_host(&host) {
-        // The end takes the registry's lock when it closes.
-        drop(registry);
-        return Err(Error::from_sys(error, OPERATION).about(name));
-    }
-    registry.insert(key, host);
-    Ok(end)
-}
-
-fn claim(root: &Root, name: &PipeName, params: &InstanceParams) -> Result<Claim> {
-    const OPERATION: &str = "create";
-    // Where users meet, all may knock and hear from us whether to come in: else nobody could tell a pipe of ours that lives
-    // from one that has died.
-    let reach = if root.is_shared() || params.access.admits_others() {
-        Reach::Everyone
-    } else {
-        Reach::Owner
-    };
-    let others = root
-        .candidates(&name.key())
-        .map_err(|error| Error::from_sys(error, OPERATION).about(name))?;
-    if let Some(other) = others.iter().find(|other| other.uid != identity::own_uid()) {
-        // Another user's entry counts only while somebody listens there.
-        let knocked = root.connect_until(other, Some(Instant::now()));
-        if !knocked.is_err_and(|error| connect::is_dead(error.kind())) {
-            let detail = format!("user {} serves this name in {}", other.uid, root.path().display());
-            return Err(Error::new(Status::AccessDenied, OPERATION).about(name).because(detail));
-        }
-    }
-    let deadline = Instant::now() + CLAIM_TIME;
-    loop {
-        match root.claim(&name.key(), &name.to_wtf8(), reach) {
-            Ok(Claiming::Claimed(claim)) => return Ok(claim),
-            Ok(Claiming::Held { pid }) if is_served(root, name, deadline) || Instant::now() >= deadline => {
-                let status = if params.first_instance {
-                    Status::AccessDenied
-                } else {
-                    Status::InstanceNotAvailable
-                };
-                let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-                let detail = format!("{who} serves this name; instances in several processes are not supported yet");
-                return Err(Error::new(status, OPERATION).about(name).because(detail));
-            }
-            // Its holder dies at this moment, or clears away after one that did (semantics 13, 14).
-            Ok(Claiming::Held { .. }) => std::thread::sleep(CLAIM_PAUSE),
-            Err(error) => return Err(Error::from_sys(error, OPERATION).about(name)),
-        }
-    }
-}
-
-/// Whether a process of ours answers for the name. A dying one may be connected to, but never answers.
-fn is_served(root: &Root, name: &PipeName, deadline: Instant) -> bool {
-    let candidates = root.candidates(&name.key()).unwrap_or_default();
-    let own = candidates.iter().find(|candidate| candidate.uid == identity::own_uid());
-    own.is_some_and(|own| connect::inquire(root, own).answer(Some(deadline)).is_some())
-}
-
-/// Unlikely to be met twice: the time, the process, and a count.
-fn new_pipe_id() -> u64 {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    (since.as_nanos() as u64) ^ u64::from(identity::own_pid()).rotate_left(40) ^ count.rotate_left(56)
+/// What we are among the processes that serve the name.
+#[derive(Debug)]
+pub(crate) enum Role {
+    Leading(Leader),
+    Following(Follower),
 }
 
 impl Host {
     /// Does something with the listening socket, while there is one.
     pub(crate) fn with_listener<T>(&self, act: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
         locked(&self.claim).as_ref().map(|claim| act(claim.listener()))
+    }
+
+    /// A process comes to serve the name with us (semantics 28).
+    pub(crate) fn enlist(
+        self: &Arc<Host>,
+        socket: Arc<OwnedFd>,
+        decoder: Decoder,
+        peer: &PeerCredentials,
+        (member, pipe_id, posts): (u64, u64, u32),
+    ) -> Result<(), Status> {
+        if peer.uid != identity::own_uid() {
+            return Err(Status::AccessDenied);
+        }
+        let mut state = locked(&self.state);
+        state.catch_up();
+        let listener_pid = match &state.role {
+            Role::Leading(leader) if pipe_id == 0 || pipe_id == self.pipe_id => leader.listener_pid,
+            _ => return Err(Status::ObjectNameNotFound),
+        };
+        // One that comes from the leader before brings the instances that make the pipe live on.
+        if pipe_id == 0 && state.pipe.is_over() {
+            return Err(Status::ObjectNameNotFound);
+        }
+        let listener = locked(&self.claim).as_ref().map(Claim::shared_listener);
+        let joined = Serving::Joined {
+            pipe_id: self.pipe_id,
+            listener_pid,
+            attributes: state.pipe.attributes().clone(),
+        };
+        let answer = (joined, listener.ok_or(Status::ObjectNameNotFound)?);
+        let who = (member, peer.pid.unwrap_or(0));
+        let line = Line::new(socket, decoder, Brings::Messages);
+        if let Some(owner) = state.enlist(who, line, posts, answer) {
+            let Role::Leading(leader) = &mut state.role else {
+                return Ok(());
+            };
+            if let Some(line) = leader.line_of_mut(owner) {
+                background::watch_line(self, Some(owner), line).map_err(|_| Status::InsufficientResources)?;
+            }
+            state.hear_member(owner);
+        }
+        Ok(())
+    }
+
+    /// What a member has to say.
+    pub(crate) fn hear_member(self: &Arc<Host>, owner: OwnerId) {
+        let mut state = locked(&self.state);
+        state.hear_member(owner);
+        let is_over = state.is_over();
+        drop(state);
+        self.answered.notify_all();
+        if is_over {
+            self.dissolve_if_over();
+        }
+    }
+
+    /// Until when nobody is refused, because it is not settled who serves the name; `None` when it is.
+    pub(crate) fn settles_by(&self) -> Option<Instant> {
+        match &locked(&self.state).role {
+            Role::Leading(leader) => leader.settles_by(),
+            Role::Following(_) => None,
+        }
+    }
+
+    /// The name vanishes if nobody has an instance of it. For the background thread, which waits for nobody: who holds the
+    /// slot looks himself.
+    pub(crate) fn dissolve_if_over(self: &Arc<Host>) {
+        let slot = self.slot.clone();
+        let mut serving = match slot.try_lock() {
+            Ok(serving) => serving,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        let is_over = locked(&self.state).is_over();
+        if is_over {
+            self.dissolve(&mut serving);
+        }
+    }
+
+    /// Ends this process' part in the name.
+    fn dissolve(self: &Arc<Host>, serving: &mut MutexGuard<'_, Option<Arc<Host>>>) {
+        if serving.as_ref().is_some_and(|host| Arc::ptr_eq(host, self)) {
+            **serving = None;
+            background::unwatch_host(self);
+            locked(&self.state).hang_up();
+            *locked(&self.claim) = None;
+        }
     }
 
     fn seat_end(
@@ -202,9 +208,9 @@ impl Host {
         let shape = Shape {
             name: self.name.clone(),
             root: self.root.clone(),
-            pipe_type: state.pipe.pipe_type(),
-            access: Access::of_server(state.pipe.direction()),
-            max_instances: state.pipe.max_instances(),
+            pipe_type: state.pipe.attributes().pipe_type,
+            access: Access::of_server(state.pipe.attributes().direction),
+            max_instances: state.pipe.attributes().max_instances,
             out_quota: params.out_quota,
             in_quota: params.in_quota,
             max_spin,
@@ -215,57 +221,43 @@ impl Host {
         Handle::new(end)
     }
 
-    /// Gives a client the instance that has listened longest (semantics 46-56).
-    pub(crate) fn admit(&self, state: &mut HostState, access: Access) -> Result<Admitted, Status> {
-        loop {
-            let opened = state.pipe.open(access)?;
-            match state.ends.get(&opened.instance).and_then(Weak::upgrade) {
-                Some(end) => {
-                    return Ok(Admitted {
-                        end,
-                        instance: opened.instance,
-                        connection: opened.connection,
-                    });
-                }
-                // Ends leave the pipe before they go; one that has not is no instance to be had.
-                None => drop(state.pipe.close(opened.instance)),
-            }
-        }
-    }
-
     /// A client's socket has hung up (semantics 63, 181).
     pub(crate) fn client_gone(&self, instance: InstanceId, connection: ConnectionId) {
         // Nobody waits for this: a connect that waited has ended when the client came.
-        locked(&self.state).pipe.client_gone(instance, connection);
+        let mut state = locked(&self.state);
+        if state.pipe.client_gone(instance, connection) {
+            state.post(instance);
+        }
     }
 
     /// What there is to know about the pipe (semantics 195-197).
     pub(crate) fn report(&self) -> PipeReport {
-        let state = locked(&self.state);
-        let server_pid = identity::own_pid();
+        let mut state = locked(&self.state);
+        state.catch_up();
+        let own_pid = identity::own_pid();
+        let leader = match &state.role {
+            Role::Leading(leader) => Some(leader),
+            Role::Following(_) => None,
+        };
+        let pid_of = |owner| leader.and_then(|leader| leader.pid_of(owner)).unwrap_or(own_pid);
         let instances = state.pipe.instances().map(|instance| InstanceReport {
             state: instance.state,
-            server_pid,
-            client: state.clients.get(&instance.id).map(|(_, link)| {
-                let peer = link.peer();
-                ClientReport {
-                    pid: peer.pid,
-                    uid: peer.uid,
-                    gid: peer.gid,
-                }
-            }),
+            server_pid: pid_of(instance.owner),
+            client: state.clients.get(&instance.id).copied(),
             out_quota: instance.out_quota,
             in_quota: instance.in_quota,
         });
+        let attributes = state.pipe.attributes();
         PipeReport {
             name: self.name.clone(),
-            pipe_type: state.pipe.pipe_type(),
-            direction: state.pipe.direction(),
-            max_instances: state.pipe.max_instances(),
-            default_timeout_ms: state.pipe.default_timeout_ms(),
-            server_pid,
+            pipe_type: attributes.pipe_type,
+            direction: attributes.direction,
+            max_instances: attributes.max_instances,
+            default_timeout_ms: attributes.default_timeout_ms,
+            server_pid: own_pid,
+            listener_pid: leader.map_or(own_pid, |leader| leader.listener_pid),
             pipe_id: self.pipe_id,
-            access: state.pipe.access().to_string(),
+            access: attributes.access.to_string(),
             instance_count: state.pipe.instances().len() as u32,
             instances: instances.collect(),
         }
@@ -273,10 +265,18 @@ impl Host {
 }
 
 impl HostState {
-    /// Notes who is on an instance.
-    pub(crate) fn seat_client(&mut self, admitted: &Admitted, link: &Arc<Link>) {
-        self.clients
-            .insert(admitted.instance, (admitted.connection, link.clone()));
+    /// Whether this process has no part in the name any more.
+    fn is_over(&self) -> bool {
+        let waits = matches!(&self.role, Role::Leading(leader) if leader.settles_by().is_some());
+        self.pipe.is_over() && !waits
+    }
+
+    /// Leaves the other processes that serve the name.
+    fn hang_up(&mut self) {
+        match &mut self.role {
+            Role::Leading(leader) => leader.hang_up(),
+            Role::Following(follower) => follower.hang_up(),
+        }
     }
 
     /// Queues somebody who waits for an instance.
@@ -290,8 +290,12 @@ impl HostState {
         self.pipe.withdraw(id);
     }
 
-    /// Answers those who waited (semantics 86, 89).
-    fn release(&mut self, released: Vec<WaiterId>, answer: &Message) {
+    /// Tells those who waited that an instance listens (semantics 86).
+    fn release(&mut self, released: Vec<WaiterId>) {
+        self.answer_waiters(released, &Message::Ready);
+    }
+
+    fn answer_waiters(&mut self, released: Vec<WaiterId>, answer: &Message) {
         for waiter in released {
             if let Some(waiting) = self.waiters.remove(&waiter) {
                 // One that does not read its few bytes of answer has gone or is of no interest.
@@ -300,20 +304,18 @@ impl HostState {
         }
     }
 
-    fn close(&mut self, id: InstanceId) -> bool {
+    fn close(&mut self, id: InstanceId) {
         self.ends.remove(&id);
         self.clients.remove(&id);
-        match self.pipe.close(id) {
-            Remaining::Instances(_) => false,
-            Remaining::Nothing(released) => {
-                self.release(
-                    released,
-                    &Message::Refused {
-                        status: Status::ObjectNameNotFound,
-                    },
-                );
-                true
-            }
+        let remaining = self.pipe.close(id);
+        self.conclude(remaining);
+    }
+
+    /// With the last instance the name is gone for those who wait (semantics 89).
+    fn conclude(&mut self, remaining: Remaining) {
+        if let Remaining::Nothing(released) = remaining {
+            let status = Status::ObjectNameNotFound;
+            self.answer_waiters(released, &Message::Refused { status });
         }
     }
 }

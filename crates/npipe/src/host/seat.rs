@@ -3,14 +3,12 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use npipe_core::handshake::Message;
 use npipe_core::pipe::{InstanceId, InstanceState};
 use npipe_core::wire::PeerState;
 use npipe_core::{Status, WaitMode};
 use npipe_shm::control::Standing;
 
-use super::{Host, REGISTRY, VACANCIES};
-use crate::background;
+use super::{Host, Role, VACANCIES};
 use crate::end::{End, locked};
 
 /// The place of a server end in its pipe.
@@ -61,7 +59,10 @@ impl Seat {
             end.relisten();
         }
         let released = state.pipe.listen(self.id)?;
-        state.release(released, &Message::Ready);
+        state.release(released);
+        if before == Some(InstanceState::Disconnected) {
+            state.post(self.id);
+        }
         Ok(end.wait_mode())
     }
 
@@ -81,26 +82,36 @@ impl Seat {
         let mut state = locked(&self.host.state);
         state.pipe.disconnect(self.id)?;
         state.clients.remove(&self.id);
+        state.post(self.id);
         end.detach(Standing::Disconnected, Status::PipeDisconnected);
         end.changed.notify_all();
         Ok(())
     }
 
-    /// How many instances the pipe has (semantics 197).
-    pub(crate) fn instances(&self) -> u32 {
-        locked(&self.host.state).pipe.instances().len() as u32
+    /// How many instances the pipe has, where this process keeps it (semantics 197).
+    pub(crate) fn instances(&self) -> Option<u32> {
+        let mut state = locked(&self.host.state);
+        state.catch_up();
+        match state.role {
+            Role::Leading(_) => Some(state.pipe.instances().len() as u32),
+            Role::Following(_) => None,
+        }
     }
 
     /// Gives the instance up; with the last one the name vanishes (semantics 13, 29).
     pub(crate) fn vacate(&self) {
-        let mut registry = locked(&REGISTRY);
-        let over = locked(&self.host.state).close(self.id);
-        if over {
-            background::unwatch_host(&self.host);
-            registry.remove(&(self.host.root.path().to_owned(), self.host.name.key()));
-            *locked(&self.host.claim) = None;
+        let mut serving = locked(&self.host.slot);
+        let mut state = locked(&self.host.state);
+        state.close(self.id);
+        state.post(self.id);
+        // What others have closed by now counts too.
+        state.catch_up();
+        let is_over = state.is_over();
+        drop(state);
+        if is_over {
+            self.host.dissolve(&mut serving);
         }
-        drop(registry);
+        drop(serving);
         *locked(&VACANCIES.0) += 1;
         VACANCIES.1.notify_all();
     }

@@ -93,6 +93,14 @@ impl SysError {
         self.source.raw_os_error()
     }
 
+    /// Whether this process, or the whole system, has no descriptor left.
+    pub(crate) fn is_descriptor_shortage(&self) -> bool {
+        use rustix::io::Errno;
+        [Errno::MFILE, Errno::NFILE]
+            .iter()
+            .any(|errno| self.raw_os_error() == Some(errno.raw_os_error()))
+    }
+
     /// The system's error alone.
     pub(crate) fn into_source(self) -> io::Error {
         self.source

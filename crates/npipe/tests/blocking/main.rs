@@ -23,6 +23,7 @@ mod peek;
 mod quotas;
 mod reading;
 mod same_thread;
+mod sharing;
 mod signals;
 mod support;
 mod threads;

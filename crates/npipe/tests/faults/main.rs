@@ -11,4 +11,16 @@ mod puppet;
 mod shortage;
 mod stopped;
 mod storm;
+mod succession;
 mod support;
+
+/// What another process of these tests does.
+fn play(role: &str, root: &std::path::Path) {
+    match role {
+        "puppet" => puppet::obey(root),
+        "server" => succession::serve(root),
+        "survivor" => kill::survivor::survive(root),
+        "victim" => kill::victim::suffer(root),
+        _ => panic!("no such role: {role:?}"),
+    }
+}

@@ -118,6 +118,17 @@ impl Strings<'_> {
                 let made = options.create(name).map(Held::Server);
                 self.hold(made)
             }
+            ["race", limit, name] => {
+                let mut options = ServerOptions::new();
+                let made = options.root(self.root).max_instances(limit.parse().expect("a number"));
+                match made.create(name) {
+                    Ok(server) => {
+                        self.ends.push(Arc::new(Held::Server(server)));
+                        "won".to_owned()
+                    }
+                    Err(error) => error.status().win32_name().to_owned(),
+                }
+            }
             ["open", mode, name] => {
                 let made = ClientOptions::new()
                     .root(self.root)

@@ -1,4 +1,8 @@
 //! A place to meet, this program in other roles, and numbers that look random.
+//!
+//! The tests of hostile peers include this module too; each test program says in `play` which roles it has.
+
+#![allow(dead_code, reason = "each test program that includes this module uses a part of it")]
 
 use std::io::Write;
 use std::path::Path;
@@ -102,13 +106,7 @@ fn plays_its_role() {
         return;
     };
     set_parent_process_death_signal(Some(Signal::KILL)).expect("a known signal");
-    let root = Path::new(&root);
-    match role.to_str() {
-        Some("puppet") => crate::puppet::obey(root),
-        Some("survivor") => crate::kill::survivor::survive(root),
-        Some("victim") => crate::kill::victim::suffer(root),
-        _ => panic!("no such role: {role:?}"),
-    }
+    crate::play(&role.to_string_lossy(), Path::new(&root));
 }
 
 /// Tells the process that started this one; whole lines, at once.

@@ -1,28 +1,26 @@
 //! Owning a name in the namespace.
 //!
-//! Whoever holds the lock (`flock`) of an entry owns it, and nobody else makes, replaces or removes
-//! its files. The kernel gives the lock up when its holder dies, however it dies, so a lock that
-//! can be taken is the proof that an entry is dead: age and process numbers prove nothing.
+//! Whoever holds the lock of an entry ([`Lock`]) owns it, and nobody else makes, replaces or removes
+//! its files.
 //!
-//! The lock's file is removed along with the socket. A lock is therefore only valid once its
-//! holder has seen that the file it locked is still the one that bears the name.
+//! A name may be served by several processes of its owner. One holds the lock; the others have a
+//! copy of the listening socket, its *heirloom*, with which one of them goes on when the lock
+//! falls free. So an entry is dead only when its lock can be taken *and* nobody listens.
 //!
 //! The socket appears under its name already listening: it is bound under another, and renamed,
 //! over a dead one if need be. Whoever finds it refuse connections knows that its owner is dead.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::fs::Mode;
 
-use super::identity::{own_pid, own_uid};
-use super::namespace::{Candidate, FileId, Files, Key, LockText, MAX_LOCK_BYTES, Root, is};
+use super::identity::own_uid;
+use super::lock::{Lock, Locking};
+use super::namespace::{Candidate, FileId, Files, Key, Root};
 use super::socket;
-use crate::sys::{SysError, SysResult};
-
-/// How often to start over when the lock's file is removed between opening and locking it. Each
-/// time another process has come and gone.
-const MAX_RETRIES: usize = 16;
+use crate::sys::SysResult;
 
 /// Who may connect to a claimed name at all. Finer rules are for the server to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,25 +47,27 @@ pub(crate) enum Claiming {
 /// namespace; a copy in a forked child removes nothing.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    listener: OwnedFd,
+    listener: Arc<OwnedFd>,
     socket: Option<FileId>,
     lock: Lock,
+    inherited: bool,
 }
 
-/// The lock of an entry. Dropping it removes its file, then gives it up.
+/// The listening socket of a name that another process of ours holds.
 #[derive(Debug)]
-struct Lock {
-    root: Root,
-    files: Files,
-    file: OwnedFd,
-    id: FileId,
-    /// The process that took it.
-    pid: u32,
+pub(crate) struct Heirloom {
+    listener: Arc<OwnedFd>,
+    file: FileId,
 }
 
-enum Locking {
-    Taken(Lock),
-    Held { pid: Option<u32> },
+impl Heirloom {
+    /// The socket that is reached by `candidate`.
+    pub(crate) fn new(listener: OwnedFd, candidate: &Candidate) -> Heirloom {
+        Heirloom {
+            listener: Arc::new(listener),
+            file: candidate.file,
+        }
+    }
 }
 
 impl Root {
@@ -78,24 +78,48 @@ impl Root {
             Locking::Taken(lock) => lock,
             Locking::Held { pid } => return Ok(Claiming::Held { pid }),
         };
+        if self.is_listened_to(key) {
+            // Its holder has died, and one of those that serve the name with it is about to follow.
+            lock.leave();
+            return Ok(Claiming::Held { pid: None });
+        }
+        lock.establish(name, reach).map(Claiming::Claimed)
+    }
+
+    /// Claims a name that its holder has left, with the socket that clients knock at.
+    pub(crate) fn inherit(&self, key: &Key, name: &[u8], reach: Reach, heirloom: &Heirloom) -> SysResult<Claiming> {
+        let lock = match Lock::take(self, key)? {
+            Locking::Taken(lock) => lock,
+            Locking::Held { pid } => return Ok(Claiming::Held { pid }),
+        };
+        if self.own_candidate(key).map(|candidate| candidate.file) != Some(heirloom.file) {
+            // Somebody has removed it: clients cannot find it any more.
+            return lock.establish(name, reach).map(Claiming::Claimed);
+        }
         lock.describe(name)?;
-        // What is there, if anything, is dead: we have the lock.
-        lock.check_replaceable(&lock.files.socket)?;
-        lock.check_replaceable(&lock.files.fresh)?;
-        lock.remove(&lock.files.fresh)?;
-        let mode = match reach {
-            Reach::Owner => Mode::RUSR | Mode::WUSR,
-            Reach::Everyone => Mode::from_raw_mode(0o666),
-        };
-        let listener = socket::listen(self.dir(), &lock.files.fresh, mode)
-            .inspect_err(|_| drop(lock.remove(&lock.files.fresh)))?;
-        let mut claim = Claim {
-            listener,
-            socket: None,
+        Ok(Claiming::Claimed(Claim {
+            listener: heirloom.listener.clone(),
+            socket: Some(heirloom.file),
             lock,
+            inherited: true,
+        }))
+    }
+
+    /// Our own entry for `key`, if there is one.
+    pub(crate) fn own_candidate(&self, key: &Key) -> Option<Candidate> {
+        self.candidate(key, own_uid())
+    }
+
+    /// Whether a process listens on our socket of this key.
+    fn is_listened_to(&self, key: &Key) -> bool {
+        let Some(candidate) = self.own_candidate(key) else {
+            return false;
         };
-        claim.publish()?;
-        Ok(Claiming::Claimed(claim))
+        match self.connect_until(&candidate, Some(Instant::now())) {
+            Ok(_) => true,
+            // Only one that is alive is overrun.
+            Err(error) => error.kind() == std::io::ErrorKind::TimedOut,
+        }
     }
 
     /// Removes an entry of ours whose server has died. `false`, and nothing is removed, if it is
@@ -107,6 +131,10 @@ impl Root {
         let Locking::Taken(lock) = Lock::take(self, &candidate.key)? else {
             return Ok(false);
         };
+        if self.is_listened_to(&candidate.key) {
+            lock.leave();
+            return Ok(false);
+        }
         if self.candidate(&candidate.key, candidate.uid).as_ref() != Some(candidate) {
             return Ok(false);
         }
@@ -119,6 +147,16 @@ impl Claim {
     /// The socket to accept clients from.
     pub(crate) fn listener(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
+    }
+
+    /// The same, for those who serve the name with us.
+    pub(crate) fn shared_listener(&self) -> Arc<OwnedFd> {
+        self.listener.clone()
+    }
+
+    /// Whether the socket is another process' making.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.inherited
     }
 
     /// Gives the new socket its final name.
@@ -153,152 +191,36 @@ impl Drop for Claim {
 }
 
 impl Lock {
-    fn take(root: &Root, key: &Key) -> SysResult<Locking> {
-        let uid = own_uid();
-        for _ in 0..MAX_RETRIES {
-            let files = Files::of(key, uid);
-            let file = Lock::open(root, &files)?;
-            let path = root.path().join(&files.lock);
-            let fail = |e: Errno| SysError::new("lock", e).on(&path);
-            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => {}
-                Err(Errno::AGAIN) => {
-                    let text = LockText::read(file).unwrap_or_default();
-                    return Ok(Locking::Held { pid: text.pid });
-                }
-                Err(Errno::INTR) => continue,
-                Err(e) => return Err(fail(e)),
-            }
-            let locked = FileId::of(&rustix::fs::fstat(&file).map_err(fail)?);
-            let linked = root.stat(&files.lock)?.as_ref().map(FileId::of);
-            if linked == Some(locked) {
-                return Ok(Locking::Taken(Lock {
-                    root: root.clone(),
-                    files,
-                    file,
-                    id: locked,
-                    pid: own_pid(),
-                }));
-            }
-            // Its holder removed it before giving it up: what we locked bears no name any more.
-        }
-        Err(SysError::new("lock", Errno::AGAIN)
-            .on(root.path().join(Files::of(key, uid).lock))
-            .because("other processes keep making and removing it"))
-    }
-
-    /// Opens the lock's file, making it if it is missing, and checks that it is one of ours.
-    fn open(root: &Root, files: &Files) -> SysResult<OwnedFd> {
-        let path = root.path().join(&files.lock);
-        let fail = |e: Errno| SysError::new("open the lock", e).on(&path);
-        let refuse = |reason: String| {
-            fail(Errno::PERM).because(format!(
-                "{reason}; nothing of npipe's makes such a file, remove it or use another root"
-            ))
+    /// Makes a new socket under the name; what is there, if anything, is dead.
+    fn establish(self, name: &[u8], reach: Reach) -> SysResult<Claim> {
+        self.describe(name)?;
+        self.check_replaceable(&self.files.socket)?;
+        self.check_replaceable(&self.files.fresh)?;
+        self.remove(&self.files.fresh)?;
+        let mode = match reach {
+            Reach::Owner => Mode::RUSR | Mode::WUSR,
+            Reach::Everyone => Mode::from_raw_mode(0o666),
         };
-        let owner_only = Mode::RUSR | Mode::WUSR;
-        // Non-blocking, lest somebody put a named pipe there.
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file =
-            rustix::fs::openat(root.dir(), &files.lock, flags | OFlags::CLOEXEC, owner_only).map_err(|e| {
-                match (e, root.stat(&files.lock)) {
-                    (Errno::LOOP, _) => refuse("it is a symbolic link".into()),
-                    (Errno::ISDIR | Errno::NXIO, _) => refuse("it is not a regular file".into()),
-                    (_, Ok(Some(stat))) if stat.st_uid != own_uid() => {
-                        refuse(format!("it belongs to user {}", stat.st_uid))
-                    }
-                    _ => fail(e),
-                }
-            })?;
-        let stat = rustix::fs::fstat(&file).map_err(fail)?;
-        if !is(&stat, FileType::RegularFile) {
-            return Err(refuse("it is not a regular file".into()));
-        }
-        if stat.st_uid != own_uid() {
-            return Err(refuse(format!("it belongs to user {}", stat.st_uid)));
-        }
-        // A second name could be that of a file of ours that is about to be overwritten.
-        if stat.st_nlink > 1 {
-            return Err(refuse("it has another name elsewhere".into()));
-        }
-        // Whoever can open it can lock it, and keep us out.
-        if Mode::from_raw_mode(stat.st_mode) != owner_only {
-            rustix::fs::fchmod(&file, owner_only).map_err(fail)?;
-        }
-        Ok(file)
-    }
-
-    /// Writes into the lock's file who we are and what name this is.
-    fn describe(&self, name: &[u8]) -> SysResult<()> {
-        let fail = |e: Errno| self.fail("write to the lock", &self.files.lock, e);
-        let text = LockText::compose(self.pid, name);
-        if text.len() > MAX_LOCK_BYTES {
-            return Err(fail(Errno::NAMETOOLONG));
-        }
-        // In this order a listing that reads meanwhile never finds the file empty.
-        let written = rustix::io::pwrite(&self.file, &text, 0).map_err(fail)?;
-        if written != text.len() {
-            return Err(fail(Errno::NOSPC));
-        }
-        rustix::fs::ftruncate(&self.file, text.len() as u64).map_err(fail)
-    }
-
-    /// Fails if `file` exists and is anything but a socket of ours.
-    fn check_replaceable(&self, file: &str) -> SysResult<()> {
-        let Some(stat) = self.root.stat(file)? else {
-            return Ok(());
+        let listener = socket::listen(self.root.dir(), &self.files.fresh, mode)
+            .inspect_err(|_| drop(self.remove(&self.files.fresh)))?;
+        let mut claim = Claim {
+            listener: Arc::new(listener),
+            socket: None,
+            lock: self,
+            inherited: false,
         };
-        let reason = if !is(&stat, FileType::Socket) {
-            "it is not a socket".to_owned()
-        } else if stat.st_uid != own_uid() {
-            format!("it belongs to user {}", stat.st_uid)
-        } else {
-            return Ok(());
-        };
-        Err(self
-            .fail("replace", file, Errno::EXIST)
-            .because(format!("{reason}; remove it or use another root")))
-    }
-
-    /// Removes a file of this entry, if it is there. Directories stay.
-    fn remove(&self, file: &str) -> SysResult<()> {
-        match rustix::fs::unlinkat(self.root.dir(), file, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(e) => Err(self.fail("remove", file, e)),
-        }
-    }
-
-    /// Removes a file of this entry if it still is the one we know. If that fails it stays behind,
-    /// dead, for the next claim to replace.
-    fn remove_if(&self, file: &str, known: FileId) {
-        if let Ok(Some(stat)) = self.root.stat(file)
-            && FileId::of(&stat) == known
-        {
-            let _ = self.remove(file);
-        }
-    }
-
-    /// Whether this is a copy in a forked child, to whom the entry does not belong.
-    fn is_foreign(&self) -> bool {
-        self.pid != own_pid()
-    }
-
-    fn fail(&self, operation: &'static str, file: &str, errno: Errno) -> SysError {
-        SysError::new(operation, errno).on(self.root.path().join(file))
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        if !self.is_foreign() {
-            self.remove_if(&self.files.lock, self.id);
-        }
+        claim.publish()?;
+        Ok(claim)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::SysError;
+    use crate::sys::identity::own_pid;
+    use crate::sys::linux::lock_text::LockText;
+    use rustix::io::Errno;
     use std::io::ErrorKind;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;

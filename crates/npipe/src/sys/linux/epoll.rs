@@ -23,6 +23,8 @@ pub(crate) enum Interest {
     Hangup,
     /// It can be read from.
     Readable,
+    /// It can be read from, or written to.
+    ReadableOrWritable,
 }
 
 impl Interest {
@@ -31,6 +33,7 @@ impl Interest {
             | match self {
                 Interest::Hangup => EventFlags::empty(),
                 Interest::Readable => EventFlags::IN,
+                Interest::ReadableOrWritable => EventFlags::IN | EventFlags::OUT,
             }
     }
 }

@@ -86,6 +86,11 @@ fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
     Ok(groups)
 }
 
+/// The effective user of a process that we can see. Of one that keeps its own user from looking into it: the superuser.
+pub(crate) fn user_of(pid: u32) -> Option<u32> {
+    rustix::fs::stat(format!("/proc/{pid}")).ok().map(|stat| stat.st_uid)
+}
+
 /// What a process calls itself, for showing to a person: up to 15 bytes, no control characters.
 /// `None` if it has ended or cannot be seen. The process can choose any name it likes.
 pub(crate) fn process_name(pid: u32) -> Option<String> {

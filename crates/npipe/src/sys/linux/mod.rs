@@ -7,9 +7,12 @@
 pub(crate) mod anonymous;
 pub(crate) mod claim;
 pub(crate) mod cpu;
+mod directory;
 pub(crate) mod epoll;
 pub(crate) mod futex;
 pub(crate) mod identity;
+mod lock;
+mod lock_text;
 pub(crate) mod namespace;
 pub(crate) mod segment;
 pub(crate) mod signals;

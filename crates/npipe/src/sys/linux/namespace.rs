@@ -17,8 +17,6 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,7 +26,8 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::identity::{environment_is_foreign, own_uid};
-use super::socket;
+use super::lock_text::LockText;
+use super::{directory, socket};
 use crate::sys::{SysError, SysResult};
 
 /// Names this directory as the root, for programs that run with their caller's rights.
@@ -36,12 +35,6 @@ const ROOT_VARIABLE: &str = "NPIPE_ROOT";
 
 /// Files looked at in one scan of a root. In a shared root anybody can add files without end.
 const MAX_SCANNED: usize = 65_536;
-
-/// Bytes of a lock file, at most: three lines of which the last is a pipe's name.
-pub(super) const MAX_LOCK_BYTES: usize = 2048;
-
-/// First line of a lock file: what wrote it, and the version of the layout.
-const LOCK_HEADER: &[u8] = b"npipe 1";
 
 /// What a pipe's name is found by: a hash over its folded characters.
 pub(crate) type Key = [u8; 16];
@@ -82,7 +75,7 @@ pub(crate) struct Entry {
 }
 
 /// Tells files apart for as long as they exist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct FileId {
     device: u64,
     inode: u64,
@@ -95,13 +88,6 @@ pub(super) struct Files {
     pub(super) lock: String,
     /// A socket on its way to becoming `socket`; only the holder of the lock touches it.
     pub(super) fresh: String,
-}
-
-/// What a lock file says.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct LockText {
-    pub(super) pid: Option<u32>,
-    pub(super) name: Option<Vec<u8>>,
 }
 
 /// Where a root may be, in order of preference.
@@ -188,7 +174,7 @@ impl Root {
         let shared =
             kind_of_root(stat.st_uid, stat.st_mode, own_uid()).map_err(|reason| fail(Errno::PERM).because(reason))?;
         Ok(Root {
-            dir: Arc::new(dir),
+            dir: directory::shared(dir, FileId::of(&stat)),
             path: path.into(),
             shared,
         })
@@ -228,12 +214,13 @@ impl Root {
 
     /// Every entry, in no order. Whatever is not an entry is skipped.
     pub(crate) fn entries(&self) -> SysResult<Vec<Entry>> {
-        let mut found = Vec::new();
-        self.scan(|candidate| {
-            let LockText { pid, name } = self.lock_text(&candidate).unwrap_or_default();
-            found.push(Entry { candidate, name, pid });
-        })?;
-        Ok(found)
+        let mut candidates = Vec::new();
+        self.scan(|candidate| candidates.push(candidate))?;
+        let entry = |candidate: Candidate| {
+            let LockText { pid, name } = self.lock_text(&candidate)?.unwrap_or_default();
+            Ok(Entry { candidate, name, pid })
+        };
+        candidates.into_iter().map(entry).collect()
     }
 
     /// Connects to a candidate's socket, waiting while its backlog is full. If nobody listens
@@ -289,14 +276,26 @@ impl Root {
         Ok(())
     }
 
-    fn lock_text(&self, candidate: &Candidate) -> Option<LockText> {
+    /// `None` if we may not read it, or it makes no sense.
+    fn lock_text(&self, candidate: &Candidate) -> SysResult<Option<LockText>> {
         let file = Files::of(&candidate.key, candidate.uid).lock;
         // Non-blocking, lest somebody put a named pipe there.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(self.dir(), &file, flags, Mode::empty()).ok()?;
-        let stat = rustix::fs::fstat(&file).ok()?;
-        let genuine = is(&stat, FileType::RegularFile) && stat.st_uid == candidate.uid;
-        genuine.then(|| LockText::read(file)).flatten()
+        let file = match rustix::fs::openat(self.dir(), &file, flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(e) => {
+                let failed = SysError::new("read the lock", e).on(self.path.join(file));
+                // It says nothing about the entry.
+                return if failed.is_descriptor_shortage() {
+                    Err(failed)
+                } else {
+                    Ok(None)
+                };
+            }
+        };
+        let genuine = |stat: Stat| is(&stat, FileType::RegularFile) && stat.st_uid == candidate.uid;
+        let known = rustix::fs::fstat(&file).is_ok_and(genuine);
+        Ok(known.then(|| LockText::read(file)).flatten())
     }
 }
 
@@ -355,33 +354,6 @@ impl Files {
         let uid = uid.parse().ok()?;
         // Numbers can be written in many ways, of which one is ours.
         (Files::of(&key, uid).socket.as_bytes() == file).then_some((key, uid))
-    }
-}
-
-impl LockText {
-    /// Reads a lock file from its beginning. `None` if it is not one of ours, or not yet written.
-    pub(super) fn read(file: OwnedFd) -> Option<LockText> {
-        let mut text = Vec::new();
-        let limit = MAX_LOCK_BYTES as u64 + 1;
-        File::from(file).take(limit).read_to_end(&mut text).ok()?;
-        if text.len() > MAX_LOCK_BYTES {
-            return None;
-        }
-        // The name comes last: it may hold any character.
-        let mut lines = text.splitn(3, |&byte| byte == b'\n');
-        if lines.next()? != LOCK_HEADER {
-            return None;
-        }
-        let pid = std::str::from_utf8(lines.next()?).ok()?;
-        Some(LockText {
-            pid: pid.parse().ok(),
-            name: lines.next().map(<[u8]>::to_vec),
-        })
-    }
-
-    pub(super) fn compose(pid: u32, name: &[u8]) -> Vec<u8> {
-        let pid = pid.to_string();
-        [LOCK_HEADER, b"\n", pid.as_bytes(), b"\n", name].concat()
     }
 }
 
@@ -511,29 +483,6 @@ mod tests {
         for other in others {
             assert_eq!(Files::parse(other), None, "{}", other.escape_ascii());
         }
-    }
-
-    /// A lock file gives any name back, and one that is none gives nothing.
-    #[test]
-    fn lock_files_are_parsed_with_care() {
-        let read = |text: &[u8]| {
-            let mut file = tempfile::tempfile().unwrap();
-            std::io::Write::write_all(&mut file, text).unwrap();
-            std::io::Seek::rewind(&mut file).unwrap();
-            LockText::read(file.into())
-        };
-        let name = b"\n\xed\xa0\x80\n".to_vec();
-        let text = LockText {
-            pid: Some(7),
-            name: Some(name.clone()),
-        };
-        assert_eq!(read(&LockText::compose(7, &name)), Some(text));
-        assert_eq!(read(b""), None);
-        assert_eq!(read(b"npipe 2\n7\nname"), None);
-        assert_eq!(read(b"npipe 1"), None);
-        let cut = LockText { pid: None, name: None };
-        assert_eq!(read(b"npipe 1\n-1"), Some(cut));
-        assert_eq!(read(&LockText::compose(7, &[b'x'; MAX_LOCK_BYTES])), None);
     }
 
     /// Of several servers the oldest comes first; what belongs to another than it

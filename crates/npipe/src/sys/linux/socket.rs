@@ -236,6 +236,11 @@ pub(crate) fn recv_until(socket: BorrowedFd<'_>, buffer: &mut [u8], deadline: Op
     }
 }
 
+/// Blocks until there is something to receive, or the other side has closed.
+pub(crate) fn wait_readable(socket: BorrowedFd<'_>, deadline: Instant) -> SysResult<()> {
+    wait_until(socket, PollFlags::IN, Some(deadline))
+}
+
 /// Ends the connection in both directions, for every process that holds the socket: unlike
 /// closing, this reaches the peer even if a forked child has kept a copy.
 pub(crate) fn shutdown(socket: BorrowedFd<'_>) {

@@ -166,7 +166,7 @@ impl State {
                 "waits".to_owned()
             }
             ["result"] => self.begun.take().expect("a call was begun").end(),
-            ["create", mode, name] => match self.options(mode).create(name) {
+            ["create", mode, name, ref more @ ..] => match self.options(mode, more).create(name) {
                 Ok(server) => self.hold(Held::Server(server)),
                 Err(error) => failed(&error),
             },
@@ -192,6 +192,16 @@ impl State {
                     .map(|found| found.iter().map(|entry| entry.name.to_string()).collect());
                 names.unwrap_or_else(|error| vec![failed(&error)]).join(" ")
             }
+            ["begin-wait", name] => {
+                let (root, name) = (self.root.clone(), name.to_owned());
+                let wait = move || {
+                    let namespace = Namespace::at(&root).expect("a namespace");
+                    let waited = namespace.wait(name, Some(PATIENCE));
+                    waited.map_or_else(|error| failed(&error), |()| "ready".to_owned())
+                };
+                self.begun = Some(call(wait).blocked());
+                "waits".to_owned()
+            }
             ["pss"] => pss_bytes().to_string(),
             _ => on_end(
                 &self.end(words[1]),
@@ -210,13 +220,21 @@ impl State {
         self.ends[number].clone().expect("an end that is open")
     }
 
-    fn options(&self, mode: &str) -> ServerOptions {
+    fn options(&self, mode: &str, more: &[&str]) -> ServerOptions {
         let mut options = ServerOptions::new();
         options.root(&self.root).pipe_mode(if mode == "message" {
             PipeMode::Message
         } else {
             PipeMode::Byte
         });
+        for option in more {
+            match option.split_once('=').unwrap_or((option, "")) {
+                ("first", _) => options.first_pipe_instance(true),
+                ("max", count) => options.max_instances(count.parse().expect("a number")),
+                ("inbound", _) => options.access_outbound(false),
+                unknown => panic!("no option {unknown:?}"),
+            };
+        }
         options
     }
 
@@ -245,6 +263,11 @@ fn on_end(end: &Held, words: &[String]) -> String {
         ("fill", _) => stream
             .write(&vec![b'x'; argument.parse().expect("a size")])
             .map(|count| count.to_string()),
+        ("instances", _) => stream.state().map(|state| state.instances.to_string()),
+        ("relisten", Held::Server(server)) => server.disconnect().map(|()| {
+            super::relisten(server);
+            "listens".to_owned()
+        }),
         ("peer", _) => stream.peer().map(|peer| peer.pid.unwrap_or(0).to_string()),
         ("connect", Held::Server(server)) => server.connect().map(|()| "connected".to_owned()),
         ("disconnect", Held::Server(server)) => server.disconnect().map(|()| "disconnected".to_owned()),

@@ -1,0 +1,240 @@
+//! Creating instances: a process begins to serve a name, alone or after others, and has more instances of it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use npipe_core::access::AccessRules;
+use npipe_core::params::InstanceParams;
+use npipe_core::pipe::Pipe;
+use npipe_core::{PipeName, Status};
+
+use super::follower::{Follower, Invitation, Joining};
+use super::leader::Leader;
+use super::{Host, HostState, Role, SELF, SLOTS, Slot};
+use crate::background;
+use crate::connect::{self, ANSWER_TIME};
+use crate::end::{Handle, locked};
+use crate::error::{Error, Result};
+use crate::sys::claim::{Claim, Claiming, Reach};
+use crate::sys::identity;
+use crate::sys::namespace::Root;
+
+const CREATE: &str = "create";
+
+/// Between two looks at a name whose server is going.
+const CLAIM_PAUSE: Duration = Duration::from_millis(1);
+
+/// Creates an instance, and the name with it if need be (semantics 13, 14, 24-34).
+pub(crate) fn create(root: &Root, name: &PipeName, params: &InstanceParams, spin: Duration) -> Result<Handle> {
+    let fail = |status| Error::new(status, CREATE).about(name);
+    params.validate().map_err(fail)?;
+    let slot = slot_of(root, name);
+    let mut serving = locked(&slot);
+    let deadline = Instant::now() + ANSWER_TIME;
+    loop {
+        let host = match &*serving {
+            Some(host) => host.clone(),
+            None => match begin(root, name, params, spin, &slot, deadline)? {
+                Begun::Leading(host, handle) => {
+                    *serving = Some(host);
+                    return Ok(handle);
+                }
+                Begun::Following(host) => serving.insert(host).clone(),
+            },
+        };
+        let created = host.create_instance(params, spin, deadline);
+        // The name is over, or we have no part in it.
+        if locked(&host.state).is_over() {
+            host.dissolve(&mut serving);
+        }
+        match created {
+            Err(error) if error.status() == Status::ObjectNameNotFound && Instant::now() < deadline => {}
+            other => return other,
+        }
+    }
+}
+
+fn slot_of(root: &Root, name: &PipeName) -> Arc<Slot> {
+    let mut slots = locked(&SLOTS);
+    // Those that nobody uses go when another is made.
+    slots.retain(|_, slot| Arc::strong_count(slot) > 1);
+    slots.entry((root.path().to_owned(), name.key())).or_default().clone()
+}
+
+/// How this process begins to serve a name.
+enum Begun {
+    /// As the first, with the first instance.
+    Leading(Arc<Host>, Handle),
+    /// After others.
+    Following(Arc<Host>),
+}
+
+fn begin(
+    root: &Root,
+    name: &PipeName,
+    params: &InstanceParams,
+    spin: Duration,
+    slot: &Arc<Slot>,
+    deadline: Instant,
+) -> Result<Begun> {
+    let fail = |error| Error::from_sys(error, CREATE).about(name);
+    let new_host = |pipe, role, claim, pipe_id| {
+        Arc::new(Host {
+            name: name.clone(),
+            root: root.clone(),
+            slot: slot.clone(),
+            claim: Mutex::new(claim),
+            pipe_id,
+            token: AtomicU64::new(0),
+            state: Mutex::new(HostState {
+                pipe,
+                role,
+                ends: HashMap::new(),
+                clients: HashMap::new(),
+                waiters: HashMap::new(),
+                requests: BTreeMap::new(),
+            }),
+            answered: Condvar::new(),
+        })
+    };
+    match enter(root, name, params, deadline)? {
+        Entry::Claimed(claim) => {
+            let (pipe, id) = Pipe::first(SELF, params).map_err(|status| Error::new(status, CREATE).about(name))?;
+            let role = Role::Leading(Leader::new(identity::own_pid(), Default::default()));
+            let host = new_host(pipe, role, Some(claim), new_id());
+            // With the lock: who knocks at once is heard when the end is there.
+            let mut state = locked(&host.state);
+            background::watch_host(&host).map_err(fail)?;
+            let handle = host.seat_end(&mut state, id, params, spin);
+            drop(state);
+            Ok(Begun::Leading(host, handle))
+        }
+        Entry::Invited(invitation) => {
+            let pipe = Pipe::share(invitation.attributes.clone());
+            let pipe_id = invitation.pipe_id;
+            let host = new_host(pipe, Role::Following(Follower::new(invitation)), None, pipe_id);
+            if let Role::Following(follower) = &mut locked(&host.state).role
+                && let Some(line) = follower.line_mut()
+            {
+                background::watch_line(&host, None, line).map_err(fail)?;
+            }
+            Ok(Begun::Following(host))
+        }
+    }
+}
+
+/// A place among those who serve a name.
+enum Entry {
+    Claimed(Claim),
+    Invited(Invitation),
+}
+
+/// Claims the name, or is let in by the process that has it.
+fn enter(root: &Root, name: &PipeName, params: &InstanceParams, deadline: Instant) -> Result<Entry> {
+    let fail = |error| Error::from_sys(error, CREATE).about(name);
+    refuse_foreign(root, name)?;
+    let reach = reach(root, &params.access);
+    loop {
+        let pid = match root.claim(&name.key(), &name.to_wtf8(), reach).map_err(fail)? {
+            Claiming::Claimed(claim) => return Ok(Entry::Claimed(claim)),
+            Claiming::Held { pid } => pid,
+        };
+        match Invitation::request(root, name, deadline) {
+            Joining::Invited(invitation) => return Ok(Entry::Invited(*invitation)),
+            // Its holder dies at this moment, or clears away after one that did (semantics 13, 14).
+            Joining::Vanished if Instant::now() < deadline => std::thread::sleep(CLAIM_PAUSE),
+            Joining::Vanished | Joining::Silent => return Err(silent(name, pid)),
+        }
+    }
+}
+
+/// The process that keeps the name does not answer.
+fn silent(name: &PipeName, pid: Option<u32>) -> Error {
+    let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+    let detail = format!("{who} keeps this name and does not answer: it is stopped, or overloaded");
+    Error::new(Status::InstanceNotAvailable, CREATE)
+        .about(name)
+        .because(detail)
+}
+
+/// Another user's entry counts only while somebody listens there.
+fn refuse_foreign(root: &Root, name: &PipeName) -> Result<()> {
+    let others = root
+        .candidates(&name.key())
+        .map_err(|error| Error::from_sys(error, CREATE).about(name))?;
+    let Some(other) = others.iter().find(|other| other.uid != identity::own_uid()) else {
+        return Ok(());
+    };
+    let knocked = root.connect_until(other, Some(Instant::now()));
+    if knocked.is_err_and(|error| connect::is_dead(error.kind())) {
+        return Ok(());
+    }
+    let detail = format!("user {} serves this name in {}", other.uid, root.path().display());
+    Err(Error::new(Status::AccessDenied, CREATE).about(name).because(detail))
+}
+
+/// Where users meet, all may knock and hear from us whether to come in: else nobody could tell a pipe of ours that lives
+/// from one that has died.
+pub(super) fn reach(root: &Root, access: &AccessRules) -> Reach {
+    if root.is_shared() || access.admits_others() {
+        Reach::Everyone
+    } else {
+        Reach::Owner
+    }
+}
+
+/// Unlikely to be met twice: the time, the process, and a count.
+pub(super) fn new_id() -> u64 {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    (since.as_nanos() as u64) ^ u64::from(identity::own_pid()).rotate_left(40) ^ count.rotate_left(56)
+}
+
+impl Host {
+    fn create_instance(self: &Arc<Host>, params: &InstanceParams, spin: Duration, deadline: Instant) -> Result<Handle> {
+        let fail = |status| Error::new(status, CREATE).about(&self.name);
+        let mut state = locked(&self.state);
+        let mut asked = None;
+        loop {
+            let late = Instant::now() >= deadline;
+            // Before the role: the answer may have come from a leader whom we have followed since.
+            if let Some(answer) = asked.and_then(|number| state.take_answer(number, late)) {
+                return answer.map_err(fail);
+            }
+            let until = match &state.role {
+                _ if late => return Err(silent(&self.name, None)),
+                Role::Leading(leader) => match leader.settles_by() {
+                    Some(settles_by) => settles_by,
+                    None => {
+                        asked.map(|number| state.take_answer(number, true));
+                        return state.create_own(self, params, spin).map_err(fail);
+                    }
+                },
+                Role::Following(_) => deadline,
+            };
+            if asked.is_none() && matches!(state.role, Role::Following(_)) {
+                asked = Some(state.request(params, spin));
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            let waited = self.answered.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl HostState {
+    /// Another instance of the process that leads.
+    fn create_own(&mut self, host: &Arc<Host>, params: &InstanceParams, spin: Duration) -> Result<Handle, Status> {
+        // Instances that have closed make room, and take attributes with them, though nobody was refused yet.
+        self.catch_up();
+        let (id, released) = self.pipe.create_instance(SELF, params)?;
+        let handle = host.seat_end(self, id, params, spin);
+        self.release(released);
+        Ok(handle)
+    }
+}

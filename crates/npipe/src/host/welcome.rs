@@ -1,0 +1,129 @@
+//! A client gets its instance: the segment is made, the end attached, the answer sent.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+use npipe_core::Status;
+use npipe_core::handshake::{ClientReport, Connection, Message};
+use npipe_core::pipe::Opened;
+use npipe_shm::layout::{Layout, Side};
+
+use super::{Host, HostState, Role};
+use crate::background;
+use crate::end::{End, link::Link};
+use crate::sys::identity::{self, PeerCredentials};
+use crate::sys::segment::Segment;
+use crate::sys::{SysResult, socket};
+
+impl HostState {
+    /// The end of an instance of ours.
+    pub(crate) fn end_of(&self, opened: &Opened) -> Option<Arc<End>> {
+        self.ends.get(&opened.instance).and_then(Weak::upgrade)
+    }
+
+    /// An instance without an end is none to be had: ends leave the pipe before they go.
+    pub(crate) fn drop_endless(&mut self, opened: &Opened) {
+        self.close(opened.instance);
+        self.post(opened.instance);
+    }
+}
+
+impl Host {
+    /// A client that the leader has sent to us.
+    pub(super) fn welcome_passed_on(
+        self: &Arc<Host>,
+        state: &mut HostState,
+        opened: &Opened,
+        client: OwnedFd,
+        instances: u32,
+    ) {
+        let client = Arc::new(client);
+        let refusal = match (identity::peer_credentials(client.as_fd()), state.end_of(opened)) {
+            (Ok(peer), Some(end)) => self.welcome(state, opened, &end, &client, peer, instances).err(),
+            (_, None) => {
+                state.drop_endless(opened);
+                None
+            }
+            (Err(_), _) => Some(Status::InsufficientResources),
+        };
+        if let Some(status) = refusal {
+            let _ = socket::send(client.as_fd(), &Message::Refused { status }.encode(), None);
+        }
+    }
+
+    /// Connects a client to the instance of ours that was taken for it.
+    ///
+    /// # Errors
+    /// [`Status::InsufficientResources`]: the instance listens again, and the client is to be told.
+    pub(crate) fn welcome(
+        self: &Arc<Host>,
+        state: &mut HostState,
+        opened: &Opened,
+        end: &Arc<End>,
+        client: &Arc<OwnedFd>,
+        peer: PeerCredentials,
+        instances: u32,
+    ) -> Result<(), Status> {
+        let report = ClientReport::from(&peer);
+        let Ok((link, descriptor)) = make_link(end, client, peer) else {
+            // Nothing happened yet: the instance goes on listening.
+            let _ = state.pipe.disconnect(opened.instance);
+            let released = state.pipe.listen(opened.instance).unwrap_or_default();
+            state.release(released);
+            state.post(opened.instance);
+            return Err(Status::InsufficientResources);
+        };
+        let shape = &end.shape;
+        let server_pid = identity::own_pid();
+        let answer = Message::Opened(Connection {
+            pipe_type: shape.pipe_type,
+            direction: state.pipe.attributes().direction,
+            out_quota: shape.out_quota,
+            in_quota: shape.in_quota,
+            max_instances: shape.max_instances,
+            instances,
+            server_pid,
+            listener_pid: match &state.role {
+                Role::Leading(leader) => leader.listener_pid,
+                Role::Following(follower) => follower.listener_pid,
+            },
+            segment_bytes: link.layout().total_bytes(),
+            pipe_id: self.pipe_id,
+        });
+        end.attach(&link);
+        state.clients.insert(opened.instance, report);
+        end.opens.fetch_add(1, Ordering::Relaxed);
+        end.changed.notify_all();
+        // From here on the client is connected; if it has gone meanwhile, its socket says so.
+        let seat = (Arc::downgrade(self), opened.instance, opened.connection);
+        // With the lock: an end that closes now stops the watch after it has begun.
+        if background::watch_client(&link, seat).is_err() {
+            link.peer_hung_up();
+            if state.pipe.client_gone(opened.instance, opened.connection) {
+                state.post(opened.instance);
+            }
+            return Err(Status::InsufficientResources);
+        }
+        // With the lock too: a server that disconnects at once hangs up after the answer.
+        let _ = socket::send(link.socket(), &answer.encode(), Some(descriptor.as_fd()));
+        Ok(())
+    }
+}
+
+impl From<&PeerCredentials> for ClientReport {
+    fn from(peer: &PeerCredentials) -> ClientReport {
+        ClientReport {
+            pid: peer.pid,
+            uid: peer.uid,
+            gid: peer.gid,
+        }
+    }
+}
+
+fn make_link(end: &End, client: &Arc<OwnedFd>, peer: PeerCredentials) -> SysResult<(Arc<Link>, OwnedFd)> {
+    let layout = Layout::new(end.shape.out_quota, end.shape.in_quota);
+    let (segment, descriptor) = Segment::create(layout.total_bytes(), Layout::first_bytes() as usize)?;
+    let link = Link::new(segment, layout, Side::Server, client.clone(), peer, end.shape.max_spin);
+    Ok((link, descriptor))
+}

@@ -214,6 +214,21 @@ mod tests {
         assert_eq!(rights(&but_group, &peer(1001, 1, &[])), "rw");
     }
 
+    /// No rule: who may knock at all depends on it.
+    #[test]
+    fn any_way_in_for_others_counts() {
+        for mode in [0o640, 0o620, 0o604, 0o602] {
+            assert!(AccessRules::from_mode(mode).unwrap().admits_others(), "{mode:o}");
+        }
+        assert!(AccessRules::owner().allow_user(1).admits_others());
+        assert!(AccessRules::owner().allow_group(1).admits_others());
+        let both = AccessRules::owner().allow_user(3).allow_user(2).allow_group(5);
+        assert_eq!(
+            (both.mode(), both.users(), both.groups()),
+            (0o600, &[2, 3][..], &[5][..])
+        );
+    }
+
     /// semantics 264
     #[test]
     fn empty_rules_refuse_even_the_owner() {

@@ -362,6 +362,21 @@ mod tests {
             assert!(name.to_string().contains('\u{FFFD}'));
         }
         assert_eq!(typed("😀").units(), [0xD83D, 0xDE00]);
+        // A pair in the form of two lone ones has a form of its own.
+        for low in [0x80, 0xBF] {
+            let pair = [0xED, 0xA0, 0x80, 0xED, if low == 0x80 { 0xB0 } else { 0xBF }, low];
+            assert!(PipeName::from_wtf8(&pair).is_err());
+        }
+    }
+
+    /// No rule: what Rust expects of a key, and of something that is shown to a programmer.
+    #[test]
+    fn names_hash_as_they_compare_and_show_their_path() {
+        use std::hash::BuildHasher;
+        let state = std::hash::RandomState::new();
+        let same = |one: &str, other: &str| state.hash_one(typed(one)) == state.hash_one(typed(other));
+        assert!(same("name", "NAME") && !same("name", "nome"));
+        assert!(format!("{:?}", typed("name")).contains(r"\\.\\pipe\\name"));
     }
 
     /// semantics 1, 3, 7

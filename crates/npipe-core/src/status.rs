@@ -365,6 +365,25 @@ mod tests {
                 assert!(text.starts_with(char::is_uppercase), "{text}");
             }
             assert_ne!(status.kind(), ErrorKind::Interrupted);
+            assert_eq!(status.to_string(), status.meaning());
+        }
+    }
+
+    /// What Rust makes of the error number is what the table says.
+    ///
+    /// semantics, last section (error numbers and NT statuses)
+    #[test]
+    fn error_numbers_are_those_of_their_kinds() {
+        let numbers: HashSet<i32> = Status::all().map(Status::errno).collect();
+        assert!(numbers.len() > 10 && numbers.iter().all(|&errno| (1..=133).contains(&errno)));
+        for (status, errno) in [
+            (Status::ObjectNameNotFound, 2),
+            (Status::AccessDenied, 13),
+            (Status::InvalidParameter, 22),
+            (Status::PipeClosing, 32),
+        ] {
+            assert_eq!(status.errno(), errno);
+            assert_eq!(std::io::Error::from_raw_os_error(errno).kind(), status.kind());
         }
     }
 

@@ -235,11 +235,27 @@ fn more_instances_than_fit_are_counted_but_not_listed() {
 
 /// No rule: the protocol is npipe's own.
 #[test]
+fn a_report_fills_its_frame_to_the_last_byte() {
+    let mut report = report_of(10_000);
+    // Somewhere within the length of one instance the next one fits exactly.
+    let longest = (0..200).map(|length| {
+        report.access = "x".repeat(length);
+        Message::Info(report.clone()).encode().len()
+    });
+    assert_eq!(longest.max(), Some(MAX_FRAME_BYTES));
+}
+
+/// No rule: the protocol is npipe's own.
+#[test]
 fn long_texts_are_cut_between_characters() {
     let mut report = report_of(0);
     report.access = "é".repeat(MAX_TEXT_BYTES) + "x";
     let bytes = Message::Info(report.clone()).encode();
     report.access = "é".repeat(MAX_TEXT_BYTES / 2);
+    assert_eq!(decode(&bytes), Ok(vec![Message::Info(report.clone())]));
+    report.access = "x".to_owned() + &"é".repeat(MAX_TEXT_BYTES);
+    let bytes = Message::Info(report.clone()).encode();
+    report.access = "x".to_owned() + &"é".repeat(MAX_TEXT_BYTES / 2 - 1);
     assert_eq!(decode(&bytes), Ok(vec![Message::Info(report)]));
 }
 

@@ -185,3 +185,31 @@ fn a_flush_waits() {
     assert_eq!(pipe.server.get(10), whole(b"ab"));
     assert_eq!(pipe.client.poll_flush(&mut flush), Poll::Ready(Ok(())));
 }
+
+/// A message of which the lane has room for a part is nothing yet, and never comes when its writer dies.
+///
+/// semantics 128, 131, 132
+#[test]
+fn a_message_whose_writer_dies_in_the_middle_is_no_data() {
+    const LANE_BYTES: u32 = 4096;
+    const LENGTH: usize = 300;
+    let mut cut_short = 0;
+    // Somewhere the rest of the lane holds a part of the second message.
+    for before in (2_000..LANE_BYTES as usize).step_by(8) {
+        let mut pipe = Pipe::message_through(LANE_BYTES, 0);
+        pipe.client.set_modes(ReadMode::Message, WaitMode::NoWait).unwrap();
+        let _first = pipe.server.write(&vec![b'x'; before]);
+        let _second = pipe.server.write(&[b'y'; LENGTH]);
+        if pipe.client.get(before) != whole(&vec![b'x'; before]) {
+            // That one is longer than the lane.
+            continue;
+        }
+        match pipe.client.get(LENGTH) {
+            Err(Status::PipeEmpty) => cut_short += 1,
+            placed => assert_eq!(placed, whole(&[b'y'; LENGTH])),
+        }
+        pipe.kill(Side::Server);
+        assert_eq!(pipe.client.get(LENGTH), Err(Status::PipeBroken));
+    }
+    assert!(cut_short > 0);
+}

@@ -95,14 +95,11 @@ impl Space {
 
     /// Begins a new lap; the jump itself takes one header.
     pub(crate) fn jump(&mut self, offset: u64) {
-        let end = self.tail.offset() + part_span(0);
-        if self.start < end {
-            self.earlier.push_back(Region {
-                lap: self.tail.lap(),
-                start: self.start,
-                end,
-            });
-        }
+        self.earlier.push_back(Region {
+            lap: self.tail.lap(),
+            start: self.start,
+            end: self.tail.offset() + part_span(0),
+        });
         self.tail = self.tail.jump(offset);
         self.start = offset;
     }

@@ -317,6 +317,62 @@ fn bulk_goes_to_the_large_area_and_chat_comes_back() {
     assert_eq!(model.space.surplus(), None, "the tail was near by since");
 }
 
+/// A quarter of the small area is the most that keeps to it.
+///
+/// semantics 117
+#[test]
+fn only_long_frames_are_bulk() {
+    let lane = Layout::new(1 << 20, 0).lane(Side::Server);
+    for (bytes, is_large) in [(16_384, false), (16_385, true)] {
+        let mut model = Model::new(lane);
+        assert_eq!(model.put(bytes), bytes);
+        assert_eq!(
+            model.space.tail().offset() > lane.small_bytes,
+            is_large,
+            "{bytes} bytes"
+        );
+    }
+}
+
+/// Bulk that is read as it comes goes round in about a megabyte: on fresh pages for a while, but not for ever.
+///
+/// semantics 117
+#[test]
+fn bulk_goes_round_in_the_bottom_of_the_large_area() {
+    let lane = Layout::new(1 << 20, 0).lane(Side::Server);
+    let mut model = Model::new(lane);
+    let mut farthest = 0;
+    for turn in 1..200 {
+        assert_eq!(model.put(30_000), 30_000);
+        farthest = farthest.max(model.space.tail().offset() - lane.small_bytes);
+        if turn < 30 {
+            assert!(farthest >= turn * 30_000, "it begins again after {turn} frames");
+        }
+        model.read(usize::MAX);
+    }
+    assert!(farthest < 1_200_000, "it goes on to {farthest}");
+}
+
+/// A head beyond the end of a lap is none that an honest reader has: it frees nothing.
+///
+/// semantics 119
+#[test]
+fn an_impossible_head_frees_nothing() {
+    let lane = Layout::scaled(160, 32, [480; 2]).lane(Side::Server);
+    let mut model = Model::new(lane);
+    model.put(20);
+    let first = model.space.tail();
+    // Bulk begins another lap; the first one is unread.
+    model.put(100);
+    assert_ne!(model.space.tail().lap(), first.lap());
+    let room = model.space.room(0);
+    for beyond in [1, 100, 1 << 20] {
+        let end = first.offset() + part_span(0);
+        model.space.note_head(Position::new(first.lap(), end + beyond));
+        assert_eq!(model.space.room(0), room);
+    }
+}
+
 /// semantics 117
 #[test]
 fn without_a_large_area_frames_go_through_the_small_one() {

@@ -15,6 +15,7 @@ use crate::background;
 use crate::end::link::Link;
 use crate::end::{End, Handle, Home, Shape};
 use crate::error::{Error, Result};
+use crate::sys::forks::ProcessFd;
 use crate::sys::identity::{self, PeerCredentials};
 use crate::sys::namespace::{Candidate, Root};
 use crate::sys::segment::Segment;
@@ -38,7 +39,7 @@ struct Answer {
 
 /// A request on its way.
 pub(crate) struct Conversation {
-    socket: OwnedFd,
+    socket: ProcessFd,
     decoder: Decoder,
 }
 
@@ -74,6 +75,8 @@ pub(crate) fn open(root: &Root, name: &PipeName, wanted: &Wanted, patience: Dura
         name: name.clone(),
         access: wanted.access,
     };
+    // What can be missing here is found missing before an instance is taken.
+    background::start().map_err(|error| Error::from_sys(error, "open").about(name))?;
     let deadline = Instant::now() + patience.clamp(MIN_ANSWER_TIME, ANSWER_TIME);
     let answer = ask(root, name, &request, "open", Some(deadline))?;
     let fail = |status| Error::new(status, "open").about(name);
@@ -149,18 +152,14 @@ pub(crate) fn wait(root: &Root, name: &PipeName, timeout: Option<Duration>) -> R
         Some(Duration::ZERO) => Some(ANSWER_TIME),
         Some(timeout) => Some(timeout.max(MIN_ANSWER_TIME)),
     };
-    let answered = ask(
-        root,
-        name,
-        &request,
-        OPERATION,
-        patience.and_then(|patience| start.checked_add(patience)),
-    );
-    let mut answer = answered.map_err(|error| match error.status() {
-        // Only silence is busy here: to one who waits, a time-out.
-        Status::PipeNotAvailable => error.with_status(Status::IoTimeout),
-        _ => error,
-    })?;
+    let ask = |deadline| {
+        ask(root, name, &request, OPERATION, deadline).map_err(|error| match error.status() {
+            // Only silence is busy here: to one who waits, a time-out.
+            Status::PipeNotAvailable => error.with_status(Status::IoTimeout),
+            _ => error,
+        })
+    };
+    let mut answer = ask(patience.and_then(|patience| start.checked_add(patience)))?;
     loop {
         match answer.message {
             Message::Ready => return Ok(()),
@@ -171,10 +170,14 @@ pub(crate) fn wait(root: &Root, name: &PipeName, timeout: Option<Duration>) -> R
                     other => other,
                 };
                 let deadline = timeout.and_then(|timeout| start.checked_add(timeout));
+                // A server can say so for as long as it likes.
+                if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                    return Err(fail(Status::IoTimeout));
+                }
                 answer = match answer.conversation.listen(deadline) {
                     Ok(Some(next)) => next,
                     // The process that kept the name ended; another may keep it now (semantics 89).
-                    Ok(None) => ask(root, name, &request, OPERATION, deadline)?,
+                    Ok(None) => ask(deadline)?,
                     Err(error) if error.kind() == std::io::ErrorKind::TimedOut => return Err(fail(Status::IoTimeout)),
                     Err(error) => return Err(Error::from_sys(error, OPERATION).about(name)),
                 };

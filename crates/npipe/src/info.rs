@@ -188,9 +188,9 @@ pub struct PipeDetails {
 pub struct InstanceDetails {
     /// What it is doing.
     pub state: InstanceState,
-    /// The client that is or was connected.
+    /// The client that is or was connected, by the server's account, who has it from the kernel.
     pub client: Option<Peer>,
-    /// The process that serves it.
+    /// The process that serves it, by the account of the one that was asked.
     pub server_pid: Option<u32>,
     /// Bytes from server to client that may be unread before writes wait.
     pub out_buffer_size: u32,

@@ -21,6 +21,7 @@ mod host;
 mod info;
 mod listener;
 mod options;
+mod process;
 mod server;
 mod stream;
 mod stream_io;

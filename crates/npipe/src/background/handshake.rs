@@ -2,10 +2,12 @@
 //!
 //! A client sends one request. An open ends with the connection's segment or a refusal; a question with its answer; a wait
 //! stays until an instance listens or the client hangs up. Clients may be slow, silent, wrong or many: there is a time for
-//! the request, a number of unfinished ones, and nobody is waited for.
+//! the request, a number of unfinished ones, and nobody is waited for. Where there is no room for one more, the user who
+//! has the most visitors loses one: a crowd costs its own user places, and nobody else.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::os::fd::{AsFd, OwnedFd};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -19,21 +21,28 @@ use super::Background;
 use crate::end::locked;
 use crate::host::{Host, SELF};
 use crate::sys::epoll::Interest;
+use crate::sys::forks::ProcessFd;
 use crate::sys::identity::{self, PeerCredentials};
 use crate::sys::socket;
 
 /// The time for a request to arrive whole.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
 
-/// Unfinished requests and waiters at most; the one that has been silent longest makes room.
+/// Unfinished requests and waiters at most.
 const MAX_VISITORS: usize = 4096;
+
+/// Unfinished requests and waiters of one user at most.
+const MAX_VISITORS_OF_ONE: usize = 1024;
+
+/// So many knocks are heard at one name before others have their turn.
+const KNOCKS_AT_ONCE: usize = 64;
 
 /// After a shortage of descriptors, the time until the next attempt to accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Somebody at the door.
 struct Visitor {
-    socket: Arc<OwnedFd>,
+    socket: Arc<ProcessFd>,
     host: Weak<Host>,
     peer: PeerCredentials,
     decoder: Decoder,
@@ -50,6 +59,8 @@ struct Visitor {
 pub(super) struct Desk<'a> {
     background: &'a Background,
     visitors: BTreeMap<u64, Visitor>,
+    /// How many visitors each user has.
+    counts: HashMap<u32, usize>,
     paused: VecDeque<(Instant, Weak<Host>)>,
     /// Hosts whose leader has gone, and when they look for the next one.
     seeking: Vec<(Instant, Weak<Host>)>,
@@ -65,6 +76,7 @@ impl<'a> Desk<'a> {
         Desk {
             background,
             visitors: BTreeMap::new(),
+            counts: HashMap::new(),
             paused: VecDeque::new(),
             seeking: Vec::new(),
         }
@@ -94,10 +106,12 @@ impl<'a> Desk<'a> {
 
     /// Accepts the clients that knock.
     pub(super) fn accept(&mut self, host: &Arc<Host>) {
-        loop {
+        for _ in 0..KNOCKS_AT_ONCE {
+            self.background.spare.restore();
             match host.with_listener(socket::accept) {
                 Some(Ok(Some(socket))) => self.receive(host, socket),
                 Some(Ok(None)) | None => return,
+                Some(Err(_)) if self.make_room() || self.turn_away(host) => {}
                 Some(Err(_)) => {
                     // No descriptor to be had: the listener would report itself for ever, so it is left alone for a while.
                     self.arm(host, Interest::Hangup);
@@ -109,23 +123,48 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// Tells the next who knocks that there is no descriptor to be had; with the spare one, so is it.
+    fn turn_away(&self, host: &Host) -> bool {
+        self.background.spare.lend(|| match host.with_listener(socket::accept) {
+            Some(Ok(Some(socket))) => {
+                refuse(&socket, Status::InsufficientResources);
+                true
+            }
+            _ => false,
+        })
+    }
+
+    /// The user who has the most visitors loses the one who has been here longest. Nobody's only one has to go.
+    fn make_room(&mut self) -> bool {
+        match self.counts.iter().max_by_key(|(_, count)| **count) {
+            Some((&uid, &count)) if count > 1 => self.send_away_one_of(uid),
+            _ => false,
+        }
+    }
+
+    /// Those who have yet to ask go before those who wait for an answer.
+    fn send_away_one_of(&mut self, uid: u32) -> bool {
+        let own = || self.visitors.iter().filter(|(_, visitor)| visitor.peer.uid == uid);
+        let unasked = own().find(|(_, visitor)| visitor.waiting.is_none());
+        let Some((&token, visitor)) = unasked.or_else(|| own().next()) else {
+            return false;
+        };
+        refuse(&visitor.socket, Status::InsufficientResources);
+        self.dismiss(token);
+        true
+    }
+
     fn arm(&self, host: &Host, interest: Interest) {
         let token = host.token.load(Ordering::Relaxed);
         host.with_listener(|listener| self.background.poller.modify(listener, token, interest));
     }
 
-    fn receive(&mut self, host: &Arc<Host>, socket: OwnedFd) {
+    fn receive(&mut self, host: &Arc<Host>, socket: ProcessFd) {
         let Ok(peer) = identity::peer_credentials(socket.as_fd()) else {
             return;
         };
-        if self.visitors.len() >= MAX_VISITORS {
-            let oldest = self.visitors.iter().find(|(_, visitor)| visitor.waiting.is_none());
-            let token = oldest.or(self.visitors.iter().next()).map(|(token, _)| *token);
-            if let Some(token) = token {
-                self.dismiss(token);
-            }
-        }
         let token = self.background.token();
+        let uid = peer.uid;
         let visitor = Visitor {
             socket: Arc::new(socket),
             host: Arc::downgrade(host),
@@ -137,6 +176,7 @@ impl<'a> Desk<'a> {
             gone: false,
         };
         self.visitors.insert(token, visitor);
+        *self.counts.entry(uid).or_default() += 1;
         // Most requests are here already; only the others are worth a watch.
         if let Some(Next::Stay) = self.listen_to(token) {
             let visitor = &self.visitors[&token];
@@ -147,6 +187,11 @@ impl<'a> Desk<'a> {
                 .is_err()
             {
                 self.dismiss(token);
+            }
+            if self.counts.get(&uid).is_some_and(|&count| count > MAX_VISITORS_OF_ONE) {
+                self.send_away_one_of(uid);
+            } else if self.visitors.len() > MAX_VISITORS {
+                self.make_room();
             }
         }
     }
@@ -182,6 +227,12 @@ impl<'a> Desk<'a> {
         let Some(visitor) = self.visitors.remove(&token) else {
             return;
         };
+        if let Entry::Occupied(mut count) = self.counts.entry(visitor.peer.uid) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
         if !visitor.gone {
             let _ = self.background.poller.remove(&visitor.socket);
         }
@@ -234,6 +285,11 @@ impl<'a> Desk<'a> {
             }
         }
     }
+}
+
+/// Says why somebody has to go, to whom it may not be news.
+fn refuse(socket: &ProcessFd, status: Status) {
+    let _ = socket::send(socket.as_fd(), &Message::Refused { status }.encode(), None);
 }
 
 impl Visitor {

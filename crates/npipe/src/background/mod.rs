@@ -5,9 +5,9 @@
 //! peer, and handles no signals.
 
 mod handshake;
+mod spare;
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -15,10 +15,11 @@ use npipe_core::pipe::{ConnectionId, InstanceId, OwnerId};
 
 use crate::end::{link::Link, locked};
 use crate::host::{Host, Line};
+use crate::process::Process;
 use crate::sys::epoll::{Interest, Poller};
+use crate::sys::forks::ProcessFd;
 use crate::sys::{SysError, SysResult, signals};
-
-static BACKGROUND: Mutex<Option<Arc<Background>>> = Mutex::new(None);
+use spare::Spare;
 
 /// Enough for the handshake's buffers; nothing here recurses.
 const STACK_BYTES: usize = 128 * 1024;
@@ -29,6 +30,7 @@ pub(crate) struct Background {
     poller: Poller,
     watches: Mutex<HashMap<u64, Watch>>,
     next_token: AtomicU64,
+    spare: Spare,
 }
 
 /// Why a descriptor is watched.
@@ -46,7 +48,7 @@ enum Watch {
 }
 
 fn running() -> SysResult<Arc<Background>> {
-    let mut slot = locked(&BACKGROUND);
+    let mut slot = locked(&Process::current().background);
     if let Some(background) = &*slot {
         return Ok(background.clone());
     }
@@ -54,6 +56,8 @@ fn running() -> SysResult<Arc<Background>> {
         poller: Poller::new()?,
         watches: Mutex::default(),
         next_token: AtomicU64::new(1),
+        // Before anything can run out.
+        spare: Spare::new(),
     });
     let runner = background.clone();
     std::thread::Builder::new()
@@ -63,6 +67,19 @@ fn running() -> SysResult<Arc<Background>> {
         .map_err(|error| SysError::new("start the background thread", error))?;
     *slot = Some(background.clone());
     Ok(background)
+}
+
+/// Starts the thread, for those who must not fail once they have what they asked for.
+pub(crate) fn start() -> SysResult<()> {
+    running().map(drop)
+}
+
+/// Does something for which a descriptor is needed for a moment, with the spare one if there is no other.
+pub(crate) fn with_spare<T>(act: impl Fn() -> SysResult<T>) -> SysResult<T> {
+    match act() {
+        Err(error) if error.is_descriptor_shortage() => running()?.spare.lend(act),
+        other => other,
+    }
 }
 
 /// Answers for a name from now on.
@@ -95,7 +112,7 @@ pub(crate) fn watch_line(host: &Arc<Host>, owner: Option<OwnerId>, line: &mut Li
 }
 
 /// Whether to tell a line also when its socket has room again.
-pub(crate) fn watch_for_room(socket: &OwnedFd, token: u64, wanted: bool) {
+pub(crate) fn watch_for_room(socket: &ProcessFd, token: u64, wanted: bool) {
     let interest = if wanted {
         Interest::ReadableOrWritable
     } else {
@@ -108,7 +125,7 @@ pub(crate) fn watch_for_room(socket: &OwnedFd, token: u64, wanted: bool) {
 }
 
 /// Ends [`watch_line`], before the socket is closed.
-pub(crate) fn unwatch_line(socket: &OwnedFd, token: u64) {
+pub(crate) fn unwatch_line(socket: &ProcessFd, token: u64) {
     if let Ok(background) = running() {
         background.forget(token);
         let _ = background.poller.remove(socket);
@@ -192,6 +209,7 @@ fn run(background: &Background) {
             }
         }
         desk.expire();
+        background.spare.restore();
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What decides lies here, in private memory: once the peer is known to be closed it stays so, whatever its words say.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use npipe_shm::doorbell::{self, Cause, Sleeper};
 use npipe_shm::layout::{Layout, SMALL_BYTES, Side};
 use npipe_shm::memory::Memory;
 
+use crate::sys::forks::ProcessFd;
 use crate::sys::identity::{self, PeerCredentials};
 use crate::sys::segment::Segment;
 use crate::sys::{cpu, futex, socket};
@@ -23,7 +24,7 @@ pub(crate) struct Link {
     segment: Segment,
     layout: Layout,
     side: Side,
-    socket: Arc<OwnedFd>,
+    socket: Arc<ProcessFd>,
     peer: PeerCredentials,
     /// Whether the peer could end us anyway: it is of our user, or the superuser's.
     peer_is_trusted: bool,
@@ -79,7 +80,7 @@ impl Link {
         segment: Segment,
         layout: Layout,
         side: Side,
-        socket: Arc<OwnedFd>,
+        socket: Arc<ProcessFd>,
         peer: PeerCredentials,
         max_spin: Duration,
     ) -> Arc<Link> {

@@ -24,6 +24,7 @@ use npipe_shm::ring::{RingInlet, RingOutlet};
 
 use crate::background;
 use crate::host::Seat;
+use crate::sys::forks;
 use crate::sys::namespace::Root;
 use link::Link;
 
@@ -74,6 +75,8 @@ pub(crate) struct End {
     pub(crate) connecting: AtomicU64,
     /// How many handles there are.
     handles: AtomicU64,
+    /// The process that it belongs to, of those forked from each other.
+    generation: u32,
 }
 
 const FOREVER: u64 = u64::MAX;
@@ -100,8 +103,19 @@ impl End {
             connects_cancelled: AtomicU64::new(0),
             connecting: AtomicU64::new(0),
             handles: AtomicU64::new(0),
+            generation: forks::generation(),
             shape,
             home,
+        }
+    }
+
+    /// In a forked child the ends of its parent are invalid: their locks may be held by threads that do not exist there.
+    #[inline]
+    pub(crate) fn require_own(&self) -> Result<(), Status> {
+        if self.generation == forks::generation() {
+            Ok(())
+        } else {
+            Err(Status::InvalidHandle)
         }
     }
 
@@ -146,6 +160,10 @@ impl End {
     }
 
     fn close(&self) {
+        if self.require_own().is_err() {
+            // It is the parent's, who goes on with it.
+            return;
+        }
         // Until the instance is gone from the name, nobody may find it half closed.
         if let Home::Server(seat) = &self.home {
             seat.vacate();
@@ -161,16 +179,19 @@ impl End {
 
     /// The connection, if there is one.
     pub(crate) fn link(&self) -> Option<Arc<Link>> {
+        self.require_own().ok()?;
         locked(&self.reading).lane().map(|lane| lane.memory().clone())
     }
 
     /// The standing of the peer, `None` without a connection.
     pub(crate) fn peer_state(&self) -> Option<PeerState> {
+        self.require_own().ok()?;
         locked(&self.reading).peer().ok()
     }
 
     /// Client ends die with a disconnect: nothing works on them any more (semantics 173).
     pub(crate) fn require_live(&self) -> Result<(), Status> {
+        self.require_own()?;
         match (self.role(), self.peer_state()) {
             (EndRole::Client, None | Some(PeerState::Disconnected)) => Err(Status::PipeDisconnected),
             _ => Ok(()),
@@ -192,6 +213,7 @@ impl End {
 
     /// Sets both modes (semantics 138, 201-204).
     pub(crate) fn set_modes(&self, mode: ReadMode, wait: WaitMode) -> Result<(), Status> {
+        self.require_own()?;
         self.shape.access.require_write_attributes()?;
         self.require_live()?;
         let mut reading = locked(&self.reading);
@@ -206,6 +228,7 @@ impl End {
 
     /// Ends all calls that wait on this end (semantics 127, 228, 230, 231).
     pub(crate) fn cancel(&self) -> Result<(), Status> {
+        self.require_own()?;
         let mut count = locked(&self.reading).end_all(Status::Cancelled);
         count += locked(&self.writing).end_all(Status::Cancelled);
         if let Some(link) = self.link() {

@@ -17,6 +17,7 @@ impl End {
     /// Reads, waiting for data if the end waits (semantics 91-95, 99-112, 131-133).
     #[inline]
     pub(crate) fn read(&self, into: &mut [u8]) -> Result<ReadOutcome, Status> {
+        self.require_own()?;
         self.shape.access.require_read()?;
         let mut reading = locked(&self.reading);
         let result = reading.read(into);
@@ -84,6 +85,7 @@ impl End {
 
     /// Looks at data without taking it (semantics 140-149).
     pub(crate) fn peek(&self, into: &mut [u8]) -> Result<Peeked, Status> {
+        self.require_own()?;
         self.shape.access.require_read()?;
         let mut reading = locked(&self.reading);
         let result = reading.peek(into);
@@ -103,6 +105,7 @@ impl End {
         reply: &mut [u8],
         deadline: Option<Instant>,
     ) -> Result<ReadOutcome, Status> {
+        self.require_own()?;
         self.shape.access.require_read()?;
         self.shape.access.require_write()?;
         let mut reading = locked(&self.reading);

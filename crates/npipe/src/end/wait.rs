@@ -74,7 +74,7 @@ pub(crate) fn wait_for<T>(
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd;
+    use std::os::fd::{AsFd, OwnedFd};
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
 
@@ -93,7 +93,14 @@ mod tests {
         let (socket, _) = std::os::unix::net::UnixStream::pair().expect("a pair");
         let peer = identity::peer_credentials(socket.as_fd()).expect("we are the peer");
         let spin = Duration::from_micros(20);
-        Link::new(segment, layout, Side::Server, Arc::new(socket.into()), peer, spin)
+        Link::new(
+            segment,
+            layout,
+            Side::Server,
+            Arc::new(OwnedFd::from(socket).into()),
+            peer,
+            spin,
+        )
     }
 
     /// A peer may change its words whenever we look, for as long as it likes.

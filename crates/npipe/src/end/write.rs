@@ -14,6 +14,7 @@ impl End {
     /// Writes, waiting for quota if the end waits (semantics 93, 99, 119-126, 134-136, 185, 186).
     #[inline]
     pub(crate) fn write(&self, data: &[u8]) -> Result<usize, Status> {
+        self.require_own()?;
         self.shape.access.require_write()?;
         let mut writing = locked(&self.writing);
         let result = writing.write(data, self.wait_mode())?;
@@ -67,6 +68,7 @@ impl End {
 
     /// Waits until the peer has read everything written so far (semantics 163-170).
     pub(crate) fn flush(&self) -> Result<(), Status> {
+        self.require_own()?;
         self.shape.access.require_write()?;
         let mut writing = locked(&self.writing);
         let link = writing.lane().map(|lane| lane.memory().clone());

@@ -12,14 +12,15 @@ use npipe_core::{PipeName, Status};
 
 use super::follower::{Follower, Invitation, Joining};
 use super::leader::Leader;
-use super::{Host, HostState, Role, SELF, SLOTS, Slot};
+use super::{Host, HostState, Role, SELF, Slot};
 use crate::background;
 use crate::connect::{self, ANSWER_TIME};
 use crate::end::{Handle, locked};
 use crate::error::{Error, Result};
+use crate::process::Process;
 use crate::sys::claim::{Claim, Claiming, Reach};
 use crate::sys::identity;
-use crate::sys::namespace::Root;
+use crate::sys::namespace::{Candidate, Root};
 
 const CREATE: &str = "create";
 
@@ -57,7 +58,7 @@ pub(crate) fn create(root: &Root, name: &PipeName, params: &InstanceParams, spin
 }
 
 fn slot_of(root: &Root, name: &PipeName) -> Arc<Slot> {
-    let mut slots = locked(&SLOTS);
+    let mut slots = locked(&Process::current().slots);
     // Those that nobody uses go when another is made.
     slots.retain(|_, slot| Arc::strong_count(slot) > 1);
     slots.entry((root.path().to_owned(), name.key())).or_default().clone()
@@ -134,11 +135,18 @@ enum Entry {
 /// Claims the name, or is let in by the process that has it.
 fn enter(root: &Root, name: &PipeName, params: &InstanceParams, deadline: Instant) -> Result<Entry> {
     let fail = |error| Error::from_sys(error, CREATE).about(name);
-    refuse_foreign(root, name)?;
+    refuse_foreign(root, name, |_, _| true)?;
     let reach = reach(root, &params.access);
     loop {
         let pid = match root.claim(&name.key(), &name.to_wtf8(), reach).map_err(fail)? {
-            Claiming::Claimed(claim) => return Ok(Entry::Claimed(claim)),
+            Claiming::Claimed(claim) => {
+                // Another user may have claimed it at the same moment. Both look again, and who came later gives way; of
+                // two who cannot tell, both do.
+                refuse_foreign(root, name, |other, ours| {
+                    ours.is_none_or(|ours| other.may_precede(ours))
+                })?;
+                return Ok(Entry::Claimed(claim));
+            }
             Claiming::Held { pid } => pid,
         };
         match Invitation::request(root, name, deadline) {
@@ -159,18 +167,22 @@ fn silent(name: &PipeName, pid: Option<u32>) -> Error {
         .because(detail)
 }
 
-/// Another user's entry counts only while somebody listens there.
-fn refuse_foreign(root: &Root, name: &PipeName) -> Result<()> {
-    let others = root
+/// Fails if a server of another user listens at an entry that counts, given ours.
+fn refuse_foreign(root: &Root, name: &PipeName, counts: impl Fn(&Candidate, Option<&Candidate>) -> bool) -> Result<()> {
+    let candidates = root
         .candidates(&name.key())
         .map_err(|error| Error::from_sys(error, CREATE).about(name))?;
-    let Some(other) = others.iter().find(|other| other.uid != identity::own_uid()) else {
+    let is_own = |candidate: &&Candidate| candidate.uid == identity::own_uid();
+    let ours = candidates.iter().find(is_own);
+    let is_served = |other: &&Candidate| {
+        // An entry means something only while somebody listens there.
+        let knocked = root.connect_until(other, Some(Instant::now()));
+        !knocked.is_err_and(|error| connect::is_dead(error.kind()))
+    };
+    let mut others = candidates.iter().filter(|other| !is_own(other) && counts(other, ours));
+    let Some(other) = others.find(is_served) else {
         return Ok(());
     };
-    let knocked = root.connect_until(other, Some(Instant::now()));
-    if knocked.is_err_and(|error| connect::is_dead(error.kind())) {
-        return Ok(());
-    }
     let detail = format!("user {} serves this name in {}", other.uid, root.path().display());
     Err(Error::new(Status::AccessDenied, CREATE).about(name).because(detail))
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ use super::{Host, HostState, Role, SELF};
 use crate::background;
 use crate::end::{Handle, locked};
 use crate::sys::claim::{Claiming, Heirloom};
+use crate::sys::forks::ProcessFd;
 use crate::sys::namespace::Root;
 use crate::sys::{identity, socket};
 
@@ -200,7 +201,7 @@ impl Host {
         if cut { self.seek_leader() } else { None }
     }
 
-    fn obey(self: &Arc<Host>, state: &mut HostState, message: Serving, descriptor: Option<OwnedFd>) {
+    fn obey(self: &Arc<Host>, state: &mut HostState, message: Serving, descriptor: Option<ProcessFd>) {
         let Role::Following(follower) = &mut state.role else {
             return;
         };

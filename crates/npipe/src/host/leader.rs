@@ -7,7 +7,6 @@
 //! A leader that has followed another first waits until the other members have come, or for [`SETTLING_TIME`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use npipe_core::{Access, Status};
 
 use super::line::{Cut, Line};
 use super::{HostState, Role, SELF};
+use crate::sys::forks::ProcessFd;
 use crate::sys::identity::PeerCredentials;
 
 /// How long the members of the leader before have to come. Those who are stopped come later all the same.
@@ -124,7 +124,7 @@ impl HostState {
         (id, pid): (u64, u32),
         line: Line,
         posts: u32,
-        answer: (Serving, Arc<OwnedFd>),
+        answer: (Serving, Arc<ProcessFd>),
     ) -> Option<OwnerId> {
         let Role::Leading(leader) = &mut self.role else {
             return None;
@@ -330,7 +330,7 @@ impl HostState {
         &mut self,
         opened: &Opened,
         access: Access,
-        (client, peer): (&Arc<OwnedFd>, &PeerCredentials),
+        (client, peer): (&Arc<ProcessFd>, &PeerCredentials),
     ) -> bool {
         let instances = self.pipe.instances().len() as u32;
         let Role::Leading(leader) = &mut self.role else {

@@ -4,13 +4,14 @@
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Instant;
 
 use npipe_core::handshake::{Decoder, Message, Serving};
 
 use crate::background;
+use crate::sys::forks::{self, ProcessFd};
 use crate::sys::{SysResult, socket};
 
 /// So many bytes may wait for the other side; one that has not read for so long is stopped.
@@ -21,22 +22,23 @@ const MAX_UNSENT_BYTES: usize = 256 * 1024;
 struct Parcel {
     bytes: Vec<u8>,
     sent: usize,
-    descriptor: Option<Arc<OwnedFd>>,
+    descriptor: Option<Arc<ProcessFd>>,
 }
 
 /// One side of a line.
 #[derive(Debug)]
 pub(crate) struct Line {
-    socket: Arc<OwnedFd>,
+    socket: Arc<ProcessFd>,
     decoder: Decoder,
     brings: Brings,
-    descriptors: VecDeque<OwnedFd>,
+    descriptors: VecDeque<ProcessFd>,
     parcels: VecDeque<Parcel>,
     unsent_bytes: usize,
     /// The number under which the background thread watches the socket.
     token: Option<u64>,
     /// Whether it also watches for room.
     waits_for_room: bool,
+    generation: u32,
 }
 
 /// What is received.
@@ -54,7 +56,7 @@ pub(crate) struct Cut;
 
 impl Line {
     /// A line over a socket, of which `decoder` may hold what has been received already.
-    pub(super) fn new(socket: Arc<OwnedFd>, decoder: Decoder, brings: Brings) -> Line {
+    pub(super) fn new(socket: Arc<ProcessFd>, decoder: Decoder, brings: Brings) -> Line {
         Line {
             socket,
             decoder,
@@ -64,6 +66,7 @@ impl Line {
             unsent_bytes: 0,
             token: None,
             waits_for_room: false,
+            generation: forks::generation(),
         }
     }
 
@@ -83,7 +86,7 @@ impl Line {
         }
     }
 
-    pub(crate) fn socket(&self) -> &Arc<OwnedFd> {
+    pub(crate) fn socket(&self) -> &Arc<ProcessFd> {
         &self.socket
     }
 
@@ -93,7 +96,7 @@ impl Line {
     }
 
     /// Sends a message after all others.
-    pub(super) fn send(&mut self, message: Serving, descriptor: Option<Arc<OwnedFd>>) -> Result<(), Cut> {
+    pub(super) fn send(&mut self, message: Serving, descriptor: Option<Arc<ProcessFd>>) -> Result<(), Cut> {
         debug_assert_eq!(descriptor.is_some(), message.brings_descriptor());
         let bytes = Message::Serving(message).encode();
         self.unsent_bytes += bytes.len();
@@ -138,7 +141,7 @@ impl Line {
     }
 
     /// The next message that has arrived, and the descriptor that it brings.
-    pub(super) fn receive(&mut self) -> Result<Option<(Serving, Option<OwnedFd>)>, Cut> {
+    pub(super) fn receive(&mut self) -> Result<Option<(Serving, Option<ProcessFd>)>, Cut> {
         let mut buffer = [0; 4096];
         loop {
             match self.decoder.next_message().map_err(|_| Cut)? {
@@ -169,13 +172,13 @@ impl Line {
     fn receive_both(&mut self, buffer: &mut [u8]) -> SysResult<Option<usize>> {
         let received = socket::recv_descriptor(self.socket.as_fd(), buffer)?;
         Ok(received.map(|received| {
-            self.descriptors.extend(received.descriptor);
+            self.descriptors.extend(received.descriptor.map(ProcessFd::from));
             received.bytes
         }))
     }
 
     /// The next message, waiting for it; `None` when the deadline passes first.
-    pub(super) fn receive_until(&mut self, deadline: Instant) -> Result<Option<(Serving, Option<OwnedFd>)>, Cut> {
+    pub(super) fn receive_until(&mut self, deadline: Instant) -> Result<Option<(Serving, Option<ProcessFd>)>, Cut> {
         loop {
             if let Some(received) = self.receive()? {
                 return Ok(Some(received));
@@ -191,6 +194,10 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
+        // A forked child has nothing to do with it, and counts other tokens.
+        if self.generation != forks::generation() {
+            return;
+        }
         if let Some(token) = self.token {
             background::unwatch_line(&self.socket, token);
         }

@@ -15,10 +15,10 @@ mod seat;
 mod welcome;
 
 use std::collections::{BTreeMap, HashMap};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, TryLockError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
 use npipe_core::handshake::{ClientReport, Decoder, InstanceReport, Message, PipeReport, Serving};
@@ -28,7 +28,9 @@ use npipe_core::{Access, PipeName, Status};
 
 use crate::background;
 use crate::end::{End, Handle, Home, Shape, locked};
+use crate::process::Process;
 use crate::sys::claim::Claim;
+use crate::sys::forks::ProcessFd;
 use crate::sys::identity::{self, PeerCredentials};
 use crate::sys::namespace::Root;
 use crate::sys::socket;
@@ -47,26 +49,22 @@ pub(crate) const SELF: OwnerId = OwnerId(0);
 const VACANCY_TIME: Duration = Duration::from_millis(100);
 
 /// What this process has to do with one name.
-type Slot = Mutex<Option<Arc<Host>>>;
+pub(crate) type Slot = Mutex<Option<Arc<Host>>>;
 
 /// A directory and a name's key in it.
-type Place = (PathBuf, [u8; 16]);
-
-static SLOTS: LazyLock<Mutex<HashMap<Place, Arc<Slot>>>> = LazyLock::new(Mutex::default);
-
-/// How many instances of this process have closed, for those who wait until one more may be created.
-static VACANCIES: (Mutex<u64>, Condvar) = (Mutex::new(0), Condvar::new());
+pub(crate) type Place = (PathBuf, [u8; 16]);
 
 /// The number of instances that have closed so far.
 pub(crate) fn vacancies() -> u64 {
-    *locked(&VACANCIES.0)
+    *locked(&Process::current().vacancies.0)
 }
 
 /// Waits until more instances have closed than `before`, or it is time to look whether one of another process has.
 pub(crate) fn await_vacancy(before: u64) {
-    let now = locked(&VACANCIES.0);
+    let (count, changed) = &Process::current().vacancies;
     let unchanged = |now: &mut u64| *now == before;
-    drop(VACANCIES.1.wait_timeout_while(now, VACANCY_TIME, unchanged));
+    let now = locked(count);
+    drop(changed.wait_timeout_while(now, VACANCY_TIME, unchanged));
 }
 
 /// A name that this process serves.
@@ -93,7 +91,7 @@ pub(crate) struct HostState {
     pub(crate) role: Role,
     ends: HashMap<InstanceId, Weak<End>>,
     clients: HashMap<InstanceId, ClientReport>,
-    waiters: HashMap<WaiterId, Arc<OwnedFd>>,
+    waiters: HashMap<WaiterId, Arc<ProcessFd>>,
     /// Instances that we have asked the leader for, by our numbers.
     requests: BTreeMap<u64, Request>,
 }
@@ -114,7 +112,7 @@ impl Host {
     /// A process comes to serve the name with us (semantics 28).
     pub(crate) fn enlist(
         self: &Arc<Host>,
-        socket: Arc<OwnedFd>,
+        socket: Arc<ProcessFd>,
         decoder: Decoder,
         peer: &PeerCredentials,
         (member, pipe_id, posts): (u64, u64, u32),
@@ -280,7 +278,7 @@ impl HostState {
     }
 
     /// Queues somebody who waits for an instance.
-    pub(crate) fn add_waiter(&mut self, id: WaiterId, socket: Arc<OwnedFd>) {
+    pub(crate) fn add_waiter(&mut self, id: WaiterId, socket: Arc<ProcessFd>) {
         self.waiters.insert(id, socket);
     }
 

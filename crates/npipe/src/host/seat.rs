@@ -8,8 +8,9 @@ use npipe_core::wire::PeerState;
 use npipe_core::{Status, WaitMode};
 use npipe_shm::control::Standing;
 
-use super::{Host, Role, VACANCIES};
+use super::{Host, Role};
 use crate::end::{End, locked};
+use crate::process::Process;
 
 /// The place of a server end in its pipe.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ impl Seat {
     /// Waits for a client (semantics 61-67, 76-78). A client that is there already is reported as
     /// [`Status::PipeConnected`].
     pub(crate) fn connect(&self, end: &End) -> Result<(), Status> {
+        end.require_own()?;
         let mut state = locked(&self.host.state);
         match self.begin_connect(&mut state, end)? {
             WaitMode::NoWait => return Err(Status::PipeListening),
@@ -79,6 +81,7 @@ impl Seat {
 
     /// Throws the client out, or stops listening (semantics 172-182).
     pub(crate) fn disconnect(&self, end: &End) -> Result<(), Status> {
+        end.require_own()?;
         let mut state = locked(&self.host.state);
         state.pipe.disconnect(self.id)?;
         state.clients.remove(&self.id);
@@ -112,7 +115,8 @@ impl Seat {
             self.host.dissolve(&mut serving);
         }
         drop(serving);
-        *locked(&VACANCIES.0) += 1;
-        VACANCIES.1.notify_all();
+        let (count, changed) = &Process::current().vacancies;
+        *locked(count) += 1;
+        changed.notify_all();
     }
 }

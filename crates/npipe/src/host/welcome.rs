@@ -12,6 +12,7 @@ use npipe_shm::layout::{Layout, Side};
 use super::{Host, HostState, Role};
 use crate::background;
 use crate::end::{End, link::Link};
+use crate::sys::forks::ProcessFd;
 use crate::sys::identity::{self, PeerCredentials};
 use crate::sys::segment::Segment;
 use crate::sys::{SysResult, socket};
@@ -35,7 +36,7 @@ impl Host {
         self: &Arc<Host>,
         state: &mut HostState,
         opened: &Opened,
-        client: OwnedFd,
+        client: ProcessFd,
         instances: u32,
     ) {
         let client = Arc::new(client);
@@ -61,7 +62,7 @@ impl Host {
         state: &mut HostState,
         opened: &Opened,
         end: &Arc<End>,
-        client: &Arc<OwnedFd>,
+        client: &Arc<ProcessFd>,
         peer: PeerCredentials,
         instances: u32,
     ) -> Result<(), Status> {
@@ -121,9 +122,10 @@ impl From<&PeerCredentials> for ClientReport {
     }
 }
 
-fn make_link(end: &End, client: &Arc<OwnedFd>, peer: PeerCredentials) -> SysResult<(Arc<Link>, OwnedFd)> {
+fn make_link(end: &End, client: &Arc<ProcessFd>, peer: PeerCredentials) -> SysResult<(Arc<Link>, OwnedFd)> {
     let layout = Layout::new(end.shape.out_quota, end.shape.in_quota);
-    let (segment, descriptor) = Segment::create(layout.total_bytes(), Layout::first_bytes() as usize)?;
+    let create = || Segment::create(layout.total_bytes(), Layout::first_bytes() as usize);
+    let (segment, descriptor) = background::with_spare(create)?;
     let link = Link::new(segment, layout, Side::Server, client.clone(), peer, end.shape.max_spin);
     Ok((link, descriptor))
 }

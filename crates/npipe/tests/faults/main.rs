@@ -5,6 +5,7 @@
 //! program again, in a role (see [`support::again`]); each ends with the one that started it.
 
 mod foreign;
+mod forks;
 mod kill;
 mod left_behind;
 mod puppet;

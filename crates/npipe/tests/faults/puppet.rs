@@ -137,6 +137,7 @@ impl Strings<'_> {
                     .map(Held::Client);
                 self.hold(made)
             }
+            ["fork"] => crate::forks::fork_a_sleeper(self.root).to_string(),
             ["drop"] => {
                 self.ends.clear();
                 "dropped".to_owned()

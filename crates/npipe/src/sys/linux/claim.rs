@@ -10,12 +10,13 @@
 //! The socket appears under its name already listening: it is bound under another, and renamed,
 //! over a dead one if need be. Whoever finds it refuse connections knows that its owner is dead.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::fs::Mode;
 
+use super::forks::ProcessFd;
 use super::identity::own_uid;
 use super::lock::{Lock, Locking};
 use super::namespace::{Candidate, FileId, Files, Key, Root};
@@ -47,7 +48,7 @@ pub(crate) enum Claiming {
 /// namespace; a copy in a forked child removes nothing.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    listener: Arc<OwnedFd>,
+    listener: Arc<ProcessFd>,
     socket: Option<FileId>,
     lock: Lock,
     inherited: bool,
@@ -56,13 +57,13 @@ pub(crate) struct Claim {
 /// The listening socket of a name that another process of ours holds.
 #[derive(Debug)]
 pub(crate) struct Heirloom {
-    listener: Arc<OwnedFd>,
+    listener: Arc<ProcessFd>,
     file: FileId,
 }
 
 impl Heirloom {
     /// The socket that is reached by `candidate`.
-    pub(crate) fn new(listener: OwnedFd, candidate: &Candidate) -> Heirloom {
+    pub(crate) fn new(listener: ProcessFd, candidate: &Candidate) -> Heirloom {
         Heirloom {
             listener: Arc::new(listener),
             file: candidate.file,
@@ -150,7 +151,7 @@ impl Claim {
     }
 
     /// The same, for those who serve the name with us.
-    pub(crate) fn shared_listener(&self) -> Arc<OwnedFd> {
+    pub(crate) fn shared_listener(&self) -> Arc<ProcessFd> {
         self.listener.clone()
     }
 
@@ -257,7 +258,7 @@ mod tests {
             self.root.claim(&KEY, NAME, Reach::Owner).unwrap_err()
         }
 
-        fn connect(&self) -> SysResult<OwnedFd> {
+        fn connect(&self) -> SysResult<ProcessFd> {
             let [candidate] = &self.root.candidates(&KEY).unwrap()[..] else {
                 return Err(SysError::new("find", Errno::NOENT));
             };

@@ -6,11 +6,12 @@
 //! The lock's file is removed along with the entry. A lock is therefore only valid once its holder
 //! has seen that the file it locked is still the one that bears the name.
 
-use std::os::fd::OwnedFd;
-
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
+use std::os::fd::AsFd;
+
+use super::forks::ProcessFd;
 use super::identity::{own_pid, own_uid};
 use super::lock_text::{LockText, MAX_LOCK_BYTES};
 use super::namespace::{FileId, Files, Key, Root, is};
@@ -25,7 +26,7 @@ const MAX_RETRIES: usize = 16;
 pub(super) struct Lock {
     pub(super) root: Root,
     pub(super) files: Files,
-    file: OwnedFd,
+    file: ProcessFd,
     id: FileId,
     /// The process that took it.
     pub(super) pid: u32,
@@ -54,7 +55,8 @@ impl Lock {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::AGAIN) => {
-                    let text = LockText::read(file).unwrap_or_default();
+                    let copy = file.as_fd().try_clone_to_owned().ok();
+                    let text = copy.and_then(LockText::read).unwrap_or_default();
                     return Ok(Locking::Held { pid: text.pid });
                 }
                 Err(Errno::INTR) => continue,
@@ -80,7 +82,7 @@ impl Lock {
     }
 
     /// Opens the lock's file, making it if it is missing, and checks that it is one of ours.
-    fn open(root: &Root, files: &Files) -> SysResult<OwnedFd> {
+    fn open(root: &Root, files: &Files) -> SysResult<ProcessFd> {
         let path = root.path().join(&files.lock);
         let fail = |e: Errno| SysError::new("open the lock", e).on(&path);
         let refuse = |reason: String| {
@@ -117,7 +119,7 @@ impl Lock {
         if Mode::from_raw_mode(stat.st_mode) != owner_only {
             rustix::fs::fchmod(&file, owner_only).map_err(fail)?;
         }
-        Ok(file)
+        Ok(file.into())
     }
 
     /// Writes into the lock's file who we are and what name this is.

@@ -9,6 +9,7 @@ pub(crate) mod claim;
 pub(crate) mod cpu;
 mod directory;
 pub(crate) mod epoll;
+pub(crate) mod forks;
 pub(crate) mod futex;
 pub(crate) mod identity;
 mod lock;

@@ -25,6 +25,7 @@ use std::time::Instant;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::forks::ProcessFd;
 use super::identity::{environment_is_foreign, own_uid};
 use super::lock_text::LockText;
 use super::{directory, socket};
@@ -100,6 +101,13 @@ struct Places {
     session: PathBuf,
     /// For those who have neither.
     fallback: PathBuf,
+}
+
+impl Candidate {
+    /// Whether it may have been there first: of two made in the same instant, either may.
+    pub(crate) fn may_precede(&self, other: &Candidate) -> bool {
+        self.since <= other.since
+    }
 }
 
 impl Root {
@@ -226,7 +234,7 @@ impl Root {
     /// Connects to a candidate's socket, waiting while its backlog is full. If nobody listens
     /// there: [`ConnectionRefused`](io::ErrorKind::ConnectionRefused), or, if the entry is gone,
     /// [`NotFound`](io::ErrorKind::NotFound).
-    pub(crate) fn connect_until(&self, candidate: &Candidate, deadline: Option<Instant>) -> SysResult<OwnedFd> {
+    pub(crate) fn connect_until(&self, candidate: &Candidate, deadline: Option<Instant>) -> SysResult<ProcessFd> {
         let files = Files::of(&candidate.key, candidate.uid);
         let path = self.path.join(&files.socket);
         let fail = |e: Errno| SysError::new("connect to the server", e).on(&path);

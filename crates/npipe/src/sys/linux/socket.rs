@@ -28,6 +28,7 @@ use rustix::net::{
 };
 use rustix::time::Timespec;
 
+use super::forks::ProcessFd;
 use crate::sys::{SysError, SysResult};
 
 /// Connections that may wait to be accepted. The kernel lowers it to `net.core.somaxconn`.
@@ -54,7 +55,7 @@ pub(crate) fn pair() -> SysResult<(OwnedFd, OwnedFd)> {
 ///
 /// Whoever may write to the file may connect; `mode` holds whatever the process' umask.
 /// The file must not exist; a symbolic link there counts as existing.
-pub(crate) fn listen(dir: BorrowedFd<'_>, file: &str, mode: Mode) -> SysResult<OwnedFd> {
+pub(crate) fn listen(dir: BorrowedFd<'_>, file: &str, mode: Mode) -> SysResult<ProcessFd> {
     let fail = |e: Errno| SysError::new("listen on a socket", e).on(file);
     let address = address(dir, Some(file)).map_err(fail)?;
     let socket = socket(SocketFlags::NONBLOCK).map_err(fail)?;
@@ -74,11 +75,11 @@ pub(crate) fn listen(dir: BorrowedFd<'_>, file: &str, mode: Mode) -> SysResult<O
 }
 
 /// Takes the next connection, if one is waiting.
-pub(crate) fn accept(listener: BorrowedFd<'_>) -> SysResult<Option<OwnedFd>> {
+pub(crate) fn accept(listener: BorrowedFd<'_>) -> SysResult<Option<ProcessFd>> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     loop {
         match rustix::net::accept_with(listener, flags) {
-            Ok(socket) => return Ok(Some(socket)),
+            Ok(socket) => return Ok(Some(socket.into())),
             // A connection given up before it was accepted is none.
             Err(Errno::INTR | Errno::CONNABORTED) => {}
             Err(Errno::AGAIN) => return Ok(None),
@@ -91,7 +92,7 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> SysResult<Option<OwnedFd>> {
 ///
 /// Blocks while the listener's backlog is full. A socket nobody listens on gives
 /// [`ConnectionRefused`](std::io::ErrorKind::ConnectionRefused).
-pub(crate) fn connect_until(file: BorrowedFd<'_>, deadline: Option<Instant>) -> SysResult<OwnedFd> {
+pub(crate) fn connect_until(file: BorrowedFd<'_>, deadline: Option<Instant>) -> SysResult<ProcessFd> {
     let fail = |e: Errno| SysError::new("connect to a socket", e);
     let address = address(file, None).map_err(fail)?;
     let socket = socket(SocketFlags::NONBLOCK).map_err(fail)?;
@@ -275,9 +276,14 @@ fn remaining(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 
-fn socket(flags: SocketFlags) -> Result<OwnedFd, Errno> {
+/// A descriptor to be given up when another one is needed.
+pub(crate) fn spare() -> Option<ProcessFd> {
+    socket(SocketFlags::empty()).ok()
+}
+
+fn socket(flags: SocketFlags) -> Result<ProcessFd, Errno> {
     let flags = SocketFlags::CLOEXEC | flags;
-    rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+    rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map(ProcessFd::from)
 }
 
 /// The address of what a descriptor stands for, or of `file` in the directory it stands for.
@@ -302,7 +308,7 @@ mod tests {
         Some(Instant::now() + Duration::from_secs(10))
     }
 
-    fn is_cloexec(fd: &OwnedFd) -> bool {
+    fn is_cloexec(fd: &impl AsFd) -> bool {
         let flags = rustix::io::fcntl_getfd(fd).unwrap();
         flags.contains(rustix::io::FdFlags::CLOEXEC)
     }

@@ -1,0 +1,40 @@
+//! What this process has once: the background thread, the names that it serves.
+//!
+//! A forked child begins anew ([`forks`]): it gets a state of its own behind that of the process it came from, whose locks
+//! may be held by threads that do not exist there.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
+
+use crate::background::Background;
+use crate::host::{Place, Slot};
+use crate::sys::forks;
+
+/// The state of one process.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) background: Mutex<Option<Arc<Background>>>,
+    pub(crate) slots: Mutex<BTreeMap<Place, Arc<Slot>>>,
+    /// How many instances have closed, for those who wait until one more may be created.
+    pub(crate) vacancies: (Mutex<u64>, Condvar),
+    child: OnceLock<Box<Process>>,
+}
+
+impl Process {
+    const fn new() -> Process {
+        Process {
+            background: Mutex::new(None),
+            slots: Mutex::new(BTreeMap::new()),
+            vacancies: (Mutex::new(0), Condvar::new()),
+            child: OnceLock::new(),
+        }
+    }
+
+    /// That of the process we are in.
+    pub(crate) fn current() -> &'static Process {
+        static FIRST: Process = Process::new();
+        (0..forks::generation()).fold(&FIRST, |parent, _| {
+            parent.child.get_or_init(|| Box::new(Process::new()))
+        })
+    }
+}

@@ -8,6 +8,7 @@
 
 mod bench;
 mod ci;
+mod fuzz;
 mod mutants;
 mod packages;
 mod test;
@@ -23,6 +24,7 @@ usage: cargo xtask <command>
   tidy [--rules]      the style rules; --rules prints which test holds which rule
   bench [ARGS…]       build in release mode and run `npipe bench --targets ARGS…`
   mutants [ARGS…]     mutation tests of the core and the ring (hours); ARGS go to cargo-mutants
+  fuzz [TARGET] [S]   one fuzz target or all of them, for S seconds each (600)
   ci                  what continuous integration runs (the same as test)
 ";
 
@@ -38,6 +40,10 @@ fn main() -> ExitCode {
         ["tidy", "--rules"] => tidy::run(true),
         ["bench", rest @ ..] => bench::run(rest),
         ["mutants", rest @ ..] => mutants::run(rest),
+        ["fuzz", args @ ..] => match fuzz::Options::parse(args) {
+            Ok(options) => fuzz::run(options),
+            Err(arg) => return misuse(&format!("fuzz: {arg} is neither a target nor a number of seconds")),
+        },
         ["ci"] => ci::run(),
         ["help" | "-h" | "--help"] => {
             print!("{USAGE}");

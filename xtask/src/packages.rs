@@ -30,6 +30,11 @@ const PACKAGES: &[Package] = &[
         reason: "the linker of every Rust program, the loom tests' fresh build included",
     },
     Package {
+        debian_name: "g++",
+        sign: Sign::Program("c++"),
+        reason: "libFuzzer, which the fuzz targets are linked with, is written in C++",
+    },
+    Package {
         debian_name: "libc6-dev",
         sign: Sign::File("/usr/include/stdio.h"),
         reason: "start-up files and C library that Rust programs are linked with",

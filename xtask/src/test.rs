@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::{packages, tidy, workspace};
+use crate::{fuzz, packages, tidy, workspace};
 
 /// What the caller may choose.
 #[derive(Clone, Copy, Default)]
@@ -42,6 +42,7 @@ pub(crate) fn run(options: Options) -> bool {
     report.step("tidy", || tidy::run(false));
     report.tests("tests", &mut tests(options));
     report.tests("loom", &mut loom());
+    report.step("fuzz", fuzz::run_briefly);
     report.command("documentation", &mut documentation());
     report.finish()
 }

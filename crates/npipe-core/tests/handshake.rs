@@ -240,7 +240,9 @@ fn a_report_fills_its_frame_to_the_last_byte() {
     // Somewhere within the length of one instance the next one fits exactly.
     let longest = (0..200).map(|length| {
         report.access = "x".repeat(length);
-        Message::Info(report.clone()).encode().len()
+        let bytes = Message::Info(report.clone()).encode();
+        assert!(decode(&bytes).is_ok());
+        bytes.len()
     });
     assert_eq!(longest.max(), Some(MAX_FRAME_BYTES));
 }
@@ -396,5 +398,20 @@ proptest! {
             bytes[at] = byte;
         }
         let _ = decode(&bytes);
+    }
+}
+
+/// No rule: the protocol is npipe's own.
+#[test]
+fn errors_say_what_the_other_end_did() {
+    for (error, words) in [
+        (ProtocolError::Magic, "npipe"),
+        (ProtocolError::Version(77), "77"),
+        (ProtocolError::TooLong(99_999), "99999"),
+        (ProtocolError::CutShort, "middle of a frame"),
+        (ProtocolError::Body, "cut short"),
+        (ProtocolError::Field(12), "12"),
+    ] {
+        assert!(error.to_string().contains(words), "{error}");
     }
 }

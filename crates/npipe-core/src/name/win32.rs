@@ -45,7 +45,6 @@ pub(super) fn name_in(path: &[u16]) -> Result<Vec<u16>, Status> {
     match path[2..] {
         [QUESTION, BACKSLASH, ..] if path[..2] == [BACKSLASH; 2] => name_on_device(&path[4..]),
         [DOT | QUESTION, separator, ..] if is_separator(separator) => name_on_device(&normalise(&path[4..])),
-        [DOT | QUESTION] => Err(Status::ObjectNameInvalid),
         _ => Err(remote(&normalise(&path[2..]))),
     }
 }
@@ -103,7 +102,6 @@ fn normalise(rest: &[u16]) -> Vec<u16> {
             [DOT, DOT] => {
                 kept.pop();
             }
-            _ if is_last => kept.push(component),
             _ => kept.push(without_single_dot(component)),
         }
     }
@@ -156,6 +154,7 @@ mod tests {
             r"\\?\Pipe\x",
             "//./pipe/x",
             "//?/pipe/x",
+            r"//?\pipe/x",
             r"\/.\pipe/x",
             r"\\.\\pipe\\\x",
             r"\\.\.\pipe\x",

@@ -2,7 +2,7 @@
 
 use std::task::Poll;
 
-use npipe_core::{PipeType, Status};
+use npipe_core::{PipeType, Progress, Status};
 
 use super::{PLENTY, Pipe};
 use crate::Lanes;
@@ -175,6 +175,23 @@ fn a_flush_can_be_cancelled() {
     let mut flush = pipe.client.flush();
     assert_eq!(pipe.client.writer.end_all(Status::Cancelled), 1);
     assert_eq!(pipe.client.poll_flush(&mut flush), Poll::Ready(Err(Status::Cancelled)));
+}
+
+/// semantics 163, 232
+#[test]
+fn of_two_flushes_one_can_be_given_up() {
+    let mut pipe = Pipe::byte(PLENTY);
+    pipe.client.put(b"abc").unwrap();
+    let [given_up, kept] = [(); 2].map(|()| match pipe.client.writer.flush() {
+        Ok(Progress::Pending(id)) => id,
+        other => panic!("{other:?} with unread data"),
+    });
+    pipe.client.writer.cancel_flush(given_up);
+    assert_eq!(pipe.client.writer.poll_flush(kept), Poll::Pending);
+    pipe.server.get(3).unwrap();
+    assert_eq!(pipe.client.writer.poll_flush(kept), Poll::Ready(Ok(())));
+    // Nothing is left of the other one, which would be ended with the end.
+    assert_eq!(pipe.client.writer.end_all(Status::Cancelled), 0);
 }
 
 /// semantics 171

@@ -5,7 +5,8 @@ use std::task::Poll;
 use npipe_core::{PipeType, Status};
 
 use super::{PLENTY, Pipe};
-use crate::support::{Ends, Setup, Side, part, whole};
+use crate::Lanes;
+use crate::support::{Ends, Pair, Setup, Side, part, whole};
 
 /// semantics 119, 130
 #[test]
@@ -283,4 +284,24 @@ fn the_free_part_of_the_quota_can_be_asked_for() {
     assert_eq!(pipe.client.writer.quota_available(), 0);
     pipe.server.get(4).unwrap();
     assert_eq!(pipe.client.writer.quota_available(), 2);
+}
+
+/// A write for which the lane had no room at first waits for quota like any other when there is some.
+///
+/// semantics 119, 122
+#[test]
+fn a_write_behind_a_full_lane_waits_for_quota_too() {
+    let message = vec![7; 2 * Lanes::LEAST_LANE_BYTES as usize];
+    let mut pipe = Pipe::message_through(Lanes::LEAST_LANE_BYTES, 0);
+    let mut first = pipe.client.write(&message);
+    let mut second = pipe.client.write(b"x");
+    let mut read = pipe.server.read(message.len());
+    while pipe.server.poll_read(&mut read).is_pending() {
+        let _ = pipe.client.poll_write(&mut first);
+    }
+    assert_eq!(read.known(), Poll::Ready(whole(&message)));
+    assert_eq!(pipe.client.poll_write(&mut first), Poll::Ready(Ok(message.len())));
+    assert_eq!(pipe.client.poll_write(&mut second), Poll::Pending);
+    assert_eq!(pipe.server.get(1), whole(b"x"));
+    assert_eq!(pipe.client.poll_write(&mut second), Poll::Ready(Ok(1)));
 }

@@ -401,6 +401,15 @@ proptest! {
     }
 }
 
+proptest! {
+    /// No rule: the protocol is npipe's own.
+    #[test]
+    fn descriptors_come_with_two_kinds_of_message(serving in any_serving()) {
+        let brings = matches!(serving, Serving::Joined { .. } | Serving::Admit { .. });
+        prop_assert_eq!(serving.brings_descriptor(), brings);
+    }
+}
+
 /// No rule: the protocol is npipe's own.
 #[test]
 fn errors_say_what_the_other_end_did() {

@@ -5,7 +5,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use npipe_core::wire::PeerState;
-use npipe_core::{CallId, EndRole, Peeked, PipeType, Progress, ReadMode, ReadOutcome, Status};
+use npipe_core::{CallId, EndRole, Peeked, PipeType, Progress, ReadMode, ReadOutcome, Reader, Status};
 use npipe_shm::doorbell::Cause;
 use npipe_shm::ring::RingInlet;
 
@@ -28,13 +28,38 @@ impl End {
             lane.memory().ring(Cause::ROOM);
             return Ok(outcome);
         }
-        let link = lane.memory().clone();
+        let link = lane.memory();
         let seen = link.glance_from(Wish::Data, lane.seen_tail());
+        if let Ok(Progress::Pending(id)) = result
+            && link.spin_held(seen)
+            && let Poll::Ready(outcome) = reading.poll(id, into)
+        {
+            return self.end_prompt_read(&reading, outcome);
+        }
+        let Some(link) = reading.lane().map(|lane| lane.memory().clone()) else {
+            return result.and(Err(Status::PipeDisconnected));
+        };
         drop(reading);
         match self.judge(&link, result)? {
             Progress::Done(outcome) => Ok(outcome),
             Progress::Pending(id) => self.await_read(&link, id, into, seen),
         }
+    }
+
+    /// A read that a prompt peer has fed while its lock was held: the common case of two ends that talk.
+    #[inline]
+    fn end_prompt_read(
+        &self,
+        reading: &Reader<RingInlet<Link>>,
+        outcome: Result<ReadOutcome, Status>,
+    ) -> Result<ReadOutcome, Status> {
+        let Some(lane) = reading.lane() else { return outcome };
+        let link = lane.memory();
+        link.ring(Cause::ROOM);
+        if !reading.is_idle() {
+            link.wake_own();
+        }
+        self.judge(link, outcome)
     }
 
     fn await_read(&self, link: &Arc<Link>, id: CallId, into: &mut [u8], seen: Glance) -> Result<ReadOutcome, Status> {

@@ -1,10 +1,11 @@
-//! A PIPE_NOWAIT write against a reader that changes its mind between the writer's look and its claim.
+//! What the other side changes between two looks of this one, which no test of one thread over real lanes can show: a
+//! reader that withdraws a read before the writer claims it, a writer that retracts a frame while the reader takes it.
 
 use std::cell::{Cell, RefCell};
 
 use npipe_core::feed::WaitingReads;
-use npipe_core::wire::{Frame, Outlet, PeerState};
-use npipe_core::{PipeType, Progress, Status, WaitMode, Writer};
+use npipe_core::wire::{Frame, Front, Inlet, Outlet, PeekSpan, PeerState};
+use npipe_core::{PipeType, Progress, ReadMode, Reader, Status, WaitMode, Writer};
 
 /// What the reader does, look by look.
 #[derive(Clone, Copy, Debug)]
@@ -124,4 +125,84 @@ fn only_a_read_that_still_waits_is_counted_on() {
     // One that is never there when it is claimed does not hold the writer up.
     let (written, lane) = write(&[goes; 100]);
     assert_eq!((written, lane.put.len()), (Ok(Progress::Done(0)), 0));
+}
+
+/// A lane whose first frame is retracted when four of its bytes are copied; then another one is there.
+#[derive(Debug, Default)]
+struct Retracting {
+    gone: bool,
+    taken: bool,
+}
+
+const RETRACTED: &[u8] = b"retracted";
+const NEXT: &[u8] = b"next";
+
+impl Inlet for Retracting {
+    fn peer(&self) -> PeerState {
+        PeerState::Open
+    }
+
+    fn front(&mut self) -> Result<Option<Front>, Status> {
+        let (serial, remaining) = match self.gone {
+            false => (1, RETRACTED.len()),
+            true => (2, NEXT.len()),
+        };
+        Ok((!self.taken).then_some(Front {
+            serial,
+            remaining: remaining as u32,
+            streams: false,
+        }))
+    }
+
+    fn ready(&mut self) -> Result<u32, Status> {
+        Ok(if self.gone { NEXT.len() as u32 } else { 4 })
+    }
+
+    fn take(&mut self, into: &mut [u8]) -> Result<usize, Status> {
+        if !self.gone {
+            self.gone = true;
+            into[..4].copy_from_slice(&RETRACTED[..4]);
+            return Ok(4);
+        }
+        self.taken = true;
+        into[..NEXT.len()].copy_from_slice(NEXT);
+        Ok(NEXT.len())
+    }
+
+    fn take_empty(&mut self) -> Result<(), Status> {
+        Ok(())
+    }
+
+    fn peek(&mut self, _: &mut [u8], _: PeekSpan) -> Result<usize, Status> {
+        Ok(0)
+    }
+
+    fn unread(&self) -> u64 {
+        0
+    }
+
+    fn offer(&mut self, _: &mut dyn Iterator<Item = u32>) {}
+
+    fn settle(&mut self, _: u32) -> Result<(), Status> {
+        Ok(())
+    }
+}
+
+/// A read that had a part of a frame which is retracted meanwhile goes on to the next at once, with nothing of the first.
+///
+/// semantics 127
+#[test]
+fn a_read_goes_on_from_what_is_retracted_while_it_is_taken() {
+    let mut reader = Reader::new(
+        PipeType::Message,
+        ReadMode::Message,
+        WaitMode::Wait,
+        Status::PipeListening,
+    );
+    reader.attach(Retracting::default(), 0);
+    let mut into = [0; 16];
+    let Ok(Progress::Done(outcome)) = reader.read(&mut into) else {
+        panic!("it waits though a message is there");
+    };
+    assert_eq!((&into[..outcome.bytes], outcome.more), (NEXT, false));
 }

@@ -305,3 +305,21 @@ fn a_write_behind_a_full_lane_waits_for_quota_too() {
     assert_eq!(pipe.server.get(1), whole(b"x"));
     assert_eq!(pipe.client.poll_write(&mut second), Poll::Ready(Ok(1)));
 }
+
+/// semantics 138
+#[test]
+fn a_writer_is_idle_while_no_write_waits() {
+    let mut pipe = Pipe::byte(2);
+    assert!(pipe.client.writer.is_idle());
+    pipe.client.put(b"ab").unwrap();
+    assert!(pipe.client.writer.is_idle(), "unread data is no write that waits");
+    let mut write = pipe.client.write(b"c");
+    assert!(!pipe.client.writer.is_idle());
+    assert_eq!(pipe.server.get(2), whole(b"ab"));
+    assert_eq!(pipe.client.poll_write(&mut write), Poll::Ready(Ok(1)));
+    assert!(pipe.client.writer.is_idle());
+    // One that was ended and not asked for since waits no more.
+    let _ended = pipe.client.write(b"cde");
+    assert_eq!(pipe.client.writer.end_all(Status::Cancelled), 1);
+    assert!(pipe.client.writer.is_idle());
+}

@@ -1,5 +1,7 @@
 //! Ends that never wait.
 
+use std::sync::Arc;
+
 use npipe::{PipeMode, PipeServer};
 
 use crate::support::{Call, fails_with, until};
@@ -141,4 +143,28 @@ fn flush_and_transact_wait_all_the_same() {
     transaction.waits();
     server.write(b"reply").unwrap();
     assert_eq!(transaction.end().unwrap(), b"reply");
+}
+
+/// An end whose calls wait goes on waiting: the mode does not change under them.
+///
+/// semantics 138
+#[test]
+fn the_mode_is_kept_while_calls_wait() {
+    let place = Place::new();
+    let (server, client) = {
+        let server = place.bytes().in_buffer_size(0).out_buffer_size(0).create(NAME).unwrap();
+        (server, Arc::new(place.open()))
+    };
+    let writer = client.clone();
+    let writing = call(move || writer.write(b"abc")).blocked();
+    assert_eq!(error(client.set_state(PipeMode::Byte, true)), "ERROR_PIPE_BUSY");
+    assert_eq!(text(&server), "abc");
+    assert_eq!(writing.end().unwrap(), 3);
+    client.set_state(PipeMode::Byte, true).unwrap();
+    client.set_state(PipeMode::Byte, false).unwrap();
+    let reader = client.clone();
+    let reading = call(move || reader.read(&mut [0; 3])).blocked();
+    assert_eq!(error(client.set_state(PipeMode::Byte, true)), "ERROR_PIPE_BUSY");
+    server.write(b"abc").unwrap();
+    assert_eq!(reading.end().unwrap(), 3);
 }

@@ -76,10 +76,12 @@ fn a_time_out_is_kept_across_signals() {
     install();
     let place = Place::new();
     let (server, _client) = place.byte_pair();
-    server.set_read_timeout(Some(Duration::from_millis(500)));
+    // Long enough for the signals to arrive in it on a busy machine.
+    const TIME_OUT: Duration = Duration::from_secs(3);
+    server.set_read_timeout(Some(TIME_OUT));
     let start = Instant::now();
     let reading = call(move || server.read(&mut [0])).blocked();
     interrupt(&reading);
     assert_eq!(error(reading.end()), "ERROR_SEM_TIMEOUT");
-    assert!(start.elapsed() >= Duration::from_millis(500));
+    assert!(start.elapsed() >= TIME_OUT);
 }

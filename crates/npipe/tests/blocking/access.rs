@@ -1,40 +1,38 @@
 //! Who may open a pipe.
 //!
 //! Other users are made by number, which only the superuser can; where the tests run as anybody else, what needs other
-//! users is left out, and said so.
+//! users is left out and named (see [`has_other_users`]).
 
 use std::os::unix::fs::PermissionsExt;
 
 use npipe::AccessRules;
 
-use crate::support::child::Child;
+use crate::support::{Puppet, User, has_other_users};
 use crate::{NAME, Place, error, text};
 
-const USER: u32 = 40_001;
-const OTHER: u32 = 40_002;
 const GROUP: u32 = 40_003;
+const USER: User = of_the_group(40_001);
+const OTHER: User = of_the_group(40_002);
 
-/// A namespace that all users share, if there can be other users.
-fn shared() -> Option<Place> {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("not the superuser: nothing is known about other users");
-        return None;
+const fn of_the_group(uid: u32) -> User {
+    User {
+        gid: GROUP,
+        ..User::new(uid)
     }
-    let place = Place::new();
-    std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o1777)).unwrap();
-    Some(place)
 }
 
-fn open(child: &mut Child, access: &str) -> String {
+fn open(child: &mut Puppet, access: &str) -> String {
     child.ask(&format!("open {access} {NAME}"))
 }
 
 /// semantics 264: by default nobody but the owner gets in; on Windows everybody may read.
 #[test]
 fn a_pipe_is_its_owners() {
-    let Some(place) = shared() else { return };
+    let Some(place) = Place::shared("a_pipe_is_its_owners") else {
+        return;
+    };
     let server = place.bytes().create(NAME).unwrap();
-    let mut stranger = Child::start_as(&place, USER, GROUP);
+    let mut stranger = Puppet::start_as(&place, USER);
     for access in ["rw", "r", "w", "-"] {
         assert_eq!(open(&mut stranger, access), "ERROR_ACCESS_DENIED");
     }
@@ -47,14 +45,20 @@ fn a_pipe_is_its_owners() {
 /// semantics 24, 52, 264: the rules are the first instance's; who is refused takes no instance.
 #[test]
 fn rules_let_others_in() {
-    let Some(place) = shared() else { return };
+    let Some(place) = Place::shared("rules_let_others_in") else {
+        return;
+    };
     let cases = [
         (
-            AccessRules::owner().allow_user(USER),
+            AccessRules::owner().allow_user(USER.uid),
             ["rw", "r", "w", "-"].as_slice(),
             true,
         ),
-        (AccessRules::owner().allow_user(OTHER), &["rw", "r", "w", "-"], false),
+        (
+            AccessRules::owner().allow_user(OTHER.uid),
+            &["rw", "r", "w", "-"],
+            false,
+        ),
         (AccessRules::owner().allow_group(GROUP), &["rw", "r", "w", "-"], true),
         (AccessRules::from_mode(0o666).unwrap(), &["rw", "r", "w", "-"], true),
         (AccessRules::from_mode(0o604).unwrap(), &["r", "-"], true),
@@ -63,7 +67,7 @@ fn rules_let_others_in() {
         (AccessRules::from_mode(0o602).unwrap(), &["rw", "r"], false),
         (AccessRules::from_mode(0o660).unwrap(), &["rw", "r", "w", "-"], false),
     ];
-    let mut child = Child::start_as(&place, USER, GROUP);
+    let mut child = Puppet::start_as(&place, USER);
     let mut opened = 0;
     for (rules, accesses, admitted) in cases {
         for access in accesses {
@@ -75,7 +79,7 @@ fn rules_let_others_in() {
                 assert_eq!(open(&mut child, access), opened.to_string(), "{rules}, {access}");
                 opened += 1;
                 let peer = server.peer().unwrap();
-                assert_eq!((peer.uid, peer.gid), (USER, GROUP));
+                assert_eq!((peer.uid, peer.gid), (USER.uid, GROUP));
             } else {
                 assert_eq!(open(&mut child, access), "ERROR_ACCESS_DENIED", "{rules}, {access}");
                 assert_eq!(error(server.peer()), "ERROR_NOT_FOUND");
@@ -88,18 +92,17 @@ fn rules_let_others_in() {
 /// semantics 92, 183, 264: between users data flows as within one.
 #[test]
 fn users_talk_to_each_other() {
-    let Some(place) = shared() else { return };
-    let mut server = Child::start_as(&place, USER, GROUP);
+    let Some(place) = Place::shared("users_talk_to_each_other") else {
+        return;
+    };
+    let mut server = Puppet::start_as(&place, USER);
     // Its owner alone: the superuser and itself.
     assert_eq!(server.ask(&format!("create message {NAME}")), "0");
-    assert_eq!(
-        open(&mut Child::start_as(&place, OTHER, GROUP), "rw"),
-        "ERROR_ACCESS_DENIED"
-    );
+    assert_eq!(open(&mut Puppet::start_as(&place, OTHER), "rw"), "ERROR_ACCESS_DENIED");
     let client = place.message_client();
-    assert_eq!(client.peer().unwrap().uid, USER);
+    assert_eq!(client.peer().unwrap().uid, USER.uid);
     let details = place.namespace().info(NAME).unwrap();
-    assert_eq!((details.owner_uid, details.server_pid), (USER, Some(server.pid())));
+    assert_eq!((details.owner_uid, details.server_pid), (USER.uid, Some(server.pid())));
 
     assert_eq!(server.ask("begin read 0 10"), "waits");
     client.write(b"ping").unwrap();
@@ -125,19 +128,21 @@ fn users_talk_to_each_other() {
 /// semantics 25, 30: the name of a pipe that lives is not another user's to serve.
 #[test]
 fn a_name_belongs_to_whoever_serves_it() {
-    let Some(place) = shared() else { return };
-    let mut first = Child::start_as(&place, USER, GROUP);
-    let mut second = Child::start_as(&place, OTHER, GROUP);
+    let Some(place) = Place::shared("a_name_belongs_to_whoever_serves_it") else {
+        return;
+    };
+    let mut first = Puppet::start_as(&place, USER);
+    let mut second = Puppet::start_as(&place, OTHER);
     assert_eq!(first.ask(&format!("create byte {NAME}")), "0");
     assert_eq!(second.ask(&format!("create byte {NAME}")), "ERROR_ACCESS_DENIED");
     first.kill();
     // What the first one left counts no more, nor does it stand in for the second.
     assert_eq!(second.ask(&format!("create byte {NAME}")), "0");
-    assert_eq!(place.open().peer().unwrap().uid, OTHER);
+    assert_eq!(place.open().peer().unwrap().uid, OTHER.uid);
     let details = place.namespace().info(NAME).unwrap();
-    assert_eq!((details.owner_uid, details.server_pid), (OTHER, Some(second.pid())));
+    assert_eq!((details.owner_uid, details.server_pid), (OTHER.uid, Some(second.pid())));
     let listed = place.namespace().list().unwrap();
-    assert_eq!((listed.len(), listed[0].owner_uid), (1, OTHER));
+    assert_eq!((listed.len(), listed[0].owner_uid), (1, OTHER.uid));
 }
 
 /// semantics 264: the owner can keep itself out. The superuser cannot, as SYSTEM cannot.
@@ -161,12 +166,11 @@ fn empty_rules_refuse_the_owner() {
 /// No rule: a namespace that is another user's own cannot be used, and the error says why.
 #[test]
 fn a_foreign_namespace_is_refused() {
-    let Some(_) = shared() else { return };
+    if !has_other_users("a_foreign_namespace_is_refused") {
+        return;
+    }
     let place = Place::new();
     std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let _server = place.bytes().create(NAME).unwrap();
-    assert_eq!(
-        open(&mut Child::start_as(&place, USER, GROUP), "rw"),
-        "ERROR_ACCESS_DENIED"
-    );
+    assert_eq!(open(&mut Puppet::start_as(&place, USER), "rw"), "ERROR_ACCESS_DENIED");
 }

@@ -2,7 +2,7 @@
 
 use npipe::{PipeMode, PipeStream, ReadOutcome};
 
-use crate::support::child::Child;
+use crate::support::Puppet;
 use crate::{NAME, Place, call, error, text};
 
 /// semantics 183-185, 188
@@ -117,7 +117,7 @@ fn an_end_closes_with_its_last_handle() {
 fn a_process_dies() {
     let place = Place::new();
     let server = place.bytes().create(NAME).unwrap();
-    let mut child = Child::start(&place);
+    let mut child = Puppet::start(&place);
     assert_eq!(child.ask(&format!("open rw {NAME}")), "0");
     assert_eq!(child.ask("write 0 testament"), "9");
     let writer = server.try_clone().unwrap();
@@ -134,7 +134,7 @@ fn a_process_dies() {
 #[test]
 fn a_server_process_dies() {
     let place = Place::new();
-    let mut child = Child::start(&place);
+    let mut child = Puppet::start(&place);
     assert_eq!(child.ask(&format!("create message {NAME}")), "0");
     let client = place.message_client();
     assert_eq!(child.ask("write 0 testament"), "9");

@@ -2,8 +2,7 @@
 
 use npipe::{PipeMode, PipeStream};
 
-use crate::support::child::Child;
-use crate::support::{relisten, until};
+use crate::support::{Puppet, relisten, until};
 use crate::{NAME, Place, call, error, text};
 
 /// semantics 172, 173, 175, 176
@@ -89,7 +88,7 @@ fn calls_that_wait_end() {
 fn a_client_of_another_process_is_thrown_out() {
     let place = Place::new();
     let server = place.bytes().create(NAME).unwrap();
-    let mut child = Child::start(&place);
+    let mut child = Puppet::start(&place);
     assert_eq!(child.ask(&format!("open rw {NAME}")), "0");
     server.write(b"lost").unwrap();
     assert_eq!(child.ask("read 0 2"), "lo");
@@ -147,7 +146,7 @@ fn a_disconnected_client_never_reads_that_the_pipe_is_broken() {
     assert_eq!(dead(&client), "ERROR_PIPE_NOT_CONNECTED");
 
     // Nor when the process goes.
-    let mut child = Child::start(&place);
+    let mut child = Puppet::start(&place);
     assert_eq!(child.ask(&format!("create byte {NAME}")), "0");
     let client = place.open();
     assert_eq!(child.ask("disconnect 0"), "disconnected");

@@ -2,8 +2,7 @@
 
 use npipe::{Direction, InstanceState, PipeEnd, PipeMode};
 
-use crate::support::child::Child;
-use crate::support::{relisten, until};
+use crate::support::{Puppet, relisten, until};
 use crate::{NAME, Place, error};
 
 /// semantics 195, 196
@@ -108,16 +107,22 @@ fn duplicates_share_the_modes() {
     }
 }
 
+/// This process as a puppet tells who its peer is.
+fn myself() -> String {
+    let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+    format!("{} {} {}", uid.as_raw(), gid.as_raw(), std::process::id())
+}
+
 /// semantics 206, 207
 #[test]
 fn ends_know_each_others_process() {
     let place = Place::new();
-    let mut child = Child::start(&place);
+    let mut child = Puppet::start(&place);
     let server = place.bytes().create(NAME).unwrap();
     assert_eq!(error(server.peer()), "ERROR_NOT_FOUND");
     assert_eq!(child.ask(&format!("open rw {NAME}")), "0");
     assert_eq!(server.peer().unwrap().pid, Some(child.pid()));
-    assert_eq!(child.ask("peer 0"), std::process::id().to_string());
+    assert_eq!(child.ask("peer 0"), myself());
     let details = place.namespace().info(NAME).unwrap();
     assert_eq!(details.server_pid, Some(std::process::id()));
     assert_eq!(details.instances[0].client.as_ref().unwrap().pid, Some(child.pid()));
@@ -131,7 +136,7 @@ fn ends_know_each_others_process() {
     relisten(&server);
     assert_eq!(child.ask(&format!("open rw {NAME}")), "1");
     drop(server);
-    assert_eq!(child.ask("peer 1"), std::process::id().to_string());
+    assert_eq!(child.ask("peer 1"), myself());
 }
 
 /// semantics 46, 52, 56: who only asks takes nothing and disturbs nobody.
@@ -189,14 +194,19 @@ fn a_listing() {
         .iter()
         .map(|name| place.bytes().create(format!(r"\\.\pipe\{name}")).unwrap())
         .collect();
-    let mut child = Child::start(&place);
+    let mut child = Puppet::start(&place);
     assert_eq!(child.ask(r"create byte \\.\pipe\other"), "0");
     let listed = |place: &Place| {
         let entries = place.namespace().list().unwrap();
         entries.iter().map(|entry| entry.name.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(listed(&place), ["10", "9", "A", r"a\b", "b", "c", "other", "Ω"]);
-    assert_eq!(child.ask("list"), listed(&place).join(" "));
+    let own = rustix::process::geteuid().as_raw();
+    let told = listed(&place)
+        .iter()
+        .map(|name| format!("{name} of {own} answers"))
+        .collect::<Vec<_>>();
+    assert_eq!(child.ask("list"), told.join(", "));
     child.kill();
     assert_eq!(listed(&place).len(), 7);
     until(|| (std::fs::read_dir(place.path()).unwrap().count() == 14).then_some(()));

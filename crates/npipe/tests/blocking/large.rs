@@ -2,7 +2,7 @@
 
 use npipe::ReadOutcome;
 
-use crate::support::child::Child;
+use crate::support::Puppet;
 use crate::{NAME, Place, call, error};
 
 /// Byte `at` of what is sent; its period fits no power of two.
@@ -90,7 +90,7 @@ fn the_writer_of_a_large_message_dies() {
     const BYTES: usize = 300 << 20;
     let place = Place::new();
     let server = place.messages().create(NAME).unwrap();
-    let mut child = Child::start(&place);
+    let mut child = Puppet::start(&place);
     assert_eq!(child.ask(&format!("open rw {NAME}")), "0");
     assert_eq!(child.ask(&format!("begin fill 0 {BYTES}")), "waits");
     let mut buffer = vec![0; 10 << 20];

@@ -4,7 +4,7 @@
 //! sleep in one, for a line from another process. Nothing sleeps for a time, and what hangs fails after
 //! [`support::PATIENCE`]. Errors are compared by their Win32 names, as the rules state them.
 //!
-//! Other processes are this program again, see [`support::child`].
+//! Other processes are this program again, see [`support::again`].
 
 mod access;
 mod closing;
@@ -25,9 +25,16 @@ mod reading;
 mod same_thread;
 mod sharing;
 mod signals;
+#[path = "../support/mod.rs"]
 mod support;
 mod threads;
 mod transact;
 mod waiting;
 
 use support::{NAME, Place, call, error, text};
+
+/// What another process of these tests does.
+fn play(role: &str, root: &std::path::Path) {
+    assert_eq!(role, "puppet", "there is no other");
+    support::obey(root, &[]);
+}

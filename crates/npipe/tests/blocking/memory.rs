@@ -1,6 +1,6 @@
 //! What an idle connection costs.
 
-use crate::support::child::Child;
+use crate::support::Puppet;
 use crate::{NAME, Place};
 
 /// No rule: the aim is at most 8 KiB in the server and 16 KiB in both, beyond what the kernel keeps for the socket.
@@ -8,7 +8,7 @@ use crate::{NAME, Place};
 fn idle_connections_are_small() {
     const CONNECTIONS: u64 = 500;
     let place = Place::new();
-    let (mut server, mut client) = (Child::start(&place), Child::start(&place));
+    let (mut server, mut client) = (Puppet::start(&place), Puppet::start(&place));
     let mut connect = |from: u64, to: u64| {
         for number in from..to {
             assert_eq!(server.ask(&format!("create byte {NAME}")), number.to_string());

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use npipe::{PipeMode, PipeName};
 
-use crate::support::child::Child;
+use crate::support::Puppet;
 use crate::{NAME, Place, error, text};
 
 /// Serves and opens the two spellings and exchanges a message: they mean the same pipe.
@@ -431,7 +431,7 @@ fn duplicates_keep_the_name() {
 #[test]
 fn the_name_goes_with_its_process() {
     let place = Place::new();
-    let mut child = Child::start(&place);
+    let mut child = Puppet::start(&place);
     assert_eq!(child.ask(&format!("create byte {NAME}")), "0");
     let client = place.open();
     child.kill();

@@ -2,8 +2,7 @@
 
 use npipe::PipeMode;
 
-use crate::support::child::Child;
-use crate::support::{fails_with, relisten, until};
+use crate::support::{Puppet, fails_with, relisten, until};
 use crate::{NAME, Place, call, error, text};
 
 /// semantics 46
@@ -205,7 +204,7 @@ fn data_may_come_before_the_connect() {
 #[test]
 fn a_client_of_another_process() {
     let place = Place::new();
-    let mut child = Child::start(&place);
+    let mut child = Puppet::start(&place);
     assert_eq!(child.ask(&format!("open rw {NAME}")), "ERROR_FILE_NOT_FOUND");
     let server = place.bytes().create(NAME).unwrap();
     assert_eq!(child.ask(&format!("open rw {NAME}")), "0");
@@ -226,7 +225,7 @@ fn a_client_of_another_process() {
 #[test]
 fn a_stopped_server_is_listed_as_not_answering() {
     let place = Place::new();
-    let mut child = Child::start(&place);
+    let mut child = Puppet::start(&place);
     assert_eq!(child.ask(&format!("create byte {NAME}")), "0");
     child.stop();
     let listed = place.namespace().list().unwrap();

@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use npipe::{PipeClient, PipeServer, PipeStream};
 
-use crate::support::child::Child;
-use crate::support::{Call, until};
+use crate::support::{Call, Puppet, until};
 use crate::{NAME, Place, call, error, text};
 
 const QUOTA: u32 = 10;
@@ -122,7 +121,7 @@ fn without_a_quota_a_write_is_complete_when_it_is_read() {
 fn a_stopped_reader_completes_the_write_that_it_waits_for() {
     let place = Place::new();
     let server = place.bytes().out_buffer_size(2).create(NAME).unwrap();
-    let mut child = Child::start(&place);
+    let mut child = Puppet::start(&place);
     assert_eq!(child.ask(&format!("open rw {NAME}")), "0");
     assert_eq!(child.ask("begin read 0 4"), "waits");
     child.stop();
@@ -181,7 +180,7 @@ fn a_write_that_times_out_takes_its_data_back() {
 fn the_data_of_a_dead_writer() {
     let place = Place::new();
     let server = place.messages().in_buffer_size(QUOTA).create(NAME).unwrap();
-    let mut child = Child::start(&place);
+    let mut child = Puppet::start(&place);
     assert_eq!(child.ask(&format!("open rw {NAME}")), "0");
     assert_eq!(child.ask("write 0 complete"), "8");
     assert_eq!(child.ask("begin fill 0 100"), "waits");
@@ -197,7 +196,7 @@ fn the_data_of_a_dead_writer() {
 fn the_data_of_a_writer_that_dies_in_the_middle() {
     let place = Place::new();
     let server = place.messages().in_buffer_size(QUOTA).create(NAME).unwrap();
-    let mut child = Child::start(&place);
+    let mut child = Puppet::start(&place);
     assert_eq!(child.ask(&format!("open rw {NAME}")), "0");
     assert_eq!(child.ask("begin fill 0 100"), "waits");
     let mut buffer = [0; 20];

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::child::Child;
-use crate::support::{Call, PATIENCE, relisten};
+use crate::support::{Call, PATIENCE, Puppet, relisten};
 use crate::{NAME, Place, call, error};
 
 fn begin_wait(place: &Place, timeout: Option<Duration>) -> Call<npipe::Result<()>> {
@@ -132,7 +131,7 @@ fn waiters_hear_that_the_name_is_gone() {
 #[test]
 fn waiters_hear_that_the_server_has_died() {
     let place = Place::new();
-    let mut child = Child::start(&place);
+    let mut child = Puppet::start(&place);
     assert_eq!(child.ask(&format!("create byte {NAME}")), "0");
     let _client = place.open();
     let waiters = [begin_wait(&place, None), begin_wait(&place, Some(PATIENCE))];
@@ -148,7 +147,7 @@ fn waiters_may_leave() {
     let place = Place::new();
     let server = place.bytes().create(NAME).unwrap();
     let _client = place.open();
-    let mut children = [Child::start(&place), Child::start(&place)];
+    let mut children = [Puppet::start(&place), Puppet::start(&place)];
     for child in &mut children {
         assert_eq!(child.ask(&format!("open rw {NAME}")), "ERROR_PIPE_BUSY");
         child.tell(&format!("wait {NAME}"));

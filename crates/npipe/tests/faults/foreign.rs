@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use npipe::{ClientOptions, Namespace, PipeMode, PipeName, ServerOptions};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use crate::puppet::Puppet;
-use crate::support::{NAME, Place, error, until};
+use crate::support::{NAME, Place, Puppet, error, until};
 
 /// The file that stands for [`NAME`]: its key and our user.
 fn file_of_the_name() -> String {
@@ -72,12 +71,12 @@ fn neighbours_stay() {
     let before = place.files();
 
     let server = place.server(PipeMode::Byte).create(NAME).unwrap();
-    let client = place.client(PipeMode::Byte).open(NAME).unwrap();
+    let client = place.client().open(NAME).unwrap();
     assert_eq!(place.namespace().list().unwrap().len(), 1);
     drop((server, client));
     let mut killed = Puppet::start(&place);
-    assert_eq!(killed.ask(&format!("create byte 100 {NAME}")), "0");
-    killed.process.kill();
+    assert_eq!(killed.ask(&format!("create byte {NAME} quota=100")), "0");
+    killed.kill();
     assert!(place.namespace().list().unwrap().is_empty());
     assert_eq!(place.files(), before);
     assert_eq!(std::fs::read_to_string(elsewhere).unwrap(), "not yours");
@@ -98,7 +97,7 @@ fn something_else_in_place_of_the_socket() {
             let text = failed.to_string();
             assert!(text.contains("it is not a socket; remove it"), "{kind}: {text}");
             assert!(text.contains(&*path.to_string_lossy()), "{kind}: {text}");
-            assert_eq!(error(place.client(PipeMode::Byte).open(NAME)), "ERROR_FILE_NOT_FOUND");
+            assert_eq!(error(place.client().open(NAME)), "ERROR_FILE_NOT_FOUND");
             assert_eq!(error(place.namespace().wait(NAME, None)), "ERROR_FILE_NOT_FOUND");
             assert!(place.namespace().list().unwrap().is_empty());
 
@@ -142,14 +141,14 @@ fn what_killed_servers_left_goes() {
     let place = Place::new();
     let kill_one = || {
         let mut server = Puppet::start(&place);
-        assert_eq!(server.ask(&format!("create message 100 {NAME}")), "0");
-        server.process.kill();
+        assert_eq!(server.ask(&format!("create message {NAME} quota=100")), "0");
+        server.kill();
         assert_eq!(place.files().len(), 2);
     };
     let meets: [(&str, &dyn Fn()); 4] = [
         ("list", &|| assert!(place.namespace().list().unwrap().is_empty())),
         ("open", &|| {
-            assert_eq!(error(place.client(PipeMode::Byte).open(NAME)), "ERROR_FILE_NOT_FOUND")
+            assert_eq!(error(place.client().open(NAME)), "ERROR_FILE_NOT_FOUND")
         }),
         ("wait", &|| {
             assert_eq!(error(place.namespace().wait(NAME, None)), "ERROR_FILE_NOT_FOUND")
@@ -197,8 +196,8 @@ fn a_stranger_listens_there() {
             // Until it has been read.
             let _ = std::io::copy(&mut stream, &mut std::io::sink());
         });
-        assert_eq!(error(place.client(PipeMode::Byte).open(NAME)), "ERROR_PIPE_BUSY");
-        let failed = place.client(PipeMode::Byte).open(NAME).unwrap_err();
+        assert_eq!(error(place.client().open(NAME)), "ERROR_PIPE_BUSY");
+        let failed = place.client().open(NAME).unwrap_err();
         assert_eq!(failed.status(), npipe::Status::PeerMisbehaved, "{failed}");
     });
 }

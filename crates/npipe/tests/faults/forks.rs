@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use npipe::{PipeMode, PipeServer, Status};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-use crate::puppet::Puppet;
-use crate::support::{NAME, Place, error};
+use crate::support::{NAME, Place, Puppet, error};
 
 /// What the child does, and whether it did: nothing of it may unwind or run the parent's destructors twice.
 fn fork(child: impl FnOnce() -> bool) -> Pid {
@@ -36,7 +35,7 @@ fn succeeded(child: Pid) -> bool {
 
 /// A process that forks a child which only waits, for [`a_child_does_not_hide_its_parents_death`]. The child ends with the
 /// namespace's directory, which it watches.
-pub(crate) fn fork_a_sleeper(root: &Path) -> u32 {
+pub(crate) fn fork_a_sleeper(root: &Path) -> String {
     let root = root.to_owned();
     let sleeper = fork(move || {
         while root.exists() {
@@ -44,7 +43,7 @@ pub(crate) fn fork_a_sleeper(root: &Path) -> u32 {
         }
         true
     });
-    sleeper.as_raw_nonzero().get() as u32
+    sleeper.as_raw_nonzero().to_string()
 }
 
 /// A server or a client that has forked is killed: the other end and the name hear of it, though the child lives on.
@@ -57,16 +56,16 @@ fn a_child_does_not_hide_its_parents_death() {
         let mut puppet = Puppet::start(&place);
         let mut own = None;
         let server: Option<PipeServer> = if role == "server" {
-            assert_eq!(puppet.ask(&format!("create byte 4096 {NAME}")), "0");
-            own = Some(place.client(PipeMode::Byte).open(NAME).unwrap());
+            assert_eq!(puppet.ask(&format!("create byte {NAME} quota=4096")), "0");
+            own = Some(place.client().open(NAME).unwrap());
             None
         } else {
             let server = place.server(PipeMode::Byte).create(NAME).unwrap();
-            assert_eq!(puppet.ask(&format!("open byte {NAME}")), "0");
+            assert_eq!(puppet.ask(&format!("open rw {NAME}")), "0");
             Some(server)
         };
         let sleeper: i32 = puppet.ask("fork").parse().expect("a process number");
-        puppet.process.kill();
+        puppet.kill();
         match (&own, &server) {
             (Some(client), _) => {
                 assert_eq!(error(client.read(&mut [0])), "ERROR_BROKEN_PIPE");
@@ -94,7 +93,7 @@ fn a_child_does_not_hide_its_parents_death() {
 fn a_child_begins_anew() {
     let place = Place::new();
     let server = place.server(PipeMode::Byte).create(NAME).unwrap();
-    let client = place.client(PipeMode::Byte).open(NAME).unwrap();
+    let client = place.client().open(NAME).unwrap();
     let second = place.server(PipeMode::Byte).create(NAME).unwrap();
     let (inherited, place_of_child) = (client.try_clone().unwrap(), &place);
     let child = fork(move || {
@@ -104,8 +103,8 @@ fn a_child_begins_anew() {
         drop(inherited);
         // As one more process it serves the name too, and is its own client.
         let own = place_of_child.server(PipeMode::Byte).create(NAME).unwrap();
-        let to_parent = place_of_child.client(PipeMode::Byte).open(NAME).unwrap();
-        let to_itself = place_of_child.client(PipeMode::Byte).open(NAME).unwrap();
+        let to_parent = place_of_child.client().open(NAME).unwrap();
+        let to_itself = place_of_child.client().open(NAME).unwrap();
         to_parent.write(b"child").unwrap();
         to_itself.write(b"self").unwrap();
         let mut text = [0; 4];
@@ -136,7 +135,7 @@ fn a_child_of_many_threads_finds_no_lock_held() {
                 let name = format!(r"\\.\pipe\busy{thread}");
                 while !over.load(Ordering::Relaxed) {
                     let server = place.server(PipeMode::Byte).create(&name).expect("the name is free");
-                    let client = place.client(PipeMode::Byte).open(&name).expect("it listens");
+                    let client = place.client().open(&name).expect("it listens");
                     client.write(b"x").expect("it is connected");
                     server.read(&mut [0]).expect("it is connected");
                 }
@@ -145,7 +144,7 @@ fn a_child_of_many_threads_finds_no_lock_held() {
         for _ in 0..CHILDREN {
             let child = fork(|| {
                 let server = place.server(PipeMode::Byte).create(NAME).unwrap();
-                let client = place.client(PipeMode::Byte).open(NAME).unwrap();
+                let client = place.client().open(NAME).unwrap();
                 client.write(b"x").is_ok() && server.read(&mut [0]).is_ok()
             });
             assert!(succeeded(child));

@@ -2,8 +2,7 @@
 
 use npipe::PipeMode;
 
-use crate::puppet::Puppet;
-use crate::support::{NAME, Place, error};
+use crate::support::{NAME, Place, Puppet, error};
 
 /// semantics 38, 60, 63, 83, 183-185
 #[test]
@@ -11,7 +10,7 @@ fn a_client_comes_and_goes_before_the_server_makes_a_call() {
     let place = Place::new();
     let server = place.server(PipeMode::Message).create(NAME).unwrap();
     {
-        let client = place.client(PipeMode::Message).open(NAME).unwrap();
+        let client = place.message_client();
         for message in [&b"one"[..], b"", &[7; 60_000]] {
             assert_eq!(client.write(message).unwrap(), message.len());
         }
@@ -26,7 +25,7 @@ fn a_client_comes_and_goes_before_the_server_makes_a_call() {
     assert_eq!(error(server.write(b"x")), "ERROR_NO_DATA");
 
     server.disconnect().unwrap();
-    assert_eq!(error(place.client(PipeMode::Byte).open(NAME)), "ERROR_PIPE_BUSY");
+    assert_eq!(error(place.client().open(NAME)), "ERROR_PIPE_BUSY");
 }
 
 /// semantics 38, 60, 67, 76-77, 132: again and again on one thread, which is all that a program may have.
@@ -35,7 +34,7 @@ fn one_thread_is_both_ends_of_many_connections() {
     let place = Place::new();
     let server = place.server(PipeMode::Byte).nowait(true).create(NAME).unwrap();
     for round in 0..200_u32 {
-        let client = place.client(PipeMode::Byte).open(NAME).unwrap();
+        let client = place.client().open(NAME).unwrap();
         client.write(&round.to_le_bytes()).unwrap();
         drop(client);
         let mut buffer = [0; 8];
@@ -55,12 +54,12 @@ fn a_quota_full_of_the_smallest_messages_outlives_its_writer() {
     let mut options = place.server(PipeMode::Message);
     let server = options.in_buffer_size(QUOTA_BYTES as u32).create(NAME).unwrap();
     let mut writer = Puppet::start(&place);
-    assert_eq!(writer.ask(&format!("open message {NAME}")), "0");
+    assert_eq!(writer.ask(&format!("open rw {NAME} message")), "0");
     assert_eq!(writer.ask(&format!("ones 0 {QUOTA_BYTES}")), QUOTA_BYTES.to_string());
     // One more has to wait, and is taken back with its writer.
     assert_eq!(writer.ask("begin ones 0 1"), "waits");
     assert_eq!(server.peek(&mut []).unwrap().total, QUOTA_BYTES + 1);
-    writer.process.kill();
+    writer.kill();
 
     crate::support::until(|| (!server.is_connected()).then_some(()));
     let mut buffer = [0; 16];
@@ -77,8 +76,8 @@ fn what_a_process_wrote_before_it_exited_is_read() {
     let place = Place::new();
     let server = place.server(PipeMode::Message).create(NAME).unwrap();
     let mut writer = Puppet::start(&place);
-    assert_eq!(writer.ask(&format!("open message {NAME}")), "0");
-    assert_eq!(writer.ask("bulk 0 65000"), "65000");
+    assert_eq!(writer.ask(&format!("open rw {NAME} message")), "0");
+    assert_eq!(writer.ask("fill 0 65000"), "65000");
     assert_eq!(writer.ask("write 0 end"), "3");
     writer.end();
     let mut buffer = vec![0; 65_536];
@@ -93,20 +92,20 @@ fn a_write_that_waiting_reads_completed_outlives_its_writer() {
     for (quota, size, written, expected) in [(0, 9000, "9000", "9000"), (4096, 50_000, "54096", "50000")] {
         let place = Place::new();
         let mut reader = Puppet::start(&place);
-        assert_eq!(reader.ask(&format!("create message {quota} {NAME}")), "0");
+        assert_eq!(reader.ask(&format!("create message {NAME} quota={quota}")), "0");
         let mut writer = Puppet::start(&place);
-        assert_eq!(writer.ask(&format!("open message {NAME}")), "0");
-        assert_eq!(reader.ask("connect 0 -"), "connected");
+        assert_eq!(writer.ask(&format!("open rw {NAME} message")), "0");
+        assert_eq!(reader.ask("connect 0"), "connected");
         assert_eq!(reader.ask(&format!("begin length 0 {size}")), "waits");
-        reader.process.stop();
-        assert_eq!(writer.ask(&format!("bulk 0 {written}")), written);
+        reader.stop();
+        assert_eq!(writer.ask(&format!("fill 0 {written}")), written);
         // This one waits, and goes with its writer.
         assert_eq!(writer.ask("begin write 0 waiting"), "waits");
-        writer.process.kill();
-        reader.process.go_on();
+        writer.kill();
+        reader.go_on();
         assert_eq!(reader.ask("result"), expected);
         // Until it hears of the death it reads what it finds, as if it had read in time.
-        assert_eq!(reader.ask("bereft 0 -"), "bereft");
+        assert_eq!(reader.ask("bereft 0"), "bereft");
         if written != expected {
             assert_eq!(reader.ask("length 0 50000"), "4096");
         }

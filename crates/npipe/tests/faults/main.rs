@@ -8,17 +8,17 @@ mod foreign;
 mod forks;
 mod kill;
 mod left_behind;
-mod puppet;
 mod shortage;
 mod stopped;
 mod storm;
 mod succession;
+#[path = "../support/mod.rs"]
 mod support;
 
 /// What another process of these tests does.
 fn play(role: &str, root: &std::path::Path) {
     match role {
-        "puppet" => puppet::obey(root),
+        "puppet" => support::obey(root, &[("fork", forks::fork_a_sleeper)]),
         "server" => succession::serve(root),
         "survivor" => kill::survivor::survive(root),
         "victim" => kill::victim::suffer(root),

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use npipe::PipeMode;
 
-use crate::puppet::Puppet;
-use crate::support::{NAME, PATIENCE, Place, error};
+use crate::support::{NAME, PATIENCE, Place, Puppet, error};
 
 /// More than any call takes at once.
 const ENOUGH: usize = 16;
@@ -15,7 +14,7 @@ const ENOUGH: usize = 16;
 fn failures(place: &Place, command: &str) -> usize {
     for spare in 0..ENOUGH {
         let mut puppet = Puppet::start(place);
-        assert_eq!(puppet.ask(&format!("limit {spare}")), "limited");
+        assert_eq!(puppet.ask(&format!("descriptors {spare}")), "done");
         let answer = puppet.ask(command);
         if answer == "0" {
             puppet.end();
@@ -26,7 +25,7 @@ fn failures(place: &Place, command: &str) -> usize {
             "with {spare} to spare: {answer}"
         );
         // What was not to be had a moment ago is to be had now.
-        assert_eq!(puppet.ask("unlimit"), "unlimited");
+        assert_eq!(puppet.ask("unlimited descriptors"), "done");
         assert_eq!(puppet.ask(command), "0", "with {spare} to spare at first");
         puppet.end();
     }
@@ -37,7 +36,7 @@ fn failures(place: &Place, command: &str) -> usize {
 #[test]
 fn a_server_cannot_be_made() {
     let place = Place::new();
-    assert!(failures(&place, &format!("create byte 100 {NAME}")) > 0);
+    assert!(failures(&place, &format!("create byte {NAME} quota=100")) > 0);
     assert!(place.files().is_empty(), "left behind: {:?}", place.files());
 }
 
@@ -48,8 +47,8 @@ fn a_client_cannot_be_made() {
     let servers: Vec<_> = (0..2 * ENOUGH)
         .map(|_| place.server(PipeMode::Byte).create(NAME).unwrap())
         .collect();
-    assert!(failures(&place, &format!("open byte {NAME}")) > 0);
-    place.client(PipeMode::Byte).open(NAME).unwrap();
+    assert!(failures(&place, &format!("open rw {NAME}")) > 0);
+    place.client().open(NAME).unwrap();
     drop(servers);
 }
 
@@ -60,13 +59,13 @@ fn a_server_has_no_descriptor_for_a_client() {
     let place = Place::new();
     let mut server = Puppet::start(&place);
     for end in ["0", "1", "2", "3"] {
-        assert_eq!(server.ask(&format!("create byte 100 {NAME}")), end);
+        assert_eq!(server.ask(&format!("create byte {NAME} quota=100")), end);
     }
-    let client = place.client(PipeMode::Byte).open(NAME).unwrap();
+    let client = place.client().open(NAME).unwrap();
     for spare in 0..3 {
-        assert_eq!(server.ask(&format!("limit {spare}")), "limited");
+        assert_eq!(server.ask(&format!("descriptors {spare}")), "done");
         let before: u64 = server.ask("cpu_ms").parse().unwrap();
-        let opened = place.client(PipeMode::Byte).connect_timeout(KNOCK).open(NAME);
+        let opened = place.client().connect_timeout(KNOCK).open(NAME);
         let outcome = opened
             .as_ref()
             .map_or_else(|error| error.status().win32_name(), |_| "opened");
@@ -87,13 +86,9 @@ fn a_server_has_no_descriptor_for_a_client() {
         assert_eq!(server.ask("read 0 8"), "hello");
     }
     // Three instances are taken now. Who is turned away does not take the fourth.
-    assert_eq!(server.ask("limit 0"), "limited");
-    let refused = place.client(PipeMode::Byte).connect_timeout(KNOCK).open(NAME);
+    assert_eq!(server.ask("descriptors 0"), "done");
+    let refused = place.client().connect_timeout(KNOCK).open(NAME);
     assert_eq!(error(refused), "ERROR_NO_SYSTEM_RESOURCES");
-    assert_eq!(server.ask("unlimit"), "unlimited");
-    place
-        .client(PipeMode::Byte)
-        .connect_timeout(PATIENCE)
-        .open(NAME)
-        .unwrap();
+    assert_eq!(server.ask("unlimited descriptors"), "done");
+    place.client().connect_timeout(PATIENCE).open(NAME).unwrap();
 }

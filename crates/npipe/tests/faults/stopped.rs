@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use npipe::{PipeMode, PipeStream};
 
-use crate::puppet::Puppet;
-use crate::support::{NAME, PATIENCE, Place, error};
+use crate::support::{NAME, PATIENCE, Place, Puppet, error};
 
 const SHORT: Duration = Duration::from_millis(30);
 
@@ -34,7 +33,7 @@ fn calls_end_by_their_time_outs(end: &PipeStream) {
 /// The peer goes on: it finds what was written, the request too (semantics 158), nothing of what was given up.
 #[track_caller]
 fn everything_goes_on(end: &PipeStream, peer: &mut Puppet) {
-    peer.process.go_on();
+    peer.go_on();
     assert_eq!(peer.ask("read 0 200"), "fits");
     assert_eq!(peer.ask("read 0 200"), "request");
     end.flush().unwrap();
@@ -59,12 +58,12 @@ fn a_server_is_not_held_up_by_a_stopped_client() {
         .create(NAME)
         .unwrap();
     let mut client = Puppet::start(&place);
-    assert_eq!(client.ask(&format!("open message {NAME}")), "0");
-    client.process.stop();
+    assert_eq!(client.ask(&format!("open rw {NAME} message")), "0");
+    client.stop();
     calls_end_by_their_time_outs(&server);
     // Its other clients come and go.
     let other_server = place.server(PipeMode::Message).create(NAME).unwrap();
-    let other = place.client(PipeMode::Message).open(NAME).unwrap();
+    let other = place.message_client();
     other.write(b"hello").unwrap();
     assert_eq!(other_server.read(&mut [0; 8]).unwrap(), 5);
     everything_goes_on(&server, &mut client);
@@ -75,9 +74,9 @@ fn a_server_is_not_held_up_by_a_stopped_client() {
 fn a_client_is_not_held_up_by_a_stopped_server() {
     let place = Place::new();
     let mut server = Puppet::start(&place);
-    assert_eq!(server.ask(&format!("create message {QUOTA} {NAME}")), "0");
-    let client = place.client(PipeMode::Message).open(NAME).unwrap();
-    server.process.stop();
+    assert_eq!(server.ask(&format!("create message {NAME} quota={QUOTA}")), "0");
+    let client = place.message_client();
+    server.stop();
     calls_end_by_their_time_outs(&client);
     everything_goes_on(&client, &mut server);
 }
@@ -88,12 +87,12 @@ fn a_stopped_client_can_be_disconnected() {
     let place = Place::new();
     let server = place.server(PipeMode::Message).create(NAME).unwrap();
     let mut client = Puppet::start(&place);
-    assert_eq!(client.ask(&format!("open message {NAME}")), "0");
+    assert_eq!(client.ask(&format!("open rw {NAME} message")), "0");
     assert_eq!(client.ask("begin read 0 200"), "waits");
-    client.process.stop();
+    client.stop();
     server.write(b"lost").unwrap();
     server.disconnect().unwrap();
-    client.process.go_on();
+    client.go_on();
     assert_eq!(client.ask("result"), "ERROR_PIPE_NOT_CONNECTED");
 }
 
@@ -103,9 +102,9 @@ fn a_stopped_server_is_known_and_busy() {
     const OTHER: &str = r"\\.\pipe\other";
     let place = Place::new();
     let mut server = Puppet::start(&place);
-    assert_eq!(server.ask(&format!("create message {QUOTA} {NAME}")), "0");
+    assert_eq!(server.ask(&format!("create message {NAME} quota={QUOTA}")), "0");
     let _other = place.server(PipeMode::Byte).create(OTHER).unwrap();
-    server.process.stop();
+    server.stop();
 
     let begun = Instant::now();
     let namespace = place.namespace();
@@ -115,9 +114,13 @@ fn a_stopped_server_is_known_and_busy() {
         .map(|entry| (entry.name.to_string(), entry.answering))
         .collect();
     assert_eq!(seen, [("other".to_owned(), true), ("test".to_owned(), false)]);
-    assert_eq!(listed[1].server_pid, Some(server.process.0.id()));
+    assert_eq!(listed[1].server_pid, Some(server.pid()));
     assert_eq!(error(namespace.wait(NAME, Some(SHORT))), "ERROR_SEM_TIMEOUT");
-    let opened = place.client(PipeMode::Message).connect_timeout(SHORT).open(NAME);
+    let opened = place
+        .client()
+        .pipe_mode(PipeMode::Message)
+        .connect_timeout(SHORT)
+        .open(NAME);
     assert_eq!(error(opened), "ERROR_SEM_TIMEOUT");
     assert_eq!(
         error(namespace.call(NAME, b"request", &mut [0; 8], SHORT)),
@@ -127,18 +130,16 @@ fn a_stopped_server_is_known_and_busy() {
     let wanted = place.server(PipeMode::Message).create(NAME).unwrap_err();
     assert_eq!(wanted.status().win32_name(), "ERROR_PIPE_BUSY");
     assert!(
-        wanted
-            .to_string()
-            .contains(&format!("process {} ", server.process.0.id())),
+        wanted.to_string().contains(&format!("process {} ", server.pid())),
         "{wanted}"
     );
     assert!(begun.elapsed() < PATIENCE, "it took {:?}", begun.elapsed());
 
-    server.process.go_on();
+    server.go_on();
     namespace.wait(NAME, Some(PATIENCE)).unwrap();
     assert!(namespace.list().unwrap().iter().all(|entry| entry.answering));
     // Those who knocked meanwhile and gave up took nothing.
-    place.client(PipeMode::Message).open(NAME).unwrap();
+    place.message_client();
     assert_eq!(server.ask("drop"), "dropped");
     assert_eq!(namespace.list().unwrap().len(), 1);
 }
@@ -151,16 +152,16 @@ fn a_stopped_server_of_many_names_is_listed() {
     let mut server = Puppet::start(&place);
     for number in 0..NAMES {
         assert_eq!(
-            server.ask(&format!(r"create byte 100 \\.\pipe\name{number}")),
+            server.ask(&format!(r"create byte \\.\pipe\name{number} quota=100")),
             number.to_string()
         );
     }
-    server.process.stop();
+    server.stop();
     let begun = Instant::now();
     let listed = place.namespace().list().unwrap();
     assert_eq!(listed.len(), NAMES);
     assert!(listed.iter().all(|entry| !entry.answering));
     assert!(begun.elapsed() < PATIENCE, "it took {:?}", begun.elapsed());
-    server.process.go_on();
+    server.go_on();
     assert!(place.namespace().list().unwrap().iter().all(|entry| entry.answering));
 }

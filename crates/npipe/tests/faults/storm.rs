@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
-use npipe::PipeMode;
+use npipe::{PipeClient, PipeMode};
 
 use crate::support::{NAME, PATIENCE, Place, until};
 
@@ -94,6 +94,13 @@ fn take_part<T>(part: impl FnOnce() -> T, announce: &Sender<Target>, running: &A
     part()
 }
 
+/// A client that reads messages and sleeps at once when it waits.
+fn spinless_client(place: &Place) -> PipeClient {
+    let mut options = place.client();
+    options.pipe_mode(PipeMode::Message).spin(Duration::ZERO);
+    options.open(NAME).unwrap()
+}
+
 /// semantics 92, 99, 152: signals end no call.
 #[test]
 fn ten_thousand_round_trips() {
@@ -105,7 +112,7 @@ fn ten_thousand_round_trips() {
         .spin(Duration::ZERO)
         .create(NAME)
         .unwrap();
-    let client = place.client(PipeMode::Message).spin(Duration::ZERO).open(NAME).unwrap();
+    let client = spinless_client(&place);
     let before = ARRIVED.load(Ordering::Relaxed);
     in_a_storm(
         || {
@@ -150,7 +157,7 @@ fn writes_that_wait() {
             );
         },
         || {
-            let client = place.client(PipeMode::Message).spin(Duration::ZERO).open(NAME).unwrap();
+            let client = spinless_client(&place);
             for round in 0..ROUNDS {
                 assert_eq!(client.write(&vec![round as u8; size(round)]).unwrap(), size(round));
                 if round % 3 == 0 {
@@ -179,7 +186,7 @@ fn opening_and_connecting() {
         },
         || {
             for round in 0..ROUNDS {
-                let mut options = place.client(PipeMode::Byte);
+                let mut options = place.client();
                 let client = options.connect_timeout(PATIENCE).open(NAME).unwrap();
                 client.write(&round.to_le_bytes()).unwrap();
                 let gone = client.read(&mut [0; 8]).unwrap_err();

@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use npipe::{InstanceState, Namespace, PipeMode, ServerOptions};
 
-use crate::puppet::Puppet;
-use crate::support::{NAME, PATIENCE, Place, Process, again, say, until};
+use crate::support::{NAME, PATIENCE, Place, Process, Puppet, again, say, until};
 
 fn rounds() -> u64 {
     let chosen = std::env::var("NPIPE_SUCCESSION_ROUNDS").ok();
@@ -30,12 +29,12 @@ fn eight_processes_race_for_the_limit() {
     let mut won = BTreeSet::new();
     for round in 0..rounds() {
         for racer in &mut racers {
-            racer.tell(&format!("race {LIMIT} {NAME}"));
+            racer.tell(&format!("create byte {NAME} max={LIMIT}"));
         }
         let mut winners = 0;
         for (number, racer) in racers.iter_mut().enumerate() {
             match racer.answer().as_str() {
-                "won" => {
+                "0" => {
                     winners += 1;
                     won.insert(number);
                 }
@@ -165,7 +164,8 @@ fn the_keeper_is_killed_while_clients_come_and_wait() {
 
 fn come_and_go(place: &Place, number: usize, tally: &Tally, over: &AtomicBool) {
     let namespace = Namespace::at(place.path()).expect("a namespace");
-    let options = place.client(PipeMode::Message);
+    let mut options = place.client();
+    options.pipe_mode(PipeMode::Message);
     let mut turn = 0_u64;
     while !over.load(Ordering::Relaxed) {
         turn += 1;

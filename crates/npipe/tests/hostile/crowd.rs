@@ -69,7 +69,11 @@ fn more_silent_connections_than_the_server_has_descriptors_keep_nobody_out() {
     let crowd: Vec<_> = (0..8 * SPARE).map(|_| knock(place.path(), ECHO)).collect();
     tally.count(crowd.len() as u64);
     innocent::exchange(&innocent, &mut random, &tally);
-    let newcomer = place.client(PipeMode::Message).open(ECHO).expect("an innocent gets in");
+    let newcomer = place
+        .client()
+        .pipe_mode(PipeMode::Message)
+        .open(ECHO)
+        .expect("an innocent gets in");
     innocent::exchange(&newcomer, &mut random, &tally);
     drop((crowd, newcomer));
     victim.end(before, &tally);
@@ -103,7 +107,11 @@ fn thousands_of_waiters_keep_nobody_from_waiting() {
     // Each needs a descriptor at either end, and both ends are of this process.
     let many = as_many_as(6_000) / 2;
     let server = place.server(PipeMode::Message).create(NAME).expect("the name is free");
-    let occupant = place.client(PipeMode::Message).open(NAME).expect("an instance listens");
+    let occupant = place
+        .client()
+        .pipe_mode(PipeMode::Message)
+        .open(NAME)
+        .expect("an instance listens");
     let mut waiters = Vec::new();
     for _ in 0..many {
         waiters.push(wait_by_hand(&place, NAME));
@@ -117,8 +125,9 @@ fn thousands_of_waiters_keep_nobody_from_waiting() {
     waiters.truncate(waiters.len() / 2);
     std::thread::scope(|scope| {
         let honest = scope.spawn(|| {
-            let mut options = place.client(PipeMode::Message);
-            options.connect_timeout(PATIENCE).open(NAME).map(drop)
+            let mut options = place.client();
+            let options = options.pipe_mode(PipeMode::Message).connect_timeout(PATIENCE);
+            options.open(NAME).map(drop)
         });
         drop(occupant);
         server.disconnect().expect("it was connected");

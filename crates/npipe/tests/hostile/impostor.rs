@@ -99,7 +99,7 @@ fn serve(listener: &UnixListener, answer: impl FnOnce(UnixStream)) {
 fn open_with(place: &Place, listener: &UnixListener, answer: impl FnOnce(UnixStream) + Send) -> Result<(), Status> {
     std::thread::scope(|scope| {
         scope.spawn(|| serve(listener, answer));
-        let opened = place.client(PipeMode::Message).open(NAME);
+        let opened = place.client().pipe_mode(PipeMode::Message).open(NAME);
         opened.map(drop).map_err(|error| error.status())
     })
 }
@@ -179,7 +179,7 @@ fn nonsense_from_a_server_is_an_error() {
                     });
                 }
             });
-            let opened = place.client(PipeMode::Message).open(NAME).map(drop);
+            let opened = place.client().pipe_mode(PipeMode::Message).open(NAME).map(drop);
             over.store(true, Ordering::Release);
             // The last visitor: so that the impostor sees that it is over.
             knock(place.path(), NAME);
@@ -256,7 +256,7 @@ fn a_server_full_of_lies_harms_its_own_connection_alone() {
     let listener = listen(&place);
     // Beside it, a connection whose ends are both ours.
     let honest = other.server(PipeMode::Message).create(NAME).expect("the name is free");
-    let innocent = other.client(PipeMode::Message).open(NAME).expect("an instance listens");
+    let innocent = other.message_client();
     let mut random = Random::new(14);
     let mut buffer = vec![0; LONGEST as usize];
     while tally.inputs() < INPUTS * rounds() {
@@ -276,7 +276,8 @@ fn a_server_full_of_lies_harms_its_own_connection_alone() {
                 });
             });
             let victim = place
-                .client(PipeMode::Message)
+                .client()
+                .pipe_mode(PipeMode::Message)
                 .open(NAME)
                 .expect("all was in order so far");
             victim.set_read_timeout(Some(TIMEOUT));

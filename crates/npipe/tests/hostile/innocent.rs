@@ -14,7 +14,8 @@ const LONGEST: u64 = 6_000;
 /// Opens a pipe whose next instance echoes.
 pub(crate) fn open(place: &Place, mode: PipeMode, name: &str) -> PipeClient {
     let client = place
-        .client(mode)
+        .client()
+        .pipe_mode(mode)
         .connect_timeout(PATIENCE)
         .open(name)
         .expect("an innocent gets in");

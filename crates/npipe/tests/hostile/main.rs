@@ -15,7 +15,7 @@ mod innocent;
 mod intruder;
 mod memory;
 mod scribbles;
-#[path = "../faults/support.rs"]
+#[path = "../support/mod.rs"]
 mod support;
 mod tally;
 mod victim;

@@ -3,18 +3,15 @@
 //! [`MESSAGES`] and [`BYTES`] have one instance that echoes, for an innocent who comes first, and some that are attacked;
 //! [`ECHO`] is for innocents who come and go. What the victim is told and tells goes over its standard streams.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{ChildStdin, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use npipe::{AccessRules, PipeMode, PipeServer, PipeStream, ServerOptions, Status};
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
-use crate::support::{PATIENCE, Place, Process, Random, again, said, say, until};
+use crate::support::{Place, Puppet, Random, again, say, until};
 use crate::tally::Tally;
 
 pub(crate) const MESSAGES: &str = r"\\.\pipe\messages";
@@ -41,9 +38,7 @@ pub(crate) const LONGEST: u64 = 100_000;
 
 /// The victim as its test sees it.
 pub(crate) struct Victim {
-    process: Process,
-    commands: ChildStdin,
-    answers: Receiver<String>,
+    puppet: Puppet,
 }
 
 /// What a victim says of itself.
@@ -63,26 +58,10 @@ pub(crate) struct Account {
 
 impl Victim {
     pub(crate) fn start(place: &Place) -> Victim {
-        let mut command = again("victim", place.path());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = Process(command.spawn().expect("this program can be started again"));
-        let commands = process.0.stdin.take().expect("it is piped");
-        let output = process.0.stdout.take().expect("it is piped");
-        let (answer, answers) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                if let Some(text) = said(&line) {
-                    // A test that failed listens no more.
-                    let _ = answer.send(text.to_owned());
-                }
-            }
-        });
-        let victim = Victim {
-            process,
-            commands,
-            answers,
+        let mut victim = Victim {
+            puppet: Puppet::spawn(again("victim", place.path())),
         };
-        assert_eq!(victim.answer(), "ready");
+        assert_eq!(victim.puppet.answer(), "ready");
         victim
     }
 
@@ -92,16 +71,11 @@ impl Victim {
             current: Some(self.account().descriptors + spare),
             maximum: getrlimit(Resource::Nofile).maximum,
         };
-        prlimit(Some(self.process.pid()), Resource::Nofile, limit).expect("it is ours");
-    }
-
-    fn answer(&self) -> String {
-        self.answers.recv_timeout(PATIENCE).expect("the victim is alive")
+        prlimit(Some(self.puppet.process.pid()), Resource::Nofile, limit).expect("it is ours");
     }
 
     pub(crate) fn account(&mut self) -> Account {
-        writeln!(self.commands, "account").expect("the victim is alive");
-        let answer = self.answer();
+        let answer = self.puppet.ask("account");
         let numbers: Vec<u64> = answer.split(' ').map(|word| word.parse().expect("a number")).collect();
         let [calls, bouts, connected, slowest_ms, resident_kib, descriptors] = numbers[..] else {
             panic!("an account: {answer}");
@@ -128,9 +102,8 @@ impl Victim {
         tally
             .hung
             .fetch_add(u64::from(after.slowest_ms >= HUNG_MS), Ordering::Relaxed);
-        drop(self.commands);
         assert!(
-            self.process.wait().success(),
+            self.puppet.exit().success(),
             "the victim crashed; its last account: {after:?}"
         );
     }

@@ -1,6 +1,6 @@
 //! Very many connections, and what each costs.
 
-use crate::{NAME, Other, Place, number, say};
+use crate::{NAME, Place, Puppet, announce, number};
 
 /// The processes that the clients are spread over.
 const CLIENTS: usize = 4;
@@ -14,17 +14,17 @@ fn ten_thousand_connections() {
     /// What a process has once, at most.
     const ONCE: u64 = 4;
     let place = Place::new();
-    let mut server = Other::start(&place, None);
+    let mut server = Puppet::start(&place);
     let at_first = server.ask("count_descriptors");
     if server.ask(&format!("room {}", CONNECTIONS + 100)) == "none" {
-        say("left out, since so many descriptors are not to be had: ten_thousand_connections");
+        announce("left out, since so many descriptors are not to be had: ten_thousand_connections");
         return;
     }
-    let mut clients: Vec<Other> = (0..CLIENTS).map(|_| Other::start(&place, None)).collect();
+    let mut clients: Vec<Puppet> = (0..CLIENTS).map(|_| Puppet::start(&place)).collect();
     let mut connect = |count: usize| -> [u64; 4] {
-        number(&server.ask(&format!("create {count} 600 {NAME}")));
+        number(&server.ask(&format!("create byte {NAME} rules=600 count={count}")));
         for client in &mut clients {
-            client.tell(&format!("open {} rw {NAME}", count / CLIENTS));
+            client.tell(&format!("open rw {NAME} count={}", count / CLIENTS));
         }
         for client in &mut clients {
             number(&client.answer());
@@ -46,7 +46,7 @@ fn ten_thousand_connections() {
     let after = connect(CONNECTIONS - FIRST);
     let each = |place: usize| after[place].saturating_sub(before[place]) / (CONNECTIONS - FIRST) as u64;
     let maps = server.ask("maps");
-    say(&format!(
+    announce(&format!(
         "{CONNECTIONS} connections: {} descriptor each, {} bytes of server memory each (PSS); {} descriptor and {} bytes in \
          the client; {maps} mappings in the server",
         each(0),
@@ -59,7 +59,7 @@ fn ten_thousand_connections() {
 
     // Nothing stays behind but what the process has once.
     drop(clients);
-    assert_eq!(server.ask("drop"), "done");
+    assert_eq!(server.ask("drop"), "dropped");
     let once = number(&at_first) + ONCE;
     assert_eq!(server.ask(&format!("until_at_most {once}")), "done");
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use npipe::{InstanceState, PipeServer};
 
-use crate::{NAME, Place, error, say};
+use crate::{NAME, Place, announce, error};
 
 /// semantics 13, 38, 46-48, 196-197: a thousand of them are created, listed and opened, and no more than that.
 #[test]
@@ -12,7 +12,7 @@ fn a_thousand_instances() {
     const INSTANCES: usize = 1000;
     let place = Place::new();
     let start = Instant::now();
-    let servers: Vec<PipeServer> = (0..INSTANCES).map(|_| place.server().create(NAME).unwrap()).collect();
+    let servers: Vec<PipeServer> = (0..INSTANCES).map(|_| place.bytes().create(NAME).unwrap()).collect();
     let entries = place.namespace().list().unwrap();
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].instances as usize, INSTANCES);
@@ -38,7 +38,7 @@ fn a_thousand_instances() {
     drop(servers);
     assert_eq!(error(place.client().open(NAME)), "ERROR_FILE_NOT_FOUND");
     let spent_ms = start.elapsed().as_millis();
-    say(&format!(
+    announce(&format!(
         "{INSTANCES} instances of one name: all created, opened and closed in {spent_ms} ms; `info` describes {listed} of them"
     ));
 }
@@ -48,7 +48,7 @@ fn a_thousand_instances() {
 fn the_stated_maximum_is_the_maximum() {
     const MOST: usize = 254;
     let place = Place::new();
-    let mut options = place.server();
+    let mut options = place.bytes();
     options.max_instances(MOST);
     let mut servers: Vec<PipeServer> = (0..MOST).map(|_| options.create(NAME).unwrap()).collect();
     for _ in 0..10 {

@@ -2,17 +2,23 @@
 //! them costs, and what happens where descriptors, memory, threads or a usable namespace are missing.
 //!
 //! Every test has a namespace directory of its own and waits for events. The figures are printed whether the tests pass or
-//! not. Other processes are this program again, see [`other`].
+//! not. Other processes are this program again, see [`support::again`].
 
 mod connections;
 mod instances;
 mod namespace;
-#[path = "../other/mod.rs"]
-mod other;
 mod shortage;
+#[path = "../support/mod.rs"]
+mod support;
 mod visitors;
 
-use other::{NAME, Other, Place, User, error, has_other_users, say};
+use support::{NAME, Place, Puppet, User, announce, error, has_other_users};
+
+/// What another process of these tests does.
+fn play(role: &str, root: &std::path::Path) {
+    assert_eq!(role, "puppet", "there is no other");
+    support::obey(root, &[]);
+}
 
 /// The number that a process answered.
 #[track_caller]

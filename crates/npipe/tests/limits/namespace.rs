@@ -2,11 +2,11 @@
 
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 use std::os::unix::net::UnixListener;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
-use crate::other::command;
-use crate::{NAME, Other, Place, User, error, has_other_users, say};
+use crate::support::again;
+use crate::{NAME, Place, Puppet, User, announce, error, has_other_users};
 
 const USER: User = User::new(40_011);
 
@@ -19,20 +19,20 @@ fn read_only_for_all() {
         return;
     }
     let place = Place::new();
-    let server = place.server().create(NAME).unwrap();
-    let start = command(std::env::current_exe().unwrap(), &place);
+    let server = place.bytes().create(NAME).unwrap();
+    let start = again("puppet", place.path());
     let mut shell = Command::new("unshare");
     shell.args(["--mount", "sh", "-c", SCRIPT]).arg(place.path());
-    shell.arg(start.get_program()).args(start.get_args());
+    // The shell is another program than this one, so what starts this one again has to be its path.
+    shell.arg(std::env::current_exe().unwrap()).args(start.get_args());
     shell.envs(start.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut other = Other::spawn(shell);
-    assert_eq!(other.ask(&format!("open 1 rw {NAME}")), "1");
+    let mut other = Puppet::spawn(shell);
+    assert_eq!(other.ask(&format!("open rw {NAME}")), "0");
     assert_eq!(other.ask("write 0 hello"), "5");
     assert_eq!(server.read(&mut [0; 8]).unwrap(), 5);
     assert_eq!(other.ask("list"), "test of 0 answers");
     for name in [NAME, r"\\.\pipe\another"] {
-        let answer = other.ask(&format!("create 1 600 {name}"));
+        let answer = other.ask_why(&format!("create byte {name} rules=600"));
         assert!(answer.contains("Read-only file system"), "{answer}");
         assert!(answer.contains(&*place.path().to_string_lossy()), "{answer}");
     }
@@ -47,17 +47,17 @@ fn read_only_by_mode() {
     let place = Place::new();
     chown(place.path(), Some(USER.uid), Some(USER.gid)).unwrap();
     std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o500)).unwrap();
-    let mut other = Other::start(&place, USER);
-    let answer = other.ask(&format!("create 1 600 {NAME}"));
+    let mut other = Puppet::start_as(&place, USER);
+    let answer = other.ask_why(&format!("create byte {NAME} rules=600"));
     assert!(
         answer.starts_with("ERROR_ACCESS_DENIED cannot open the lock"),
         "{answer}"
     );
     assert!(answer.contains(&*place.path().to_string_lossy()), "{answer}");
-    let answer = other.ask(&format!("open 1 rw {NAME}"));
+    let answer = other.ask(&format!("open rw {NAME}"));
     assert!(answer.starts_with("ERROR_FILE_NOT_FOUND"), "{answer}");
     std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
-    assert_eq!(other.ask(&format!("create 1 600 {NAME}")), "1");
+    assert_eq!(other.ask(&format!("create byte {NAME} rules=600")), "0");
 }
 
 /// semantics 13, 46: however much somebody else puts there, one's own name is found, and looking ends.
@@ -82,7 +82,7 @@ fn overfull() {
         std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
     }
     let start = Instant::now();
-    let server = place.server().create(NAME).unwrap();
+    let server = place.bytes().create(NAME).unwrap();
     let client = place.client().open(NAME).unwrap();
     let spent_ms = start.elapsed().as_millis();
     client.write(b"x").unwrap();
@@ -93,7 +93,7 @@ fn overfull() {
     let left = std::fs::read_dir(place.path()).unwrap().count();
     assert_eq!(left, FILES as usize, "nothing of others is removed");
     let kind = if root { "shared" } else { "private" };
-    say(&format!(
+    announce(&format!(
         "a {kind} namespace with {FILES} foreign files: created and opened in {spent_ms} ms"
     ));
 }
@@ -123,7 +123,7 @@ fn littered_with_dead_sockets() {
         lchown(&dead, Some(USER.uid), Some(USER.gid)).unwrap();
     }
     assert_eq!(error(place.client().open(NAME)), "ERROR_FILE_NOT_FOUND");
-    let server = place.server().create(NAME).unwrap();
+    let server = place.bytes().create(NAME).unwrap();
     place.client().open(NAME).unwrap().write(b"x").unwrap();
     assert_eq!(server.read(&mut [0; 4]).unwrap(), 1);
     let start = Instant::now();
@@ -133,7 +133,7 @@ fn littered_with_dead_sockets() {
     let left = std::fs::read_dir(place.path()).unwrap().count();
     let foreign = if own == 0 { DEAD as usize / 2 + 1 } else { 0 };
     assert_eq!(left, foreign, "one's own go, those of others stay");
-    say(&format!(
+    announce(&format!(
         "a namespace with {DEAD} sockets of dead servers: listed in {spent_ms} ms"
     ));
 }

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use crate::{NAME, Other, Place, User, error, number, say};
+use crate::{NAME, Place, Puppet, User, announce, error, number};
 
 /// What the errors of a shortage begin with: each names what is missing.
 fn is_shortage(answer: &str) -> bool {
@@ -30,8 +30,8 @@ fn a_server_without_descriptors_rests() {
     const KNOCKS: usize = 200;
     const WATCHED: Duration = Duration::from_secs(1);
     let place = Place::new();
-    let mut server = Other::start(&place, None);
-    assert_eq!(server.ask(&format!("create 4 600 {NAME}")), "4");
+    let mut server = Puppet::start(&place);
+    assert_eq!(server.ask(&format!("create byte {NAME} rules=600 count=4")), "3");
     assert_eq!(server.ask("descriptors 0"), "done");
     let uid = rustix::process::geteuid().as_raw();
     let (silent, _other) = UnixStream::pair().unwrap();
@@ -43,7 +43,7 @@ fn a_server_without_descriptors_rests() {
     let_pass(WATCHED, &silent);
     let spent_ms = number(&server.ask("cpu_ms")) - before_ms;
     let watched_ms = start.elapsed().as_millis() as u64;
-    say(&format!(
+    announce(&format!(
         "a server without descriptors: {spent_ms} ms of processor time in {watched_ms} ms, with {KNOCKS} at its door"
     ));
     assert!(spent_ms * 4 < watched_ms, "{spent_ms} ms of work in {watched_ms} ms");
@@ -62,16 +62,16 @@ fn a_server_without_descriptors_rests() {
 fn questions_without_descriptors() {
     const ENOUGH: usize = 16;
     let place = Place::new();
-    let _server = place.server().create(NAME).unwrap();
+    let _server = place.bytes().create(NAME).unwrap();
     let uid = rustix::process::geteuid().as_raw();
     let pid = std::process::id();
     let questions = [
         ("list".to_owned(), format!("test of {uid} answers")),
         (format!("info {NAME}"), format!("{uid} {pid} 1")),
-        (format!("wait {NAME}"), "done".to_owned()),
+        (format!("wait {NAME}"), "ready".to_owned()),
     ];
     for (question, right) in &questions {
-        let mut asker = Other::start(&place, None);
+        let mut asker = Puppet::start(&place);
         let failed = (0..ENOUGH).take_while(|spare| {
             assert_eq!(asker.ask(&format!("descriptors {spare}")), "done");
             let answer = asker.ask(question);
@@ -94,15 +94,15 @@ fn address_space_runs_out() {
     const STEP: usize = 64 * 1024;
     let place = Place::new();
     for who in ["server", "client"] {
-        let (mut server, mut client) = (Other::start(&place, None), Other::start(&place, None));
+        let (mut server, mut client) = (Puppet::start(&place), Puppet::start(&place));
         // So that all that is made once is there.
-        assert_eq!(server.ask(&format!("create 40 600 {NAME}")), "40");
-        assert_eq!(client.ask(&format!("open 1 rw {NAME}")), "1");
+        assert_eq!(server.ask(&format!("create byte {NAME} rules=600 count=40")), "39");
+        assert_eq!(client.ask(&format!("open rw {NAME}")), "0");
         let mut refused = 0;
         for spare in (STEP..40 * STEP).step_by(STEP) {
             let poor = if who == "server" { &mut server } else { &mut client };
             assert_eq!(poor.ask(&format!("address_space {spare}")), "done");
-            let answer = client.ask(&format!("open 1 rw {NAME}"));
+            let answer = client.ask(&format!("open rw {NAME}"));
             let poor = if who == "server" { &mut server } else { &mut client };
             assert_eq!(poor.ask("unlimited address_space"), "done");
             if answer.parse::<u64>().is_ok() {
@@ -123,13 +123,13 @@ fn address_space_runs_out() {
 fn a_large_write_without_address_space() {
     const LARGE: usize = 1 << 20;
     let place = Place::new();
-    let mut options = place.server();
+    let mut options = place.bytes();
     let server = options.in_buffer_size(2 << 20).create(NAME).unwrap();
-    let mut client = Other::start(&place, None);
-    assert_eq!(client.ask(&format!("open 1 rw {NAME}")), "1");
+    let mut client = Puppet::start(&place);
+    assert_eq!(client.ask(&format!("open rw {NAME}")), "0");
     // Its own copy of the data has to fit, the lane does not.
     assert_eq!(client.ask(&format!("address_space {}", 3 << 20)), "done");
-    client.tell(&format!("bulk 0 {LARGE}"));
+    client.tell(&format!("fill 0 {LARGE}"));
     let mut buffer = vec![0; LARGE];
     let mut total = 0;
     while total < LARGE {
@@ -152,11 +152,11 @@ fn no_thread_to_be_had() {
     let Some(place) = Place::shared("no_thread_to_be_had") else {
         return;
     };
-    let (mut server, mut client) = (Other::start(&place, USER), Other::start(&place, USER));
-    let (create, open) = (format!("create 1 600 {NAME}"), format!("open 1 rw {NAME}"));
-    for (process, command, made) in [(&mut server, create, "1"), (&mut client, open, "1")] {
+    let (mut server, mut client) = (Puppet::start_as(&place, USER), Puppet::start_as(&place, USER));
+    let (create, open) = (format!("create byte {NAME} rules=600"), format!("open rw {NAME}"));
+    for (process, command, made) in [(&mut server, create, "0"), (&mut client, open, "0")] {
         assert_eq!(process.ask("threads 1"), "done");
-        let answer = process.ask(&command);
+        let answer = process.ask_why(&command);
         assert!(answer.contains("cannot start the background thread"), "{answer}");
         assert_eq!(process.ask("unlimited threads"), "done");
         assert_eq!(process.ask(&command), made);

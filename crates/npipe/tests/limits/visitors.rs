@@ -5,11 +5,11 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use npipe::PipeName;
-use npipe_core::handshake::{Decoder, Message};
+use npipe_core::handshake::Message;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::other::PATIENCE;
-use crate::{NAME, Other, Place, User, number, say};
+use crate::support::hear;
+use crate::{NAME, Place, Puppet, User, announce, number};
 
 /// As stated: unfinished requests and waiters of one server process at most, and of one user.
 const MAX_VISITORS: u64 = 4096;
@@ -41,20 +41,6 @@ fn knock(place: &Place, owner: u32, count: u64, first: &[u8]) -> Vec<UnixStream>
     (0..count).map(knock).collect()
 }
 
-/// The next message from the server.
-fn hear(stream: &mut UnixStream) -> Message {
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let (mut decoder, mut buffer) = (Decoder::new(), [0; 256]);
-    loop {
-        if let Some(message) = decoder.next_message().unwrap() {
-            return message;
-        }
-        let bytes = stream.read(&mut buffer).unwrap();
-        assert!(bytes > 0, "the server hung up");
-        decoder.push(&buffer[..bytes]);
-    }
-}
-
 fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
@@ -71,7 +57,7 @@ fn requests_have_a_deadline() {
     const PACE: Duration = Duration::from_millis(100);
     let place = Place::new();
     let owner = own_uid();
-    let _server = place.server().create(NAME).unwrap();
+    let _server = place.bytes().create(NAME).unwrap();
     // At that pace it takes longer than anybody would wait.
     let long_name = PipeName::from_path(format!(r"\\.\pipe\{}", "x".repeat(200)).as_bytes()).unwrap();
     let request = Message::Query { name: Some(long_name) }.encode();
@@ -96,7 +82,7 @@ fn requests_have_a_deadline() {
     silent.set_read_timeout(Some(5 * STATED)).unwrap();
     assert_eq!(silent.read(&mut [0; 64]).unwrap(), 0, "the silent one may stay");
     let took_s = start.elapsed().as_secs_f32();
-    say(&format!("a request that never comes is given up after {took_s:.1} s"));
+    announce(&format!("a request that never comes is given up after {took_s:.1} s"));
     assert!(start.elapsed() >= STATED, "too early: {took_s} s");
 }
 
@@ -106,12 +92,12 @@ fn visitors_are_bounded() {
     const KNOCKS: u64 = MAX_VISITORS + 1000;
     let place = Place::new();
     let owner = own_uid();
-    let mut server = Other::start(&place, None);
+    let mut server = Puppet::start(&place);
     if !room_for(KNOCKS + 100) || server.ask(&format!("room {}", KNOCKS + 100)) == "none" {
-        say("left out, since so many descriptors are not to be had: visitors_are_bounded");
+        announce("left out, since so many descriptors are not to be had: visitors_are_bounded");
         return;
     }
-    assert_eq!(server.ask(&format!("create 4 600 {NAME}")), "4");
+    assert_eq!(server.ask(&format!("create byte {NAME} rules=600 count=4")), "3");
     // It holds a connection from now on.
     let client = place.client().open(NAME).unwrap();
     client.write(b"hello").unwrap();
@@ -122,7 +108,7 @@ fn visitors_are_bounded() {
     place.client().open(NAME).unwrap().write(b"hello").unwrap();
     assert_eq!(server.ask("read 1 8"), "hello");
     let kept = number(&server.ask("count_descriptors")) - before;
-    say(&format!("{KNOCKS} silent visitors of one user: about {kept} are kept"));
+    announce(&format!("{KNOCKS} silent visitors of one user: about {kept} are kept"));
     // And the connection, while it is closing.
     assert!(kept <= MAX_VISITORS_OF_ONE + 1, "{kept} are kept");
     client.write(b"hello").unwrap();
@@ -142,12 +128,12 @@ fn a_stranger_ends_no_wait() {
         return;
     };
     let owner = own_uid();
-    let mut server = Other::start(&place, None);
+    let mut server = Puppet::start(&place);
     if !room_for(KNOCKS + 100) || server.ask(&format!("room {}", KNOCKS + 100)) == "none" {
-        say("left out, since so many descriptors are not to be had: a_stranger_ends_no_wait");
+        announce("left out, since so many descriptors are not to be had: a_stranger_ends_no_wait");
         return;
     }
-    assert_eq!(server.ask(&format!("create 1 600,u{} {NAME}", GUEST.uid)), "1");
+    assert_eq!(server.ask(&format!("create byte {NAME} rules=600,u{}", GUEST.uid)), "0");
     let client = place.client().open(NAME).unwrap();
     let wait = Message::Wait { name: name() }.encode();
     let mut guest = GUEST.act(|| knock(&place, owner, 1, &wait)).remove(0);
@@ -155,7 +141,7 @@ fn a_stranger_ends_no_wait() {
     let waiting = STRANGER.act(|| knock(&place, owner, KNOCKS, &wait));
     // Behind them in the queue.
     assert_eq!(crate::error(place.client().open(NAME)), "ERROR_PIPE_BUSY");
-    assert_eq!(server.ask(&format!("create 1 600 {NAME}")), "2");
+    assert_eq!(server.ask(&format!("create byte {NAME} rules=600")), "1");
     assert_eq!(hear(&mut guest), Message::Ready);
     drop((waiting, client));
 }
@@ -168,16 +154,19 @@ fn a_stranger_takes_no_place() {
         return;
     };
     let owner = own_uid();
-    let (mut server, mut guest) = (Other::start(&place, None), Other::start(&place, GUEST));
+    let (mut server, mut guest) = (Puppet::start(&place), Puppet::start_as(&place, GUEST));
     assert!(room_for(KNOCKS + 100), "the superuser has room");
-    assert_eq!(server.ask(&format!("create 40 600,u{} {NAME}", GUEST.uid)), "40");
+    assert_eq!(
+        server.ask(&format!("create byte {NAME} rules=600,u{} count=40", GUEST.uid)),
+        "39"
+    );
     assert_eq!(server.ask("descriptors 200"), "done");
     let mut opened = 0;
     for first in [vec![], Message::Wait { name: name() }.encode()] {
         let silent = STRANGER.act(|| knock(&place, owner, KNOCKS, &first));
         for _ in 0..10 {
+            assert_eq!(guest.ask(&format!("open rw {NAME}")), opened.to_string());
             opened += 1;
-            assert_eq!(guest.ask(&format!("open 1 rw {NAME}")), opened.to_string());
         }
         drop(silent);
     }

@@ -1,6 +1,6 @@
 //! Who may open a pipe: by owner, mode, users and groups.
 
-use crate::{ALICE, BOB, NAME, Other, Place, User, error, within};
+use crate::{ALICE, BOB, NAME, Place, Puppet, User, error, within};
 
 /// Alice in other groups than her own, which are not her pipes' groups.
 const OWNER: User = within(ALICE, &[50_001]);
@@ -60,16 +60,16 @@ fn rules_decide() {
         return;
     };
     for (rules, user, rights) in CASES {
-        let mut server = Other::start(&place, OWNER);
-        assert_eq!(server.ask(&format!("create 3 {rules} {NAME}")), "3");
-        let mut client = Other::start(&place, user);
+        let mut server = Puppet::start_as(&place, OWNER);
+        assert_eq!(server.ask(&format!("create byte {NAME} rules={rules} count=3")), "2");
+        let mut client = Puppet::start_as(&place, user);
         let mut opened = 0;
         for access in ["r", "w", "rw"] {
-            let answer = client.ask(&format!("open 1 {access} {NAME}"));
+            let answer = client.ask(&format!("open {access} {NAME}"));
             let expected = match rights.contains(access) {
                 true => {
                     opened += 1;
-                    opened.to_string()
+                    (opened - 1).to_string()
                 }
                 false => "ERROR_ACCESS_DENIED".to_owned(),
             };
@@ -89,15 +89,15 @@ fn rules_are_of_the_name() {
     let Some(place) = Place::shared("rules_are_of_the_name") else {
         return;
     };
-    let (mut server, mut guest) = (Other::start(&place, ALICE), Other::start(&place, BOB));
-    assert_eq!(server.ask(&format!("create 1 600,u40002 {NAME}")), "1");
-    assert_eq!(server.ask(&format!("create 1 600 {NAME}")), "2");
-    let answer = guest.ask(&format!("create 1 666 {NAME}"));
+    let (mut server, mut guest) = (Puppet::start_as(&place, ALICE), Puppet::start_as(&place, BOB));
+    assert_eq!(server.ask(&format!("create byte {NAME} rules=600,u40002")), "0");
+    assert_eq!(server.ask(&format!("create byte {NAME} rules=600")), "1");
+    let answer = guest.ask_why(&format!("create byte {NAME} rules=666"));
     assert!(
         answer.starts_with("ERROR_ACCESS_DENIED user 40001 serves this name"),
         "{answer}"
     );
-    assert_eq!(guest.ask(&format!("open 2 rw {NAME}")), "2");
+    assert_eq!(guest.ask(&format!("open rw {NAME} count=2")), "1");
     assert_eq!(guest.ask("write 1 hello"), "5");
     assert_eq!(server.ask("read 1 8"), "hello");
 }

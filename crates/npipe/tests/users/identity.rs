@@ -1,32 +1,19 @@
 //! Who somebody is, by the kernel's word: that of the moment in which a socket was connected or made to listen, whoever
 //! holds it later, and whatever is said on it.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use npipe::{Direction, PipeName, Status};
-use npipe_core::handshake::{Decoder, Message, PipeReport};
+use npipe_core::handshake::{Message, PipeReport};
 use npipe_core::{Access, PipeType};
 
-use crate::other::PATIENCE;
-use crate::{ALICE, BOB, CAROL, NAME, Other, Place, within};
+use crate::support::hear;
+use crate::{ALICE, BOB, CAROL, NAME, Place, Puppet, within};
 
 fn name() -> PipeName {
     PipeName::from_path(NAME.as_bytes()).unwrap()
-}
-
-fn hear(stream: &mut UnixStream) -> Message {
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let (mut decoder, mut buffer) = (Decoder::new(), [0; 4096]);
-    loop {
-        if let Some(message) = decoder.next_message().unwrap() {
-            return message;
-        }
-        let bytes = stream.read(&mut buffer).unwrap();
-        assert!(bytes > 0, "hung up");
-        decoder.push(&buffer[..bytes]);
-    }
 }
 
 /// semantics 264: a socket that was passed on stands for the one who connected it: it brings the superuser who holds it
@@ -36,8 +23,8 @@ fn a_forwarded_socket_is_its_connectors() {
     let Some(place) = Place::shared("a_forwarded_socket_is_its_connectors") else {
         return;
     };
-    let mut server = Other::start(&place, ALICE);
-    assert_eq!(server.ask(&format!("create 2 600,u40002 {NAME}")), "2");
+    let mut server = Puppet::start_as(&place, ALICE);
+    assert_eq!(server.ask(&format!("create byte {NAME} rules=600,u40002 count=2")), "1");
     let socket = place.file(ALICE.uid, "");
     let open = Message::Open {
         name: name(),
@@ -64,21 +51,15 @@ fn both_ends_know_each_other() {
         return;
     };
     let client_user = within(BOB, &[50_002]);
-    let (mut server, mut client) = (Other::start(&place, ALICE), Other::start(&place, client_user));
-    assert_eq!(server.ask(&format!("create 1 600,g50002 {NAME}")), "1");
-    assert_eq!(client.ask(&format!("open 1 rw {NAME}")), "1");
-    assert_eq!(client.ask("peer 0"), format!("40001 40001 {}", server.process.id()));
-    assert_eq!(server.ask("peer 0"), format!("40002 40002 {}", client.process.id()));
+    let (mut server, mut client) = (Puppet::start_as(&place, ALICE), Puppet::start_as(&place, client_user));
+    assert_eq!(server.ask(&format!("create byte {NAME} rules=600,g50002")), "0");
+    assert_eq!(client.ask(&format!("open rw {NAME}")), "0");
+    assert_eq!(client.ask("peer 0"), format!("40001 40001 {}", server.pid()));
+    assert_eq!(server.ask("peer 0"), format!("40002 40002 {}", client.pid()));
     let details = place.namespace().info(NAME).unwrap();
-    assert_eq!(
-        (details.owner_uid, details.server_pid),
-        (ALICE.uid, Some(server.process.id()))
-    );
+    assert_eq!((details.owner_uid, details.server_pid), (ALICE.uid, Some(server.pid())));
     let seen = details.instances[0].client.as_ref().unwrap();
-    assert_eq!(
-        (seen.uid, seen.gid, seen.pid),
-        (BOB.uid, BOB.gid, Some(client.process.id()))
-    );
+    assert_eq!((seen.uid, seen.gid, seen.pid), (BOB.uid, BOB.gid, Some(client.pid())));
 }
 
 /// semantics 206: a server that lies about itself is shown as who it is.

@@ -1,18 +1,24 @@
 //! Users among each other: who may open a pipe, who may take a name, and what a stranger finds out or spoils.
 //!
 //! Other users are made by number, which only the superuser can; where the tests run as anybody else, what needs other
-//! users is left out and named, with a count (see [`other::has_other_users`]). Every test has a namespace directory of its
-//! own that all users share. Other processes are this program again, see [`other`].
+//! users is left out and named, with a count (see [`support::has_other_users`]). Every test has a namespace directory of its
+//! own that all users share. Other processes are this program again, see [`support::again`].
 
 mod access;
 mod identity;
-#[path = "../other/mod.rs"]
-mod other;
 mod spoiling;
 mod strangers;
+#[path = "../support/mod.rs"]
+mod support;
 mod taking;
 
-use other::{NAME, Other, Place, User, error, say};
+use support::{NAME, Place, Puppet, User, announce, error};
+
+/// What another process of these tests does.
+fn play(role: &str, root: &std::path::Path) {
+    assert_eq!(role, "puppet", "there is no other");
+    support::obey(root, &[]);
+}
 
 const ALICE: User = User::new(40_001);
 const BOB: User = User::new(40_002);

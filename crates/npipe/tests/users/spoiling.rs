@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::{ALICE, BOB, CAROL, NAME, Other, Place, User, error};
+use crate::{ALICE, BOB, CAROL, NAME, Place, Puppet, User, error};
 
 fn is_denied<T>(result: std::io::Result<T>) -> bool {
     result.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
@@ -20,12 +20,12 @@ fn files_of_others_are_out_of_reach() {
     let Some(place) = Place::shared("files_of_others_are_out_of_reach") else {
         return;
     };
-    let mut server = Other::start(&place, ALICE);
-    assert_eq!(server.ask(&format!("create 2 666 {NAME}")), "2");
+    let mut server = Puppet::start_as(&place, ALICE);
+    assert_eq!(server.ask(&format!("create byte {NAME} rules=666 count=2")), "1");
     let (socket, lock) = (place.file(ALICE.uid, ""), place.file(ALICE.uid, ".lock"));
     for dead in [false, true] {
         if dead {
-            drop(std::mem::replace(&mut server, Other::start(&place, ALICE)));
+            drop(std::mem::replace(&mut server, Puppet::start_as(&place, ALICE)));
         }
         BOB.act(|| {
             assert!(is_denied(File::open(&lock)), "the lock can be read, and so held");
@@ -41,7 +41,7 @@ fn files_of_others_are_out_of_reach() {
             }
         });
     }
-    assert_eq!(server.ask(&format!("create 2 666 {NAME}")), "2");
+    assert_eq!(server.ask(&format!("create byte {NAME} rules=666 count=2")), "1");
     place.client().open(NAME).unwrap();
 }
 
@@ -63,12 +63,12 @@ fn a_strangers_files_in_place_of_ones_own() {
     let Some(place) = Place::shared("a_strangers_files_in_place_of_ones_own") else {
         return;
     };
-    let mut server = Other::start(&place, ALICE);
+    let mut server = Puppet::start_as(&place, ALICE);
     for suffix in ["", ".lock", ".new"] {
         for kind in ["file", "link", "directory", "socket"] {
             let path = place.file(ALICE.uid, suffix);
             squat(BOB, kind, &path);
-            let answer = server.ask(&format!("create 1 666 {NAME}"));
+            let answer = server.ask_why(&format!("create byte {NAME} rules=666"));
             assert!(answer.starts_with("ERROR_"), "{kind} at {suffix:?}: {answer}");
             assert!(answer.contains("or use another root"), "{kind} at {suffix:?}: {answer}");
             assert!(
@@ -79,10 +79,10 @@ fn a_strangers_files_in_place_of_ones_own() {
             assert_eq!(error(place.namespace().wait(NAME, None)), "ERROR_FILE_NOT_FOUND");
             assert!(place.namespace().list().unwrap().is_empty());
             // Others serve the name meanwhile.
-            let mut another = Other::start(&place, CAROL);
-            assert_eq!(another.ask(&format!("create 1 666 {NAME}")), "1");
+            let mut another = Puppet::start_as(&place, CAROL);
+            assert_eq!(another.ask(&format!("create byte {NAME} rules=666")), "0");
             assert_eq!(place.client().open(NAME).unwrap().peer().unwrap().uid, CAROL.uid);
-            assert_eq!(another.ask("drop"), "done");
+            assert_eq!(another.ask("drop"), "dropped");
             assert!(path.symlink_metadata().is_ok(), "what is not ours was removed");
             match kind {
                 "directory" => std::fs::remove_dir(path).unwrap(),
@@ -90,7 +90,7 @@ fn a_strangers_files_in_place_of_ones_own() {
             }
         }
     }
-    assert_eq!(server.ask(&format!("create 1 666 {NAME}")), "1");
+    assert_eq!(server.ask(&format!("create byte {NAME} rules=666")), "0");
 }
 
 /// semantics 13-14: a lock of one's own that somebody holds and does not answer for keeps a server out, but not waiting.
@@ -106,9 +106,9 @@ fn a_held_lock_is_waited_for_with_a_bound() {
         flock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
         file
     });
-    let mut server = Other::start(&place, ALICE);
-    let answer = server.ask(&format!("create 1 666 {NAME}"));
+    let mut server = Puppet::start_as(&place, ALICE);
+    let answer = server.ask_why(&format!("create byte {NAME} rules=666"));
     assert!(answer.starts_with("ERROR_PIPE_BUSY"), "{answer}");
     drop(held);
-    assert_eq!(server.ask(&format!("create 1 666 {NAME}")), "1");
+    assert_eq!(server.ask(&format!("create byte {NAME} rules=666")), "0");
 }

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use crate::{ALICE, BOB, CAROL, NAME, Other, Place};
+use crate::{ALICE, BOB, CAROL, NAME, Place, Puppet};
 
 /// What there is to open in a process: its descriptors, its mappings, its memory.
 fn doors(pid: u32) -> Vec<PathBuf> {
@@ -30,15 +30,12 @@ fn a_segment_is_for_its_two_ends() {
     let Some(place) = Place::shared("a_segment_is_for_its_two_ends") else {
         return;
     };
-    let (mut server, mut client) = (Other::start(&place, ALICE), Other::start(&place, BOB));
-    assert_eq!(server.ask(&format!("create 1 600,u40002 {NAME}")), "1");
-    assert_eq!(client.ask(&format!("open 1 rw {NAME}")), "1");
+    let (mut server, mut client) = (Puppet::start_as(&place, ALICE), Puppet::start_as(&place, BOB));
+    assert_eq!(server.ask(&format!("create byte {NAME} rules=600,u40002")), "0");
+    assert_eq!(client.ask(&format!("open rw {NAME}")), "0");
     // So that the server is done with the opening.
-    assert_eq!(
-        server.ask(&format!("info {NAME}")),
-        format!("40001 {} 1", server.process.id())
-    );
-    let both = [(ALICE, server.process.id()), (BOB, client.process.id())];
+    assert_eq!(server.ask(&format!("info {NAME}")), format!("40001 {} 1", server.pid()));
+    let both = [(ALICE, server.pid()), (BOB, client.pid())];
     for (owner, pid) in both {
         let doors = doors(pid);
         let segments: Vec<&PathBuf> = doors.iter().filter(|door| leads_to_a_segment(door)).collect();
@@ -76,13 +73,13 @@ fn a_stranger_may_ask() {
     let Some(place) = Place::shared("a_stranger_may_ask") else {
         return;
     };
-    let (mut server, mut stranger) = (Other::start(&place, ALICE), Other::start(&place, CAROL));
-    assert_eq!(server.ask(&format!("create 2 600 {NAME}")), "2");
+    let (mut server, mut stranger) = (Puppet::start_as(&place, ALICE), Puppet::start_as(&place, CAROL));
+    assert_eq!(server.ask(&format!("create byte {NAME} rules=600 count=2")), "1");
     assert_eq!(stranger.ask("list"), "test of 40001 answers");
     assert_eq!(
         stranger.ask(&format!("info {NAME}")),
-        format!("40001 {} 2", server.process.id())
+        format!("40001 {} 2", server.pid())
     );
-    assert_eq!(stranger.ask(&format!("wait {NAME}")), "done");
-    assert_eq!(stranger.ask(&format!("open 1 rw {NAME}")), "ERROR_ACCESS_DENIED");
+    assert_eq!(stranger.ask(&format!("wait {NAME}")), "ready");
+    assert_eq!(stranger.ask(&format!("open rw {NAME}")), "ERROR_ACCESS_DENIED");
 }

@@ -62,7 +62,7 @@ pub(super) struct Desk<'a> {
     /// How many visitors each user has.
     counts: HashMap<u32, usize>,
     paused: VecDeque<(Instant, Weak<Host>)>,
-    /// Hosts whose leader has gone, and when they look for the next one.
+    /// Hosts of which it is not settled who leads them or follows, and when they look again; each once.
     seeking: Vec<(Instant, Weak<Host>)>,
 }
 
@@ -88,7 +88,11 @@ impl<'a> Desk<'a> {
         let request = self.visitors.values().find_map(|visitor| visitor.deadline);
         let pause = self.paused.front().map(|(until, _)| *until);
         let seek = self.seeking.iter().map(|(until, _)| *until).min();
-        let settled = self.visitors.values().filter_map(|visitor| visitor.held_until()).min();
+        let held = self.visitors.values().filter(|visitor| visitor.held.is_some());
+        // What has been settled since the last look is to be seen to at once.
+        let settled = held
+            .map(|visitor| visitor.held_until().unwrap_or_else(Instant::now))
+            .min();
         [request, pause, seek, settled].into_iter().flatten().min()
     }
 
@@ -97,7 +101,13 @@ impl<'a> Desk<'a> {
         match owner {
             Some(owner) => host.hear_member(owner),
             None => {
-                if let Some(until) = host.hear_leader() {
+                // One that seeks already goes on.
+                if let Some(until) = host.hear_leader()
+                    && !self
+                        .seeking
+                        .iter()
+                        .any(|(_, known)| known.as_ptr() == Arc::as_ptr(host))
+                {
                     self.seeking.push((until, Arc::downgrade(host)));
                 }
             }

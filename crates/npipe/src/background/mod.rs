@@ -88,7 +88,15 @@ pub(crate) fn watch_host(host: &Arc<Host>) -> SysResult<()> {
     let token = background.insert(Watch::Host(Arc::downgrade(host)));
     host.token.store(token, Ordering::Relaxed);
     let added = host.with_listener(|listener| background.poller.add(listener, token, Interest::Readable));
-    added.unwrap_or(Ok(())).inspect_err(|_| background.forget(token))
+    added.unwrap_or(Ok(())).inspect_err(|_| {
+        background.forget(token);
+        host.token.store(0, Ordering::Relaxed);
+    })
+}
+
+/// Whether [`watch_host`] has succeeded.
+pub(crate) fn is_watched(host: &Host) -> bool {
+    host.token.load(Ordering::Relaxed) != 0
 }
 
 /// Ends [`watch_host`], before the listener is closed.

@@ -32,24 +32,24 @@ pub(crate) fn create(root: &Root, name: &PipeName, params: &InstanceParams, spin
     let fail = |status| Error::new(status, CREATE).about(name);
     params.validate().map_err(fail)?;
     let slot = slot_of(root, name);
-    let mut serving = locked(&slot);
     let deadline = Instant::now() + ANSWER_TIME;
     loop {
-        let host = match &*serving {
-            Some(host) => host.clone(),
-            None => match begin(root, name, params, spin, &slot, deadline)? {
-                Begun::Leading(host, handle) => {
-                    *serving = Some(host);
-                    return Ok(handle);
-                }
-                Begun::Following(host) => serving.insert(host).clone(),
-            },
+        let host = {
+            let mut serving = locked(&slot);
+            match &*serving {
+                Some(host) => host.clone(),
+                None => match begin(root, name, params, spin, &slot, deadline)? {
+                    Begun::Leading(host, handle) => {
+                        *serving = Some(host);
+                        return Ok(handle);
+                    }
+                    Begun::Following(host) => serving.insert(host).clone(),
+                },
+            }
         };
+        // Without the name's lock: who closes an instance meanwhile does not wait for another process.
         let created = host.create_instance(params, spin, deadline);
-        // The name is over, or we have no part in it.
-        if locked(&host.state).is_over() {
-            host.dissolve(&mut serving);
-        }
+        host.leave_if_over();
         match created {
             Err(error) if error.status() == Status::ObjectNameNotFound && Instant::now() < deadline => {}
             other => return other,
@@ -231,6 +231,7 @@ impl Host {
             };
             if asked.is_none() && matches!(state.role, Role::Following(_)) {
                 asked = Some(state.request(params, spin));
+                continue;
             }
             let left = until.saturating_duration_since(Instant::now());
             let waited = self.answered.wait_timeout(state, left);

@@ -29,6 +29,9 @@ use crate::sys::{identity, socket};
 /// Between two attempts to find or to become the next leader.
 const SEEK_PAUSE: Duration = Duration::from_millis(10);
 
+/// Without a leader, and without an instance of ours, nothing of ours keeps the name: whoever asks begins anew.
+const BEREFT: Status = Status::ObjectNameNotFound;
+
 /// What a process knows that serves a name which another keeps.
 #[derive(Debug)]
 pub(crate) struct Follower {
@@ -73,10 +76,6 @@ impl Follower {
         self.line.as_mut()
     }
 
-    pub(super) fn hang_up(&mut self) {
-        self.line = None;
-    }
-
     fn send(&mut self, message: Serving) {
         if let Some(line) = &mut self.line {
             // If it is cut, the background thread finds out and does what is to be done.
@@ -101,16 +100,21 @@ fn create_message(number: u64, params: &InstanceParams) -> Serving {
 impl HostState {
     /// Asks the leader for an instance; [`HostState::take_answer`] has the outcome.
     pub(super) fn request(&mut self, params: &InstanceParams, max_spin: Duration) -> u64 {
+        // What has happened before comes before, or the leader refuses on stale news.
+        while self.send_post() {}
         let number = self.pipe.reserve().0;
-        let request = Request {
+        let mut request = Request {
             params: params.clone(),
             max_spin,
             answer: None,
         };
-        self.requests.insert(number, request);
         if let Role::Following(follower) = &mut self.role {
             follower.send(create_message(number, params));
+            if follower.line.is_none() && self.pipe.is_over() {
+                request.answer = Some(Err(BEREFT));
+            }
         }
+        self.requests.insert(number, request);
         number
     }
 
@@ -133,19 +137,25 @@ impl HostState {
 
     /// Sends what the leader does not know. While the line is stuck only the latest is kept.
     fn send_posts(&mut self) {
-        loop {
-            let Role::Following(follower) = &mut self.role else {
-                return;
-            };
-            if !follower.line.as_ref().is_some_and(Line::is_clear) {
-                return;
-            }
-            let Some(id) = follower.dirty.pop_first() else { return };
-            let message = self.post_of(id);
-            if let Role::Following(follower) = &mut self.role {
-                follower.send(message);
-            }
+        while let Role::Following(follower) = &self.role
+            && follower.line.as_ref().is_some_and(Line::is_clear)
+            && self.send_post()
+        {}
+    }
+
+    /// Sends one of those things; `false`: there was none.
+    fn send_post(&mut self) -> bool {
+        let Role::Following(follower) = &mut self.role else {
+            return false;
+        };
+        let Some(id) = follower.dirty.pop_first() else {
+            return false;
+        };
+        let message = self.post_of(id);
+        if let Role::Following(follower) = &mut self.role {
+            follower.send(message);
         }
+        true
     }
 
     fn post_of(&self, id: InstanceId) -> Serving {
@@ -163,15 +173,14 @@ impl HostState {
         }
     }
 
-    fn line_is_cut(&mut self) {
+    pub(super) fn line_is_cut(&mut self) {
         let is_over = self.pipe.is_over();
         if let Role::Following(follower) = &mut self.role {
             (follower.line, follower.joined) = (None, false);
         }
         if is_over {
-            // Nothing of ours keeps the name: whoever asks begins anew.
             for request in self.requests.values_mut() {
-                request.answer.get_or_insert(Err(Status::ObjectNameNotFound));
+                request.answer.get_or_insert(Err(BEREFT));
             }
         }
     }
@@ -209,7 +218,8 @@ impl Host {
             (Serving::Created { number }, _) => self.created(state, number),
             (Serving::NotCreated { number, status }, _) => {
                 if let Some(request) = state.requests.get_mut(&number) {
-                    request.answer = Some(Err(status));
+                    // An answer is an answer: with the first, if it is an instance, a second one would close that.
+                    request.answer.get_or_insert(Err(status));
                 }
             }
             (Serving::Members { members }, _) => follower.members = members.into_iter().collect(),
@@ -240,8 +250,8 @@ impl Host {
 
     fn created(self: &Arc<Host>, state: &mut HostState, number: u64) {
         let id = InstanceId(number);
-        let Some(request) = state.requests.get(&number) else {
-            // Whoever asked has given up.
+        let Some(request) = state.requests.get(&number).filter(|request| request.answer.is_none()) else {
+            // Whoever asked has given up, or has been answered.
             return state.post(id);
         };
         let (params, max_spin) = (request.params.clone(), request.max_spin);
@@ -258,7 +268,7 @@ impl Host {
         }
     }
 
-    /// Becomes the leader, or finds it. `Some`: neither could be done; when to try again.
+    /// Becomes the leader, or finds it. `Some`: it is not settled yet who serves the name; when to look again.
     pub(crate) fn seek_leader(self: &Arc<Host>) -> Option<Instant> {
         let mut state = locked(&self.state);
         let attributes = state.pipe.attributes().clone();
@@ -266,7 +276,7 @@ impl Host {
         let again = Some(Instant::now() + SEEK_PAUSE);
         let Role::Following(follower) = &mut state.role else {
             drop(state);
-            return background::watch_host(self).err().and(again);
+            return self.settle();
         };
         if follower.joined || is_over {
             return None;
@@ -287,8 +297,7 @@ impl Host {
                 state.role = Role::Leading(Leader::new(listener_pid, awaited));
                 *locked(&self.claim) = Some(claim);
                 drop(state);
-                self.answered.notify_all();
-                background::watch_host(self).err().and(again)
+                self.settle()
             }
             Ok(Claiming::Held { .. }) => {
                 if follower.line.is_none() {
@@ -298,6 +307,23 @@ impl Host {
             }
             Err(_) => again,
         }
+    }
+
+    /// What a new leader has to do: hear clients, and, once it is settled who serves the name, answer what was asked until
+    /// then, or end the name with its last instance. `Some`: when to look again.
+    fn settle(self: &Arc<Host>) -> Option<Instant> {
+        if !background::is_watched(self) && background::watch_host(self).is_err() {
+            return Some(Instant::now() + SEEK_PAUSE);
+        }
+        let mut state = locked(&self.state);
+        state.catch_up();
+        drop(state);
+        self.answered.notify_all();
+        let settles_by = self.settles_by();
+        if settles_by.is_none() {
+            self.dissolve_if_over();
+        }
+        settles_by
     }
 
     /// Comes to the next leader, with all that we have.

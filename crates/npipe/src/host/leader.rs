@@ -24,7 +24,7 @@ use crate::sys::identity::PeerCredentials;
 const SETTLING_TIME: Duration = Duration::from_secs(1);
 
 /// So many messages are taken from a member before the others have their turn.
-const HEARD_AT_ONCE: usize = 4096;
+const HEARD_AT_ONCE: usize = 1024;
 
 /// What the process that keeps a name knows about the others.
 #[derive(Debug)]
@@ -169,11 +169,16 @@ impl HostState {
     }
 
     fn hear(&mut self, owner: OwnerId) {
-        for _ in 0..HEARD_AT_ONCE {
+        for turn in (0..=HEARD_AT_ONCE).rev() {
             let Role::Leading(leader) = &mut self.role else { return };
             let Some(member) = leader.members.get_mut(&owner) else {
                 return;
             };
+            // What is left has been received in part: the socket alone would not tell of it.
+            member.line.defer(turn == 0);
+            if turn == 0 {
+                return;
+            }
             match member.line.flush().and_then(|()| member.line.receive()) {
                 Ok(Some((Serving::Post { number, since, report }, _))) => self.take_post(owner, number, since, report),
                 Ok(Some((Serving::Create { number, wanted }, _))) => {
@@ -192,10 +197,12 @@ impl HostState {
             return;
         };
         let Some(&id) = member.instances.get(&number) else {
-            if let Some(report) = report {
-                self.take_over_instance(owner, number, since, &report);
-            }
-            return;
+            return match report {
+                Some(report) if member.posts_due > 0 => self.take_over_instance(owner, number, since, &report),
+                // It may have what it had when it came, and what it asked for.
+                Some(_) => self.lose(owner),
+                None => {}
+            };
         };
         let Some(place) = leader.places.get_mut(&id) else {
             return;
@@ -259,21 +266,26 @@ impl HostState {
         self.release(released);
     }
 
-    /// Answers requests for instances, each after everything that was said by then.
+    /// Answers requests for instances, after everything that was said by then. What is asked meanwhile has its turn later:
+    /// one that asks and asks keeps nobody else waiting.
     fn answer_requests(&mut self) {
-        loop {
-            let Role::Leading(leader) = &mut self.role else { return };
-            if leader.settles_by().is_some() {
-                return;
+        let Role::Leading(leader) = &mut self.role else { return };
+        if leader.requests.is_empty() || leader.settles_by().is_some() {
+            return;
+        }
+        let requests = std::mem::take(&mut leader.requests);
+        let owners: Vec<OwnerId> = leader.members.keys().copied().collect();
+        for owner in owners {
+            self.hear(owner);
+        }
+        for request in &requests {
+            self.answer_request(request);
+        }
+        let Role::Leading(leader) = &mut self.role else { return };
+        for request in &leader.requests {
+            if let Some(member) = leader.members.get_mut(&request.owner) {
+                member.line.defer(true);
             }
-            let Some(request) = leader.requests.pop_front() else {
-                return;
-            };
-            let owners: Vec<OwnerId> = leader.members.keys().copied().collect();
-            for owner in owners {
-                self.hear(owner);
-            }
-            self.answer_request(&request);
         }
     }
 
@@ -359,7 +371,7 @@ impl HostState {
     }
 
     /// A member has gone, and with it its instances.
-    fn lose(&mut self, owner: OwnerId) {
+    pub(super) fn lose(&mut self, owner: OwnerId) {
         let Role::Leading(leader) = &mut self.role else { return };
         if leader.members.remove(&owner).is_none() {
             return;

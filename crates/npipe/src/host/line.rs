@@ -38,6 +38,8 @@ pub(crate) struct Line {
     token: Option<u64>,
     /// Whether it also watches for room.
     waits_for_room: bool,
+    /// Whether there is more to do for it than was done. That its socket has room is told again and again until it is.
+    deferred: bool,
     generation: u32,
 }
 
@@ -66,6 +68,7 @@ impl Line {
             unsent_bytes: 0,
             token: None,
             waits_for_room: false,
+            deferred: false,
             generation: forks::generation(),
         }
     }
@@ -77,7 +80,7 @@ impl Line {
     }
 
     fn watch_for_room(&mut self) {
-        let wanted = !self.is_clear();
+        let wanted = !self.is_clear() || self.deferred;
         if let Some(token) = self.token
             && wanted != self.waits_for_room
         {
@@ -95,7 +98,7 @@ impl Line {
         self.parcels.is_empty()
     }
 
-    /// Sends a message after all others.
+    /// Sends a message after all others. Where that fails the line ends, as both sides hear: nothing is kept for it.
     pub(super) fn send(&mut self, message: Serving, descriptor: Option<Arc<ProcessFd>>) -> Result<(), Cut> {
         debug_assert_eq!(descriptor.is_some(), message.brings_descriptor());
         let bytes = Message::Serving(message).encode();
@@ -105,12 +108,21 @@ impl Line {
             sent: 0,
             descriptor,
         });
-        self.flush()?;
-        if self.unsent_bytes > MAX_UNSENT_BYTES {
-            Err(Cut)
-        } else {
-            Ok(())
-        }
+        let result = match self.flush() {
+            Ok(()) if self.unsent_bytes > MAX_UNSENT_BYTES => Err(Cut),
+            other => other,
+        };
+        result.inspect_err(|_| {
+            self.parcels.clear();
+            self.unsent_bytes = 0;
+            socket::shutdown(self.socket.as_fd());
+        })
+    }
+
+    /// Has the background thread come back to this line, once others have had their turn.
+    pub(super) fn defer(&mut self, deferred: bool) {
+        self.deferred = deferred;
+        self.watch_for_room();
     }
 
     /// Sends what there is room for.

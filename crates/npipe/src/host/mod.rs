@@ -22,7 +22,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
 use npipe_core::handshake::{ClientReport, Decoder, InstanceReport, Message, PipeReport, Serving};
-use npipe_core::params::InstanceParams;
+use npipe_core::params::{InstanceParams, UNLIMITED_INSTANCES};
 use npipe_core::pipe::{ConnectionId, InstanceId, OwnerId, Pipe, Remaining, WaiterId};
 use npipe_core::{Access, PipeName, Status};
 
@@ -130,6 +130,15 @@ impl Host {
         if pipe_id == 0 && state.pipe.is_over() {
             return Err(Status::ObjectNameNotFound);
         }
+        // Who comes for the first time has none, and nobody has more than there may be.
+        let limit = match (pipe_id, state.pipe.attributes().max_instances) {
+            (0, _) => 0,
+            (_, UNLIMITED_INSTANCES) => u32::MAX,
+            (_, max_instances) => max_instances,
+        };
+        if posts > limit {
+            return Err(Status::PeerMisbehaved);
+        }
         let listener = locked(&self.claim).as_ref().map(Claim::shared_listener);
         let joined = Serving::Joined {
             pipe_id: self.pipe_id,
@@ -143,10 +152,15 @@ impl Host {
             let Role::Leading(leader) = &mut state.role else {
                 return Ok(());
             };
-            if let Some(line) = leader.line_of_mut(owner) {
-                background::watch_line(self, Some(owner), line).map_err(|_| Status::InsufficientResources)?;
+            if let Some(line) = leader.line_of_mut(owner)
+                && background::watch_line(self, Some(owner), line).is_err()
+            {
+                // It has its answer already, and hears from its line that it is out.
+                state.lose(owner);
+                return Ok(());
             }
-            state.hear_member(owner);
+            drop(state);
+            self.hear_member(owner);
         }
         Ok(())
     }
@@ -186,12 +200,24 @@ impl Host {
         }
     }
 
+    /// The name is over, or we have no part in it any more.
+    fn leave_if_over(self: &Arc<Host>) {
+        let mut serving = locked(&self.slot);
+        if locked(&self.state).is_over() {
+            self.dissolve(&mut serving);
+        }
+        drop(serving);
+        // The background thread may have found the lock taken.
+        self.dissolve_if_over();
+    }
+
     /// Ends this process' part in the name.
     fn dissolve(self: &Arc<Host>, serving: &mut MutexGuard<'_, Option<Arc<Host>>>) {
         if serving.as_ref().is_some_and(|host| Arc::ptr_eq(host, self)) {
             **serving = None;
             background::unwatch_host(self);
             locked(&self.state).hang_up();
+            self.answered.notify_all();
             *locked(&self.claim) = None;
         }
     }
@@ -273,7 +299,7 @@ impl HostState {
     fn hang_up(&mut self) {
         match &mut self.role {
             Role::Leading(leader) => leader.hang_up(),
-            Role::Following(follower) => follower.hang_up(),
+            Role::Following(_) => self.line_is_cut(),
         }
     }
 

@@ -103,18 +103,13 @@ impl Seat {
 
     /// Gives the instance up; with the last one the name vanishes (semantics 13, 29).
     pub(crate) fn vacate(&self) {
-        let mut serving = locked(&self.host.slot);
         let mut state = locked(&self.host.state);
         state.close(self.id);
         state.post(self.id);
         // What others have closed by now counts too.
         state.catch_up();
-        let is_over = state.is_over();
         drop(state);
-        if is_over {
-            self.host.dissolve(&mut serving);
-        }
-        drop(serving);
+        self.host.leave_if_over();
         let (count, changed) = &Process::current().vacancies;
         *locked(count) += 1;
         changed.notify_all();

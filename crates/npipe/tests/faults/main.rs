@@ -6,6 +6,7 @@
 
 mod foreign;
 mod forks;
+mod keeper;
 mod kill;
 mod left_behind;
 mod shortage;

@@ -193,3 +193,50 @@ fn come_and_go(place: &Place, number: usize, tally: &Tally, over: &AtomicBool) {
         }
     }
 }
+
+/// The process that keeps the name, by its own account, without asking it.
+fn keeper_of(place: &Place) -> Option<u32> {
+    let lock = place.files().into_iter().find(|file| file.ends_with(".lock"))?;
+    let text = std::fs::read_to_string(place.path().join(lock)).ok()?;
+    text.lines().nth(1)?.parse().ok()
+}
+
+/// The name's first keeper, others that serve it too, and one that dies unnoticed: whoever keeps the name next awaits it.
+fn with_one_that_never_comes(place: &Place, others: usize) -> Vec<Puppet> {
+    let mut all: Vec<Puppet> = (0..others + 2).map(|_| Puppet::start(place)).collect();
+    for puppet in &mut all {
+        assert_eq!(puppet.ask(&format!("create byte {NAME} max=100")), "0");
+    }
+    let keeper = all.remove(0);
+    let missing = all.remove(0);
+    keeper.stop();
+    missing.kill();
+    keeper.kill();
+    let next = || keeper_of(place).filter(|&pid| all.iter().any(|puppet| puppet.pid() == pid));
+    let next = until(next);
+    // The keeper first.
+    all.sort_by_key(|puppet| puppet.pid() != next);
+    all
+}
+
+/// What is asked of a new keeper while it waits for one that never comes is answered when it waits no longer, though
+/// nothing else happens.
+///
+/// semantics 28
+#[test]
+fn one_that_never_comes_holds_no_request_up() {
+    let place = Place::new();
+    let mut others = with_one_that_never_comes(&place, 2);
+    assert_eq!(others[1].ask(&format!("create byte {NAME} max=100")), "1");
+}
+
+/// With its last instance the name goes, though one was awaited that never came, and nobody asks.
+///
+/// semantics 13, 29
+#[test]
+fn one_that_never_comes_does_not_keep_the_name() {
+    let place = Place::new();
+    let mut others = with_one_that_never_comes(&place, 1);
+    assert_eq!(others[0].ask("drop"), "dropped");
+    until(|| place.files().is_empty().then_some(()));
+}

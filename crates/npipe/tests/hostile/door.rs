@@ -71,7 +71,7 @@ fn nonsense(random: &mut Random) -> Vec<u8> {
 }
 
 /// Sends descriptors along, which nobody asked for.
-fn send_with_descriptors(socket: &UnixStream, bytes: &[u8]) {
+pub(crate) fn send_with_descriptors(socket: &UnixStream, bytes: &[u8]) {
     let (ours, _theirs) = UnixStream::pair().expect("a pair");
     let descriptors = [ours.as_fd(); 100];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(100))];

@@ -13,6 +13,7 @@ mod door;
 mod impostor;
 mod innocent;
 mod intruder;
+mod member;
 mod memory;
 mod scribbles;
 #[path = "../support/mod.rs"]

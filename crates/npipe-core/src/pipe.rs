@@ -295,7 +295,7 @@ impl Pipe {
 
     /// Connects a client to the instance that has listened longest.
     ///
-    /// Whether the client is let in at all ([`Pipe::access`]) must have been checked.
+    /// Whether the client is let in at all ([`Attributes::access`]) must have been checked.
     ///
     /// # Errors
     /// None of them takes an instance. In this order: [`Status::ObjectNameNotFound`]

@@ -232,8 +232,8 @@ impl Root {
     }
 
     /// Connects to a candidate's socket, waiting while its backlog is full. If nobody listens
-    /// there: [`ConnectionRefused`](io::ErrorKind::ConnectionRefused), or, if the entry is gone,
-    /// [`NotFound`](io::ErrorKind::NotFound).
+    /// there: [`ConnectionRefused`](std::io::ErrorKind::ConnectionRefused), or, if the entry is gone,
+    /// [`NotFound`](std::io::ErrorKind::NotFound).
     pub(crate) fn connect_until(&self, candidate: &Candidate, deadline: Option<Instant>) -> SysResult<ProcessFd> {
         let files = Files::of(&candidate.key, candidate.uid);
         let path = self.path.join(&files.socket);

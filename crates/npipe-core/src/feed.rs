@@ -4,11 +4,13 @@
 //! the next waiting read. Writer and reader compute this alike, each for itself: the reader serves its calls so, and the
 //! writer foresees it to know whether its write is complete although the reader has not run yet.
 
+use serde::{Deserialize, Serialize};
+
 /// Sizes published at most; a write that would need more waits until the first ones are served.
 pub const MAX_WAITING_READS: usize = 16;
 
 /// The reads that wait on a lane, as its writer sees them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingReads {
     sizes: [u32; MAX_WAITING_READS],
     first: usize,
@@ -30,6 +32,11 @@ impl WaitingReads {
         };
         reads.sizes[..count].copy_from_slice(&sizes[..count]);
         reads
+    }
+
+    /// The sizes of the reads that wait, oldest first.
+    pub fn sizes(&self) -> &[u32] {
+        &self.sizes[self.first..self.count]
     }
 
     /// Whether no read waits.

@@ -20,11 +20,11 @@ pub mod wire;
 pub mod writer;
 
 pub use access::{AccessRules, PeerIdentity};
-pub use call::{CallId, Progress};
+pub use call::{CallId, HolderId, Progress};
 pub use mode::{Access, Direction, EndRole, PipeType, ReadMode, WaitMode};
 pub use name::PipeName;
 pub use params::InstanceParams;
 pub use pipe::{InstanceState, Pipe};
-pub use reader::{Peeked, ReadOutcome, Reader};
+pub use reader::{Peeked, ReadOutcome, Reader, ReaderState};
 pub use status::{Blame, Status};
-pub use writer::Writer;
+pub use writer::{Writer, WriterState};

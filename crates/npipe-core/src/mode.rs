@@ -9,13 +9,15 @@
 //! `read` and `write` are rights to data as seen by the end that holds them, so
 //! a server of an inbound pipe reads and its client writes.
 
+use serde::{Deserialize, Serialize};
+
 use crate::status::Status;
 
 /// What a pipe carries: fixed for the name by its first instance.
 // semantics 24
 #[doc(alias = "PIPE_TYPE_BYTE")]
 #[doc(alias = "PIPE_TYPE_MESSAGE")]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PipeType {
     /// A stream; write boundaries vanish.
     #[default]
@@ -38,7 +40,7 @@ impl PipeType {
 // semantics 27, 116
 #[doc(alias = "PIPE_READMODE_BYTE")]
 #[doc(alias = "PIPE_READMODE_MESSAGE")]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ReadMode {
     /// A read takes whatever bytes there are.
     #[default]
@@ -51,7 +53,7 @@ pub enum ReadMode {
 // semantics 27, 137
 #[doc(alias = "PIPE_WAIT")]
 #[doc(alias = "PIPE_NOWAIT")]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum WaitMode {
     /// Calls wait until they can finish.
     #[default]
@@ -91,7 +93,7 @@ impl Direction {
 /// One of the two ends of an instance.
 #[doc(alias = "PIPE_SERVER_END")]
 #[doc(alias = "PIPE_CLIENT_END")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EndRole {
     /// The end that created the instance.
     Server,
@@ -112,7 +114,7 @@ impl EndRole {
 /// The rights of one end, or the rights that a client asks for.
 ///
 /// As a request, [`Access::NONE`] and attributes alone are always permitted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Access {
     /// Read and peek (`FILE_READ_DATA`).
     pub read: bool,

@@ -11,8 +11,10 @@
 use std::collections::VecDeque;
 use std::task::Poll;
 
+use serde::{Deserialize, Serialize};
+
 use crate::wire::{Front, Inlet, PeekSpan, PeerState};
-use crate::{CallId, PipeType, Progress, ReadMode, Status, WaitMode};
+use crate::{CallId, HolderId, PipeType, Progress, ReadMode, Status, WaitMode};
 
 /// What a read brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,9 +36,11 @@ pub struct Peeked {
     pub left: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct ReadCall {
     id: CallId,
+    /// The process that made it.
+    holder: HolderId,
     size: u32,
     published: bool,
     /// The frame it is taking, and how many bytes it has of it.
@@ -50,13 +54,20 @@ struct ReadCall {
 #[derive(Debug)]
 pub struct Reader<I> {
     lane: Option<I>,
-    /// Why there is no lane, when there is none.
-    absent: Status,
     pipe_type: PipeType,
-    mode: ReadMode,
-    wait: WaitMode,
     /// The peer's quota: what decides which of its frames outlive it.
     quota_bytes: u32,
+    holder: HolderId,
+    known: ReaderState,
+}
+
+/// What changes about a reading half, but for its lane: what the processes that hold an end tell each other of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReaderState {
+    /// Why there is no lane, when there is none.
+    absent: Status,
+    mode: ReadMode,
+    wait: WaitMode,
     calls: VecDeque<ReadCall>,
     next_call: u64,
     settled: bool,
@@ -69,31 +80,55 @@ impl<I: Inlet> Reader<I> {
     pub fn new(pipe_type: PipeType, mode: ReadMode, wait: WaitMode, absent: Status) -> Self {
         Reader {
             lane: None,
-            absent,
             pipe_type,
-            mode,
-            wait,
             quota_bytes: 0,
-            calls: VecDeque::new(),
-            next_call: 0,
-            settled: false,
-            withdrawn: 0,
+            holder: HolderId::default(),
+            known: ReaderState {
+                absent,
+                mode,
+                wait,
+                calls: VecDeque::new(),
+                next_call: 0,
+                settled: false,
+                withdrawn: 0,
+            },
         }
+    }
+
+    /// The lane and what else changes, to be told to another process that holds this end.
+    pub fn parts(&mut self) -> (Option<&mut I>, &ReaderState) {
+        (self.lane.as_mut(), &self.known)
+    }
+
+    /// Goes on from what another process that holds this end has left, as `holder`.
+    pub fn resume(&mut self, holder: HolderId, known: ReaderState) {
+        (self.holder, self.known) = (holder, known);
+    }
+
+    /// Ends the calls of a process that is gone, whose results nobody will ask for (semantics 230).
+    pub fn abandon(&mut self, holder: HolderId) {
+        self.end_calls_of(holder, Status::Cancelled);
+        self.known.calls.retain(|call| call.holder != holder);
     }
 
     /// Begins a connection whose writer has `quota_bytes`.
     pub fn attach(&mut self, lane: I, quota_bytes: u32) {
         self.lane = Some(lane);
         self.quota_bytes = quota_bytes;
-        self.settled = false;
-        self.withdrawn = 0;
+        self.known.settled = false;
+        self.known.withdrawn = 0;
+    }
+
+    /// The connection goes on, through this lane: another process that holds this end has begun it.
+    pub fn join(&mut self, lane: I, quota_bytes: u32) {
+        (self.lane, self.quota_bytes) = (Some(lane), quota_bytes);
     }
 
     /// Ends the connection: calls that wait end with `status`, later ones fail with `absent` (semantics 175, 177).
     pub fn detach(&mut self, status: Status, absent: Status) -> Option<I> {
-        self.absent = absent;
+        self.known.absent = absent;
         self.end_all(status);
-        for call in &mut self.calls {
+        for call in &mut self.known.calls {
             // Its frames went with the lane; those of a later connection are not for it.
             call.published = false;
         }
@@ -102,7 +137,7 @@ impl<I: Inlet> Reader<I> {
 
     /// Sets what calls fail with while there is no connection.
     pub fn set_absent(&mut self, absent: Status) {
-        self.absent = absent;
+        self.known.absent = absent;
     }
 
     /// The lane of the connection.
@@ -112,12 +147,12 @@ impl<I: Inlet> Reader<I> {
 
     /// The read mode of this end (semantics 116, 197).
     pub fn mode(&self) -> ReadMode {
-        self.mode
+        self.known.mode
     }
 
     /// The wait mode of this end.
     pub fn wait_mode(&self) -> WaitMode {
-        self.wait
+        self.known.wait
     }
 
     /// Sets both modes at once (semantics 201).
@@ -132,14 +167,14 @@ impl<I: Inlet> Reader<I> {
         if wait == WaitMode::NoWait && !self.is_idle() {
             return Err(Status::PipeBusy);
         }
-        self.mode = mode;
-        self.wait = wait;
+        self.known.mode = mode;
+        self.known.wait = wait;
         Ok(())
     }
 
     /// Whether no call waits.
     pub fn is_idle(&self) -> bool {
-        self.calls.iter().all(|call| call.ended.is_some())
+        self.known.calls.iter().all(|call| call.ended.is_some())
     }
 
     /// Reads now or queues a call for it.
@@ -150,8 +185,8 @@ impl<I: Inlet> Reader<I> {
     /// waiting with PIPE_NOWAIT (semantics 131), [`Status::PeerMisbehaved`].
     #[inline]
     pub fn read(&mut self, into: &mut [u8]) -> Result<Progress<ReadOutcome>, Status> {
-        let mut call = ReadCall::new(CallId(0), into);
-        if self.wait == WaitMode::NoWait {
+        let mut call = ReadCall::new(self.holder, into);
+        if self.known.wait == WaitMode::NoWait {
             return self.read_at_once(call, into).map(Progress::Done);
         }
         if self.is_idle()
@@ -177,7 +212,7 @@ impl<I: Inlet> Reader<I> {
         }
         match self.serve(&mut call, into)? {
             Some(outcome) => Ok(outcome),
-            None => call.partial(self.mode).ok_or(Status::PipeEmpty),
+            None => call.partial(self.known.mode).ok_or(Status::PipeEmpty),
         }
     }
 
@@ -185,16 +220,16 @@ impl<I: Inlet> Reader<I> {
     pub fn expect(&mut self, size: usize) -> CallId {
         let call = ReadCall {
             size: clamp(size),
-            ..ReadCall::new(CallId(0), &[])
+            ..ReadCall::new(self.holder, &[])
         };
         self.enqueue(call)
     }
 
     fn enqueue(&mut self, mut call: ReadCall) -> CallId {
-        self.next_call += 1;
-        call.id = CallId(self.next_call);
+        self.known.next_call += 1;
+        call.id = CallId(self.known.next_call);
         let id = call.id;
-        self.calls.push_back(call);
+        self.known.calls.push_back(call);
         id
     }
 
@@ -202,22 +237,22 @@ impl<I: Inlet> Reader<I> {
     ///
     /// An `Err` ends the call as a value does. A call that is not the oldest stays pending until the older ones are done.
     pub fn poll(&mut self, id: CallId, into: &mut [u8]) -> Poll<Result<ReadOutcome, Status>> {
-        let Some(index) = self.calls.iter().position(|call| call.id == id) else {
+        let Some(index) = self.known.calls.iter().position(|call| call.id == id) else {
             return Poll::Ready(Err(Status::InvalidParameter));
         };
-        if let Some(status) = self.calls[index].ended {
+        if let Some(status) = self.known.calls[index].ended {
             return Poll::Ready(self.collect_ended(index, into, status));
         }
-        if self.calls.iter().take(index).any(|call| call.ended.is_none()) {
+        if self.known.calls.iter().take(index).any(|call| call.ended.is_none()) {
             return Poll::Pending;
         }
-        let Some(mut call) = self.calls.remove(index) else {
+        let Some(mut call) = self.known.calls.remove(index) else {
             return Poll::Pending;
         };
         let published = call.published;
         let result = match self.serve(&mut call, into) {
             Ok(None) => {
-                self.calls.insert(index, call);
+                self.known.calls.insert(index, call);
                 Poll::Pending
             }
             Ok(Some(outcome)) => Poll::Ready(Ok(outcome)),
@@ -231,7 +266,7 @@ impl<I: Inlet> Reader<I> {
 
     /// A call that was ended takes what the writer had already counted on it to take (semantics 96).
     fn collect_ended(&mut self, index: usize, into: &mut [u8], status: Status) -> Result<ReadOutcome, Status> {
-        let Some(mut call) = self.calls.remove(index) else {
+        let Some(mut call) = self.known.calls.remove(index) else {
             return Err(status);
         };
         if index == 0
@@ -240,7 +275,7 @@ impl<I: Inlet> Reader<I> {
         {
             return Ok(outcome);
         }
-        call.partial(self.mode).ok_or(status)
+        call.partial(self.known.mode).ok_or(status)
     }
 
     /// Ends a waiting call, with its data if there is some by now, else with `status` (semantics 127, 230).
@@ -251,22 +286,36 @@ impl<I: Inlet> Reader<I> {
         if let Poll::Ready(result) = self.poll(id, into) {
             return result;
         }
-        let Some(index) = self.calls.iter().position(|call| call.id == id) else {
+        let Some(index) = self.known.calls.iter().position(|call| call.id == id) else {
             return Err(status);
         };
         // Withdrawn first, looked at once more after: the writer may have counted on this read. A writer that stopped
         // in mid-frame leaves a part, which is handed over rather than lost.
-        self.calls[index].ended = Some(status);
-        if self.calls[index].published {
-            self.withdraw(self.calls[index].wanted());
+        self.known.calls[index].ended = Some(status);
+        if self.known.calls[index].published {
+            self.withdraw(self.known.calls[index].wanted());
         }
         self.collect_ended(index, into, status)
     }
 
     /// Marks every waiting call as cancelled and returns how many there were; their owners collect the status.
     pub fn end_all(&mut self, status: Status) -> usize {
+        self.end_calls(status, |_| true)
+    }
+
+    /// The same for the calls that this process made (semantics 228).
+    pub fn end_own(&mut self, status: Status) -> usize {
+        self.end_calls_of(self.holder, status)
+    }
+
+    fn end_calls_of(&mut self, holder: HolderId, status: Status) -> usize {
+        self.end_calls(status, |call| call.holder == holder)
+    }
+
+    fn end_calls(&mut self, status: Status, which: impl Fn(&ReadCall) -> bool) -> usize {
         let (mut count, mut bytes) = (0, 0_u32);
-        for call in self.calls.iter_mut().filter(|call| call.ended.is_none()) {
+        let waiting = |call: &&mut ReadCall| call.ended.is_none() && which(call);
+        for call in self.known.calls.iter_mut().filter(waiting) {
             call.ended = Some(status);
             count += 1;
             bytes = bytes.saturating_add(if call.published { call.wanted() } else { 0 });
@@ -284,7 +333,7 @@ impl<I: Inlet> Reader<I> {
         if let Some(lane) = &mut self.lane
             && !matches!(lane.front(), Ok(None))
         {
-            self.withdrawn = self.withdrawn.saturating_add(bytes);
+            self.known.withdrawn = self.known.withdrawn.saturating_add(bytes);
         }
     }
 
@@ -293,7 +342,7 @@ impl<I: Inlet> Reader<I> {
     /// Whether any of them is new to the writer, who then may have a write that they complete.
     pub fn publish(&mut self) -> bool {
         let mut news = false;
-        for call in self.calls.iter_mut().filter(|call| call.ended.is_none()) {
+        for call in self.known.calls.iter_mut().filter(|call| call.ended.is_none()) {
             news |= !call.published;
             call.published = true;
         }
@@ -304,7 +353,7 @@ impl<I: Inlet> Reader<I> {
     fn republish(&mut self) {
         if let Some(lane) = &mut self.lane {
             let waiting = |call: &&ReadCall| call.published && call.ended.is_none();
-            lane.offer(&mut self.calls.iter().filter(waiting).map(ReadCall::wanted));
+            lane.offer(&mut self.known.calls.iter().filter(waiting).map(ReadCall::wanted));
         }
     }
 
@@ -357,15 +406,15 @@ impl<I: Inlet> Reader<I> {
     /// # Errors
     /// What reads fail with when there is no connection.
     pub fn peer(&self) -> Result<PeerState, Status> {
-        self.lane.as_ref().map(Inlet::peer).ok_or(self.absent)
+        self.lane.as_ref().map(Inlet::peer).ok_or(self.known.absent)
     }
 
     fn settled_lane(&mut self, peer: PeerState) -> Result<&mut I, Status> {
-        let quota_bytes = self.quota_bytes.saturating_add(self.withdrawn);
-        let lane = self.lane.as_mut().ok_or(self.absent)?;
-        if peer != PeerState::Open && !self.settled {
+        let quota_bytes = self.quota_bytes.saturating_add(self.known.withdrawn);
+        let lane = self.lane.as_mut().ok_or(self.known.absent)?;
+        if peer != PeerState::Open && !self.known.settled {
             lane.settle(quota_bytes)?;
-            self.settled = true;
+            self.known.settled = true;
         }
         Ok(lane)
     }
@@ -377,11 +426,11 @@ impl<I: Inlet> Reader<I> {
         if peer == PeerState::Disconnected {
             return Err(Status::PipeDisconnected);
         }
-        let mode = self.mode;
+        let mode = self.known.mode;
         let lane = self.settled_lane(peer)?;
         let outcome = loop {
             let Some(front) = lane.front()? else {
-                self.withdrawn = 0;
+                self.known.withdrawn = 0;
                 call.restart();
                 break None;
             };
@@ -420,9 +469,10 @@ fn clamp(size: usize) -> u32 {
 }
 
 impl ReadCall {
-    fn new(id: CallId, into: &[u8]) -> Self {
+    fn new(holder: HolderId, into: &[u8]) -> Self {
         ReadCall {
-            id,
+            id: CallId(0),
+            holder,
             size: clamp(into.len()),
             published: false,
             frame: None,

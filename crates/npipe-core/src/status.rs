@@ -13,6 +13,8 @@ use std::error::Error;
 use std::fmt;
 use std::io::ErrorKind;
 
+use serde::{Deserialize, Serialize};
+
 /// Who has to act when an operation fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Blame {
@@ -46,7 +48,7 @@ macro_rules! statuses {
     )+) => {
         /// How an operation ended, by its NT name.
         #[non_exhaustive]
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum Status {
             $(
                 #[doc = $meaning]

@@ -13,6 +13,8 @@
 //! What the peer publishes is a hint or a claim, never an authority: an implementation copies each shared word once, checks
 //! the copy, and reports [`Status::PeerMisbehaved`] when no honest peer could have written it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Status;
 use crate::feed::WaitingReads;
 
@@ -28,7 +30,7 @@ pub enum PeerState {
 }
 
 /// How firmly a frame is queued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Standing {
     /// The write has returned or will whatever the reader does: the frame outlives its writer (semantics 129).
     Complete,
@@ -90,7 +92,7 @@ pub trait Outlet {
     fn claim(&self, view: &WaitingReads) -> bool;
 
     /// Ends a claim, after the frame it was made for is on the lane.
-    fn release_claim(&self);
+    fn release_claim(&mut self);
 }
 
 /// The frame at the front of a lane.

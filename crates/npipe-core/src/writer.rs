@@ -9,12 +9,16 @@
 use std::collections::VecDeque;
 use std::task::Poll;
 
-use crate::wire::{Frame, Outlet, PeerState, Standing};
-use crate::{CallId, PipeType, Progress, Status, WaitMode};
+use serde::{Deserialize, Serialize};
 
-#[derive(Debug)]
+use crate::wire::{Frame, Outlet, PeerState, Standing};
+use crate::{CallId, HolderId, PipeType, Progress, Status, WaitMode};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct WriteCall<T> {
     id: CallId,
+    /// The process that made it.
+    holder: HolderId,
     length: u32,
     /// Bytes of it that are on the lane.
     placed: u32,
@@ -32,9 +36,10 @@ struct WriteCall<T> {
 }
 
 impl<T: Default> WriteCall<T> {
-    fn ended(id: CallId, end: u64, ended: Option<Result<usize, Status>>) -> Self {
+    fn ended((id, holder): (CallId, HolderId), end: u64, ended: Option<Result<usize, Status>>) -> Self {
         WriteCall {
             id,
+            holder,
             length: 0,
             placed: 0,
             end,
@@ -56,9 +61,10 @@ impl<T: Default> WriteCall<T> {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct FlushCall {
     id: CallId,
+    holder: HolderId,
     bytes: u64,
     empties: u64,
     ended: Option<Status>,
@@ -68,16 +74,24 @@ struct FlushCall {
 #[derive(Debug)]
 pub struct Writer<O: Outlet> {
     lane: Option<O>,
-    absent: Status,
     pipe_type: PipeType,
     quota_bytes: u32,
+    holder: HolderId,
+    known: WriterState<O::Ticket>,
+}
+
+/// What changes about a writing half, but for its lane: what the processes that hold an end tell each other of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WriterState<T> {
+    /// Why there is no lane, when there is none.
+    absent: Status,
     /// Live bytes queued since the connection began.
     queued: u64,
     /// Empty messages queued since the connection began.
     empties: u64,
     /// The reader's count when last looked at; spares the shared word on the common path.
     taken: u64,
-    calls: VecDeque<WriteCall<O::Ticket>>,
+    calls: VecDeque<WriteCall<T>>,
     /// Empty messages ahead of all calls that are not on the lane yet: only a lane of headers alone is ever so full.
     owed: u32,
     flushes: Vec<FlushCall>,
@@ -89,35 +103,62 @@ impl<O: Outlet> Writer<O> {
     pub fn new(pipe_type: PipeType, quota_bytes: u32, absent: Status) -> Self {
         Writer {
             lane: None,
-            absent,
             pipe_type,
             quota_bytes,
-            queued: 0,
-            empties: 0,
-            taken: 0,
-            calls: VecDeque::new(),
-            owed: 0,
-            flushes: Vec::new(),
-            next_call: 0,
+            holder: HolderId::default(),
+            known: WriterState {
+                absent,
+                queued: 0,
+                empties: 0,
+                taken: 0,
+                calls: VecDeque::new(),
+                owed: 0,
+                flushes: Vec::new(),
+                next_call: 0,
+            },
         }
+    }
+
+    /// The lane and what else changes, to be told to another process that holds this end.
+    pub fn parts(&mut self) -> (Option<&mut O>, &WriterState<O::Ticket>) {
+        (self.lane.as_mut(), &self.known)
+    }
+
+    /// Goes on from what another process that holds this end has left, as `holder`.
+    pub fn resume(&mut self, holder: HolderId, known: WriterState<O::Ticket>) {
+        (self.holder, self.known) = (holder, known);
+    }
+
+    /// Takes back what a process that is gone had not finished writing (semantics 128).
+    pub fn abandon(&mut self, holder: HolderId) {
+        self.end_calls_of(holder, Status::Cancelled);
+        while let Some(index) = self.known.calls.iter().position(|call| call.holder == holder) {
+            self.remove(index);
+        }
+        self.known.flushes.retain(|call| call.holder != holder);
     }
 
     /// Begins a connection.
     pub fn attach(&mut self, lane: O) {
         self.lane = Some(lane);
-        (self.queued, self.empties, self.taken, self.owed) = (0, 0, 0, 0);
+        (self.known.queued, self.known.empties, self.known.taken, self.known.owed) = (0, 0, 0, 0);
+    }
+
+    /// The connection goes on, through this lane: another process that holds this end has begun it.
+    pub fn join(&mut self, lane: O) {
+        self.lane = Some(lane);
     }
 
     /// Ends the connection: calls that wait end with `status`, later ones fail with `absent` (semantics 175, 177).
     pub fn detach(&mut self, status: Status, absent: Status) -> Option<O> {
-        self.absent = absent;
+        self.known.absent = absent;
         self.end_all(status);
         self.lane.take()
     }
 
     /// Sets what calls fail with while there is no connection.
     pub fn set_absent(&mut self, absent: Status) {
-        self.absent = absent;
+        self.known.absent = absent;
     }
 
     /// The lane of the connection.
@@ -132,7 +173,7 @@ impl<O: Outlet> Writer<O> {
 
     /// Whether no write waits.
     pub fn is_idle(&self) -> bool {
-        self.calls.iter().all(|call| call.ended.is_some())
+        self.known.calls.iter().all(|call| call.ended.is_some())
     }
 
     /// The free part of the quota (semantics 210).
@@ -140,7 +181,7 @@ impl<O: Outlet> Writer<O> {
         let unread = self
             .lane
             .as_ref()
-            .map_or(0, |lane| outstanding(self.queued, lane.taken()));
+            .map_or(0, |lane| outstanding(self.known.queued, lane.taken()));
         u64::from(self.quota_bytes).saturating_sub(unread) as u32
     }
 
@@ -149,12 +190,12 @@ impl<O: Outlet> Writer<O> {
     /// # Errors
     /// What writes fail with when there is no connection.
     pub fn peer(&self) -> Result<PeerState, Status> {
-        self.lane.as_ref().map(Outlet::peer).ok_or(self.absent)
+        self.lane.as_ref().map(Outlet::peer).ok_or(self.known.absent)
     }
 
     /// The lane while the peer may read.
     fn open_lane(&mut self) -> Result<&mut O, Status> {
-        let lane = self.lane.as_mut().ok_or(self.absent)?;
+        let lane = self.lane.as_mut().ok_or(self.known.absent)?;
         match lane.peer() {
             PeerState::Open => Ok(lane),
             PeerState::Closed => Err(Status::PipeClosing),
@@ -204,14 +245,14 @@ impl<O: Outlet> Writer<O> {
         let Some(lane) = &mut self.lane else {
             return Ok(Progress::Done(0));
         };
-        self.queued = self.queued.wrapping_add(u64::from(length));
-        lane.publish_queued(self.queued);
-        let (id, index) = (self.next_id(), self.calls.len());
-        self.calls.push_back(WriteCall {
+        self.known.queued = self.known.queued.wrapping_add(u64::from(length));
+        lane.publish_queued(self.known.queued);
+        let (id, index) = (self.next_id(), self.known.calls.len());
+        self.known.calls.push_back(WriteCall {
             length,
             standing: Standing::Pending,
             any_quota: true,
-            ..WriteCall::ended(id, self.queued, None)
+            ..WriteCall::ended((id, self.holder), self.known.queued, None)
         });
         self.advance(index, data);
         if self.is_decided(index) {
@@ -228,12 +269,12 @@ impl<O: Outlet> Writer<O> {
 
     fn fits(&mut self, length: u32) -> bool {
         let limit = u64::from(self.quota_bytes);
-        if outstanding(self.queued, self.taken) + u64::from(length) <= limit {
+        if outstanding(self.known.queued, self.known.taken) + u64::from(length) <= limit {
             return true;
         }
         let Some(lane) = &self.lane else { return false };
-        self.taken = lane.taken();
-        outstanding(self.queued, self.taken) + u64::from(length) <= limit
+        self.known.taken = lane.taken();
+        outstanding(self.known.queued, self.known.taken) + u64::from(length) <= limit
     }
 
     /// Empty messages never wait, even behind writes that do (semantics 125); byte pipes know none (semantics 93).
@@ -241,10 +282,10 @@ impl<O: Outlet> Writer<O> {
         if self.pipe_type == PipeType::Byte {
             return;
         }
-        self.empties += 1;
-        match self.calls.back_mut() {
+        self.known.empties += 1;
+        match self.known.calls.back_mut() {
             Some(last) => last.empties_behind += 1,
-            None => self.owed += 1,
+            None => self.known.owed += 1,
         }
         self.place_empties();
     }
@@ -254,14 +295,14 @@ impl<O: Outlet> Writer<O> {
     /// Their writes have long returned. Other calls on this half do this by the way; an owner without any calls it once
     /// more when the reader has taken something.
     pub fn place_empties(&mut self) -> bool {
-        if self.owed == 0 && self.calls.is_empty() {
+        if self.known.owed == 0 && self.known.calls.is_empty() {
             return true;
         }
         let Some(lane) = &mut self.lane else { return false };
-        if !put_empties(lane, &mut self.owed) {
+        if !put_empties(lane, &mut self.known.owed) {
             return false;
         }
-        for call in &mut self.calls {
+        for call in &mut self.known.calls {
             if call.placed < call.length || !put_empties(lane, &mut call.empties_behind) {
                 return false;
             }
@@ -274,43 +315,43 @@ impl<O: Outlet> Writer<O> {
         let Some(lane) = &mut self.lane else {
             return Progress::Done(0);
         };
-        self.queued = self.queued.wrapping_add(u64::from(length));
-        lane.publish_queued(self.queued);
+        self.known.queued = self.known.queued.wrapping_add(u64::from(length));
+        lane.publish_queued(self.known.queued);
         let mut ticket = O::Ticket::default();
         let mut placed = 0;
         if turn {
             placed = place(lane, &mut ticket, Frame { length, standing }, 0, data);
-            if placed == length && (standing == Standing::Complete || self.is_within_quota(self.queued)) {
+            if placed == length && (standing == Standing::Complete || self.is_within_quota(self.known.queued)) {
                 return Progress::Done(data.len());
             }
         }
         let id = self.next_id();
-        let end = self.queued;
-        self.calls.push_back(WriteCall {
+        let end = self.known.queued;
+        self.known.calls.push_back(WriteCall {
             length,
             placed,
             standing,
             ticket,
-            ..WriteCall::ended(id, end, None)
+            ..WriteCall::ended((id, self.holder), end, None)
         });
         Progress::Pending(id)
     }
 
     fn next_id(&mut self) -> CallId {
-        self.next_call += 1;
-        CallId(self.next_call)
+        self.known.next_call += 1;
+        CallId(self.known.next_call)
     }
 
     /// Whether a write that ends at `end` is complete, counting what waiting reads are about to take (semantics 119).
     fn is_within_quota(&mut self, end: u64) -> bool {
         let Some(lane) = &self.lane else { return false };
-        self.taken = lane.taken();
+        self.known.taken = lane.taken();
         let limit = u64::from(self.quota_bytes);
-        let unread = outstanding(end, self.taken);
+        let unread = outstanding(end, self.known.taken);
         unread <= limit || {
             let eaten = lane.waiting_reads().eaten();
             // Only as fresh as its view: the reader may have taken those bytes in between and counted them.
-            lane.taken() == self.taken && unread.saturating_sub(eaten) <= limit
+            lane.taken() == self.known.taken && unread.saturating_sub(eaten) <= limit
         }
     }
 
@@ -323,7 +364,7 @@ impl<O: Outlet> Writer<O> {
             let view = lane.waiting_reads();
             let mut after = view;
             let part = after.feed(length);
-            let unread = outstanding(self.queued, taken).saturating_sub(view.eaten());
+            let unread = outstanding(self.known.queued, taken).saturating_sub(view.eaten());
             let all = unread + u64::from(length - part) <= u64::from(self.quota_bytes);
             let count = match self.pipe_type {
                 _ if all => length,
@@ -336,11 +377,16 @@ impl<O: Outlet> Writer<O> {
             if lane.taken() != taken || !lane.claim(&view) {
                 continue;
             }
-            let written = match self.submit(count, Standing::Pending, &data[..count as usize]) {
-                Progress::Done(bytes) => bytes,
-                Progress::Pending(id) => self.cancel(id, Status::Cancelled).unwrap_or(0),
+            // The claim keeps the reads that make it complete.
+            let written = if !self.has_room(count) {
+                0
+            } else {
+                match self.submit(count, Standing::Complete, &data[..count as usize]) {
+                    Progress::Done(bytes) => bytes,
+                    Progress::Pending(id) => self.cancel(id, Status::Cancelled).unwrap_or(0),
+                }
             };
-            if let Some(lane) = &self.lane {
+            if let Some(lane) = &mut self.lane {
                 lane.release_claim();
             }
             return written;
@@ -352,11 +398,11 @@ impl<O: Outlet> Writer<O> {
     ///
     /// An `Err` ends the call as a value does.
     pub fn poll(&mut self, id: CallId, data: &[u8]) -> Poll<Result<usize, Status>> {
-        let Some(index) = self.calls.iter().position(|call| call.id == id) else {
+        let Some(index) = self.known.calls.iter().position(|call| call.id == id) else {
             return Poll::Ready(Err(Status::InvalidParameter));
         };
-        if let Some(result) = self.calls[index].ended {
-            self.calls.remove(index);
+        if let Some(result) = self.known.calls[index].ended {
+            self.known.calls.remove(index);
             return Poll::Ready(result);
         }
         // The peer's standing first: what it read before it left still completes the write.
@@ -365,14 +411,14 @@ impl<O: Outlet> Writer<O> {
             self.advance(index, data);
         }
         if self.is_decided(index) {
-            let length = self.calls[index].length as usize;
+            let length = self.known.calls[index].length as usize;
             self.remove(index);
             return Poll::Ready(Ok(length));
         }
         match standing {
             Ok(()) => Poll::Pending,
             Err(status) => {
-                self.calls.remove(index);
+                self.known.calls.remove(index);
                 // semantics 186: a call that waits when the reader goes says "broken", one made later "closing".
                 let status = if status == Status::PipeClosing {
                     Status::PipeBroken
@@ -387,10 +433,10 @@ impl<O: Outlet> Writer<O> {
     /// Places more of a write whose turn it is.
     fn advance(&mut self, index: usize, data: &[u8]) {
         self.place_empties();
-        if self.owed > 0 || !self.calls.iter().take(index).all(WriteCall::is_placed) {
+        if self.known.owed > 0 || !self.known.calls.iter().take(index).all(WriteCall::is_placed) {
             return;
         }
-        let (call, Some(lane)) = (&mut self.calls[index], &mut self.lane) else {
+        let (call, Some(lane)) = (&mut self.known.calls[index], &mut self.lane) else {
             return;
         };
         if call.any_quota && call.placed == 0 {
@@ -410,17 +456,17 @@ impl<O: Outlet> Writer<O> {
 
     /// Whether a write is complete whatever the reader does from here on.
     fn is_decided(&mut self, index: usize) -> bool {
-        let call = &self.calls[index];
+        let call = &self.known.calls[index];
         let (end, complete) = (call.end, call.standing == Standing::Complete);
         call.placed == call.length && (complete || self.is_within_quota(end))
     }
 
     /// Forgets a call; the empty messages behind it go on waiting for room.
     fn remove(&mut self, index: usize) -> Option<WriteCall<O::Ticket>> {
-        let call = self.calls.remove(index)?;
-        match index.checked_sub(1).and_then(|before| self.calls.get_mut(before)) {
+        let call = self.known.calls.remove(index)?;
+        match index.checked_sub(1).and_then(|before| self.known.calls.get_mut(before)) {
             Some(before) => before.empties_behind += call.empties_behind,
-            None => self.owed += call.empties_behind,
+            None => self.known.owed += call.empties_behind,
         }
         Some(call)
     }
@@ -431,9 +477,9 @@ impl<O: Outlet> Writer<O> {
     /// # Errors
     /// `status` once its data is gone.
     pub fn cancel(&mut self, id: CallId, status: Status) -> Result<usize, Status> {
-        let index = self.calls.iter().position(|call| call.id == id).ok_or(status)?;
-        if let Some(result) = self.calls[index].ended {
-            self.calls.remove(index);
+        let index = self.known.calls.iter().position(|call| call.id == id).ok_or(status)?;
+        if let Some(result) = self.known.calls[index].ended {
+            self.known.calls.remove(index);
             return result;
         }
         let decided = self.is_decided(index);
@@ -458,12 +504,13 @@ impl<O: Outlet> Writer<O> {
         };
         let Some(removed) = removed else { return false };
         let removed = u64::from(removed) + u64::from(unplaced);
-        self.queued = self.queued.wrapping_sub(removed);
-        lane.publish_queued(self.queued);
-        for later in self.calls.iter_mut().skip(index) {
+        self.known.queued = self.known.queued.wrapping_sub(removed);
+        lane.publish_queued(self.known.queued);
+        for later in self.known.calls.iter_mut().skip(index) {
             later.end = later.end.wrapping_sub(removed);
         }
         for flush in self
+            .known
             .flushes
             .iter_mut()
             .filter(|flush| flush.bytes.wrapping_sub(call.end) as i64 >= 0)
@@ -476,20 +523,34 @@ impl<O: Outlet> Writer<O> {
 
     /// Cancels every waiting write and flush and returns how many there were; their owners collect the results.
     pub fn end_all(&mut self, status: Status) -> usize {
+        self.end_calls(status, |_| true)
+    }
+
+    /// The same for the calls that this process made (semantics 228).
+    pub fn end_own(&mut self, status: Status) -> usize {
+        self.end_calls_of(self.holder, status)
+    }
+
+    fn end_calls_of(&mut self, holder: HolderId, status: Status) -> usize {
+        self.end_calls(status, |of| of == holder)
+    }
+
+    fn end_calls(&mut self, status: Status, which: impl Fn(HolderId) -> bool) -> usize {
         let mut count = 0;
         // The youngest first, so that no retraction moves one that is still to be ended.
-        for index in (0..self.calls.len())
-            .rev()
-            .filter(|&index| self.calls[index].ended.is_none())
-            .collect::<Vec<_>>()
-        {
-            let id = self.calls[index].id;
-            let result = self.cancel(id, status);
+        for index in (0..self.known.calls.len()).rev() {
+            let call = &self.known.calls[index];
+            if call.ended.is_some() || !which(call.holder) {
+                continue;
+            }
+            let who = (call.id, call.holder);
+            let result = self.cancel(who.0, status);
             count += usize::from(result.is_err());
-            self.calls
-                .insert(index, WriteCall::ended(id, self.queued, Some(result)));
+            let ended = WriteCall::ended(who, self.known.queued, Some(result));
+            self.known.calls.insert(index, ended);
         }
-        for flush in self.flushes.iter_mut().filter(|flush| flush.ended.is_none()) {
+        let waiting = |flush: &&mut FlushCall| flush.ended.is_none() && which(flush.holder);
+        for flush in self.known.flushes.iter_mut().filter(waiting) {
             flush.ended = Some(status);
             count += 1;
         }
@@ -510,14 +571,15 @@ impl<O: Outlet> Writer<O> {
         let id = self.next_id();
         let call = FlushCall {
             id,
-            bytes: self.queued,
-            empties: self.empties,
+            holder: self.holder,
+            bytes: self.known.queued,
+            empties: self.known.empties,
             ended: None,
         };
         if self.is_flushed(&call) {
             return Ok(Progress::Done(()));
         }
-        self.flushes.push(call);
+        self.known.flushes.push(call);
         Ok(Progress::Pending(id))
     }
 
@@ -529,24 +591,24 @@ impl<O: Outlet> Writer<O> {
 
     /// Asks for the result of a flush.
     pub fn poll_flush(&mut self, id: CallId) -> Poll<Result<(), Status>> {
-        let Some(index) = self.flushes.iter().position(|call| call.id == id) else {
+        let Some(index) = self.known.flushes.iter().position(|call| call.id == id) else {
             return Poll::Ready(Err(Status::InvalidParameter));
         };
-        let result = match (self.flushes[index].ended, self.peer()) {
+        let result = match (self.known.flushes[index].ended, self.peer()) {
             (Some(status), _) => Err(status),
-            _ if self.is_flushed(&self.flushes[index]) => Ok(()),
+            _ if self.is_flushed(&self.known.flushes[index]) => Ok(()),
             (_, Ok(PeerState::Open)) => return Poll::Pending,
             (_, Ok(PeerState::Closed)) => Err(Status::PipeBroken),
             (_, Ok(PeerState::Disconnected)) => Err(Status::PipeDisconnected),
             (_, Err(status)) => Err(status),
         };
-        self.flushes.remove(index);
+        self.known.flushes.remove(index);
         Poll::Ready(result)
     }
 
     /// Gives up a flush.
     pub fn cancel_flush(&mut self, id: CallId) {
-        self.flushes.retain(|call| call.id != id);
+        self.known.flushes.retain(|call| call.id != id);
     }
 }
 

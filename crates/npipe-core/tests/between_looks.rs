@@ -86,7 +86,7 @@ impl Outlet for Lane {
         stays
     }
 
-    fn release_claim(&self) {
+    fn release_claim(&mut self) {
         self.claims.set(self.claims.get() - 1);
         self.now.set(None);
     }

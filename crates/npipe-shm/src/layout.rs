@@ -11,6 +11,8 @@
 //!
 //! All sizes are in bytes.
 
+use serde::{Deserialize, Serialize};
+
 /// Changes with every incompatible change of the segment, the handshake or the folding of names.
 pub const LAYOUT_VERSION: u16 = 1;
 
@@ -56,7 +58,7 @@ impl Side {
 }
 
 /// How one lane is divided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaneShape {
     /// Its small area.
     pub small_bytes: u64,

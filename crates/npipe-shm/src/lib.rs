@@ -14,5 +14,6 @@ pub mod control;
 pub mod doorbell;
 pub mod layout;
 pub mod memory;
+pub mod object;
 pub mod ring;
 mod sync;

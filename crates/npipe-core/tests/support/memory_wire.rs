@@ -231,7 +231,7 @@ impl Outlet for MemoryOutlet {
         view.stamp == self.lane().stamp
     }
 
-    fn release_claim(&self) {}
+    fn release_claim(&mut self) {}
 }
 
 impl Inlet for MemoryInlet {

@@ -8,8 +8,10 @@
 //! Both ends change a state word without a loop: the writer sets the flag or adds to the count, and sees by what was
 //! there whether it came in time; the reader, who alone changes the rest, knows what it must find and swaps that.
 
+use serde::{Deserialize, Serialize};
+
 /// A place in a lane: the number of the lap, modulo 2^32, and the offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Position(pub(crate) u64);
 
 impl Position {
@@ -40,7 +42,7 @@ impl Position {
 }
 
 /// What a part is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Kind {
     /// Of a write that is complete.
     Complete,
@@ -100,7 +102,7 @@ pub(crate) const ONE_EMPTY_TAKEN: u64 = 1;
 pub(crate) const MAX_EMPTIES: u32 = (1 << EMPTIES_BITS) - 1;
 
 /// The state word of a part, as it was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct State(pub(crate) u64);
 
 impl State {
@@ -110,6 +112,11 @@ impl State {
 
     pub(crate) const fn empties(count: u32, taken: u32) -> State {
         State(Kind::Empties.bits() | (count as u64) << EMPTIES_BITS | taken as u64)
+    }
+
+    /// All of `count` were taken, and no more are to come; how many is kept, should the reader have to go back.
+    pub(crate) const fn empties_taken(count: u32) -> State {
+        State(Kind::EmptiesTaken.bits() | count as u64)
     }
 
     /// Its kind, if an honest peer can have written it.
@@ -143,7 +150,7 @@ impl State {
 }
 
 /// The second word of a part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Extent {
     /// Payload bytes of this part; of a jump, the offset to go on at.
     pub(crate) bytes: u32,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use npipe_core::Status;
 use npipe_core::feed::{MAX_WAITING_READS, WaitingReads};
 use npipe_core::wire::{Front, Inlet, PeekSpan, PeerState};
+use serde::{Deserialize, Serialize};
 
 use super::header::{CANCELLED, Kind, ONE_EMPTY_TAKEN, Position, State};
 use super::offer;
@@ -29,9 +30,19 @@ pub struct RingInlet<M> {
     /// The side that reads; its peer writes the lane.
     side: Side,
     lane: LaneShape,
-    head: Position,
+    /// Whether what changes is held back until [`RingInlet::publish`].
+    pub(super) held_back: bool,
+    /// Whether an offer is held back.
+    offer_due: bool,
+    pub(super) known: InletState,
+}
+
+/// What changes about a reader's half, from move to move: what the processes that hold an end tell each other of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InletState {
+    pub(super) head: Position,
     /// The tail when last looked at: parts before it are there.
-    tail: Position,
+    pub(super) tail: Position,
     /// The number of frames met so far.
     serial: u64,
     /// Whether the head is inside a frame that was met before.
@@ -39,15 +50,17 @@ pub struct RingInlet<M> {
     /// Bytes of that frame from the next part on, while the head is between two of its parts.
     left: u32,
     /// Whether the part at the head was met before.
-    entered: bool,
+    pub(super) entered: bool,
     /// The part at the head as it was when it was met: from then on only its state is looked at.
-    part: Part,
+    pub(super) part: Part,
     /// Bytes that reads have taken of it.
-    part_taken: u32,
-    taken: u64,
+    pub(super) part_taken: u32,
+    pub(super) taken: u64,
     empties: u64,
+    /// Empty messages taken of the part at the head.
+    pub(super) part_empties: u32,
     /// The reads that are offered to the writer.
-    offered: WaitingReads,
+    pub(super) offered: WaitingReads,
     /// Live bytes queued in all, once the writer is gone.
     settled: Option<u64>,
 }
@@ -60,18 +73,23 @@ impl<M: Memory> RingInlet<M> {
             lane: memory.layout().lane(side.peer()),
             memory,
             side,
-            head: start,
-            tail: start,
-            serial: 0,
-            inside: false,
-            left: 0,
-            entered: false,
-            part: Part::NONE,
-            part_taken: 0,
-            taken: 0,
-            empties: 0,
-            offered: WaitingReads::default(),
-            settled: None,
+            held_back: false,
+            offer_due: false,
+            known: InletState {
+                head: start,
+                tail: start,
+                serial: 0,
+                inside: false,
+                left: 0,
+                entered: false,
+                part: Part::NONE,
+                part_taken: 0,
+                taken: 0,
+                empties: 0,
+                part_empties: 0,
+                offered: WaitingReads::default(),
+                settled: None,
+            },
         }
     }
 
@@ -83,11 +101,15 @@ impl<M: Memory> RingInlet<M> {
     /// The writer's tail when it was last looked at: a reader that finds nothing waits for another.
     #[inline]
     pub fn seen_tail(&self) -> u64 {
-        self.tail.0
+        self.known.tail.0
+    }
+
+    pub(super) fn lane_shape(&self) -> LaneShape {
+        self.lane
     }
 
     #[inline]
-    fn own(&self) -> &EndWords {
+    pub(super) fn own(&self) -> &EndWords {
         self.memory.control().end(self.side)
     }
 
@@ -97,56 +119,56 @@ impl<M: Memory> RingInlet<M> {
     }
 
     #[inline]
-    fn load_tail(&mut self) {
+    pub(super) fn load_tail(&mut self) {
         // Pairs with the writer's release store: parts before the tail are whole.
-        self.tail = Position(self.writer().writer.0.tail.load(Ordering::Acquire));
+        self.known.tail = Position(self.writer().writer.0.tail.load(Ordering::Acquire));
     }
 
     #[inline(always)]
-    fn part_at(&self, at: Position) -> Result<Part, Status> {
-        part_at(&*self.memory, &self.lane, self.side.peer(), at, self.tail)
+    pub(super) fn part_at(&self, at: Position) -> Result<Part, Status> {
+        part_at(&*self.memory, &self.lane, self.side.peer(), at, self.known.tail)
     }
 
-    fn state_word(&self, part: &Part) -> &AtomicU64 {
+    pub(super) fn state_word(&self, part: &Part) -> &AtomicU64 {
         self.memory.word(self.side.peer(), part.at.offset())
     }
 
-    /// Goes to the next part that holds something to read, past those that hold nothing, and reads it into `self.part`.
+    /// Goes to the next part that holds something to read, past those that hold nothing, and reads it into `self.known.part`.
     ///
     /// Looks at the tail once, so that a writer who retracts frame after frame cannot keep us here.
     #[inline]
     fn settle_head(&mut self) -> Result<Met, Status> {
-        if self.entered {
+        if self.known.entered {
             // What is complete changes no more.
-            if self.part.kind == Kind::Complete || !self.is_retracted()? {
+            if self.known.part.kind == Kind::Complete || !self.is_retracted()? {
                 return Ok(Met::Payload);
             }
             self.abandon();
         }
         let mut looked = false;
         for _ in 0..2 * max_steps(&self.lane) {
-            if self.head == self.tail {
+            if self.known.head == self.known.tail {
                 if looked {
                     return Ok(Met::Nothing);
                 }
                 self.load_tail();
                 looked = true;
-                if self.head == self.tail {
+                if self.known.head == self.known.tail {
                     return Ok(Met::Nothing);
                 }
             }
-            self.part = self.part_at(self.head)?;
-            match self.part.kind {
+            self.known.part = self.part_at(self.known.head)?;
+            match self.known.part.kind {
                 Kind::Complete | Kind::Pending => {
                     self.enter()?;
                     return Ok(Met::Payload);
                 }
                 Kind::Empties => {
                     // An empty message in place of the rest of a frame ends that frame.
-                    self.inside = false;
+                    self.known.inside = false;
                     return Ok(Met::Empties);
                 }
-                Kind::Jump => self.pass(self.part.next),
+                Kind::Jump => self.pass(self.known.part.next),
                 Kind::Cancelled | Kind::EmptiesTaken => self.abandon(),
             }
         }
@@ -156,47 +178,71 @@ impl<M: Memory> RingInlet<M> {
     /// Meets a part with payload: the first of a new frame, or the next of the one we are in.
     #[inline]
     fn enter(&mut self) -> Result<(), Status> {
-        if self.part.state.is_first() {
-            self.serial += 1;
-        } else if !self.inside || self.left != self.part.extent.left {
+        if self.known.part.state.is_first() {
+            self.known.serial += 1;
+        } else if !self.known.inside || self.known.left != self.known.part.extent.left {
             return Err(Status::PeerMisbehaved);
         }
-        self.inside = true;
-        self.entered = true;
-        self.part_taken = 0;
+        self.known.inside = true;
+        self.known.entered = true;
+        self.known.part_taken = 0;
         Ok(())
     }
 
     /// Whether the part that was met is cancelled by now.
     fn is_retracted(&self) -> Result<bool, Status> {
-        match State(self.state_word(&self.part).load(Ordering::Acquire)).kind() {
+        match State(self.state_word(&self.known.part).load(Ordering::Acquire)).kind() {
             Some(Kind::Cancelled) => Ok(true),
-            Some(kind) if kind == self.part.kind => Ok(false),
+            Some(kind) if kind == self.known.part.kind => Ok(false),
             _ => Err(Status::PeerMisbehaved),
         }
     }
 
     /// Passes a part with which its frame ends, whatever it lacks.
     fn abandon(&mut self) {
-        self.inside = false;
-        self.pass(self.part.next);
+        self.known.inside = false;
+        self.pass(self.known.part.next);
     }
 
     /// Moves the head; everything before it may be overwritten from now on.
     #[inline]
     fn pass(&mut self, next: Position) {
-        self.head = next;
-        self.entered = false;
-        self.own().reader.0.head.store(next.0, Ordering::Release);
+        self.known.head = next;
+        self.known.entered = false;
+        self.known.part_empties = 0;
+        if !self.held_back {
+            self.own().reader.0.head.store(next.0, Ordering::Release);
+        }
+    }
+
+    /// Publishes what was held back since the last time; that the state is safe by now is the caller's affair.
+    pub fn publish(&mut self) {
+        let reader = &self.own().reader.0;
+        reader.head.store(self.known.head.0, Ordering::Release);
+        reader.taken.store(self.known.taken, Ordering::Release);
+        reader.empties.store(self.known.empties, Ordering::Release);
+        // Behind the counts, or a writer would count on these reads for bytes that older ones have taken.
+        if std::mem::take(&mut self.offer_due) {
+            self.publish_offer();
+        }
+    }
+
+    fn publish_offer(&self) {
+        let begun = if self.known.entered && self.known.part.kind == Kind::Complete {
+            self.known.part_taken
+        } else {
+            0
+        };
+        offer::publish(&self.own().offer.0, self.known.offered.sizes(), begun);
     }
 
     /// Agrees with the writer of the pending part at the head that reads have taken `taken` of it; `false` when it was
     /// retracted.
     fn agree(&self, taken: u32) -> Result<bool, Status> {
-        let pending = State::new(Kind::Pending, self.part.state.is_first());
-        let [old, new] = [self.part_taken, taken].map(|taken| pending.with_taken(taken).0);
+        let pending = State::new(Kind::Pending, self.known.part.state.is_first());
+        let [old, new] = [self.known.part_taken, taken].map(|taken| pending.with_taken(taken).0);
         match self
-            .state_word(&self.part)
+            .state_word(&self.known.part)
             .compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire)
         {
             Ok(_) => Ok(true),
@@ -208,7 +254,7 @@ impl<M: Memory> RingInlet<M> {
     /// From here until the next offer, the writer must not count on the reads that are on offer.
     #[inline]
     fn begin_change(&self) {
-        if !self.offered.is_empty() {
+        if !self.known.offered.is_empty() {
             offer::begin_change(&self.own().offer.0);
         }
     }
@@ -216,12 +262,12 @@ impl<M: Memory> RingInlet<M> {
     /// Calls `visit` with the part at the head, which was met, and each one behind it that is on the lane, until it says
     /// stop. Gives the bytes that were taken of the part along.
     fn each_part(&mut self, mut visit: impl FnMut(&Self, &Part, u32) -> Result<bool, Status>) -> Result<(), Status> {
-        let taken = if self.entered { self.part_taken } else { 0 };
-        let mut go_on = visit(self, &self.part, taken)?;
-        let mut at = self.part.next;
+        let taken = if self.known.entered { self.known.part_taken } else { 0 };
+        let mut go_on = visit(self, &self.known.part, taken)?;
+        let mut at = self.known.part.next;
         self.load_tail();
         for _ in 0..max_steps(&self.lane) {
-            if !go_on || at == self.tail {
+            if !go_on || at == self.known.tail {
                 return Ok(());
             }
             let part = self.part_at(at)?;
@@ -256,12 +302,12 @@ impl<M: Memory> Inlet for RingInlet<M> {
     fn front(&mut self) -> Result<Option<Front>, Status> {
         let met = self.settle_head()?;
         let remaining = match met {
-            Met::Payload => self.part.extent.left - self.part_taken,
-            Met::Nothing if self.inside => self.left,
+            Met::Payload => self.known.part.extent.left - self.known.part_taken,
+            Met::Nothing if self.known.inside => self.known.left,
             Met::Nothing => return Ok(None),
             Met::Empties => {
                 return Ok(Some(Front {
-                    serial: self.serial + 1,
+                    serial: self.known.serial + 1,
                     remaining: 0,
                     streams: false,
                 }));
@@ -269,7 +315,7 @@ impl<M: Memory> Inlet for RingInlet<M> {
         };
         let streams = u64::from(remaining) > self.lane.lane_bytes / 4;
         Ok(Some(Front {
-            serial: self.serial,
+            serial: self.known.serial,
             remaining,
             streams,
         }))
@@ -280,8 +326,8 @@ impl<M: Memory> Inlet for RingInlet<M> {
             return Ok(0);
         }
         // A frame's parts say how much of it is left: no sum goes beyond what its first one said.
-        let mut left = self.part.extent.left;
-        let end = left - self.part_taken;
+        let mut left = self.known.part.extent.left;
+        let end = left - self.known.part_taken;
         self.each_part(|_, part, _| {
             match part.kind {
                 Kind::Jump => return Ok(true),
@@ -297,31 +343,33 @@ impl<M: Memory> Inlet for RingInlet<M> {
     #[inline]
     fn take(&mut self, into: &mut [u8]) -> Result<usize, Status> {
         self.begin_change();
-        let serial = self.serial;
+        let serial = self.known.serial;
         let mut copied = 0;
         while copied < into.len() {
-            if self.settle_head()? != Met::Payload || self.serial != serial {
+            if self.settle_head()? != Met::Payload || self.known.serial != serial {
                 break;
             }
-            let part = self.part;
-            let left = part.extent.bytes - self.part_taken;
+            let part = self.known.part;
+            let left = part.extent.bytes - self.known.part_taken;
             let bytes = (into.len() - copied).min(left as usize);
-            let from = part.payload() + u64::from(self.part_taken);
+            let from = part.payload() + u64::from(self.known.part_taken);
             self.memory
                 .copy_out(self.side.peer(), from, &mut into[copied..copied + bytes]);
-            if part.kind == Kind::Pending && !self.agree(self.part_taken + bytes as u32)? {
+            if part.kind == Kind::Pending && !self.agree(self.known.part_taken + bytes as u32)? {
                 break;
             }
             copied += bytes;
-            self.part_taken += bytes as u32;
-            self.taken = self.taken.wrapping_add(bytes as u64);
-            if self.part_taken == part.extent.bytes {
-                self.left = part.extent.left - part.extent.bytes;
-                self.inside = self.left > 0;
+            self.known.part_taken += bytes as u32;
+            self.known.taken = self.known.taken.wrapping_add(bytes as u64);
+            if self.known.part_taken == part.extent.bytes {
+                self.known.left = part.extent.left - part.extent.bytes;
+                self.known.inside = self.known.left > 0;
                 self.pass(part.next);
             }
-            self.own().reader.0.taken.store(self.taken, Ordering::Release);
-            if !self.inside {
+            if !self.held_back {
+                self.own().reader.0.taken.store(self.known.taken, Ordering::Release);
+            }
+            if !self.known.inside {
                 break;
             }
         }
@@ -333,22 +381,25 @@ impl<M: Memory> Inlet for RingInlet<M> {
         if self.settle_head()? != Met::Empties {
             return Ok(());
         }
-        let word = self.state_word(&self.part);
+        let word = self.state_word(&self.known.part);
         let (taken, count) = State(word.fetch_add(ONE_EMPTY_TAKEN, Ordering::AcqRel)).taken_of_empties();
         if taken >= count {
             return Err(Status::PeerMisbehaved);
         }
         let closed = taken + 1 == count && {
-            let [all, none] = [State::empties(count, count), State::new(Kind::EmptiesTaken, false)];
+            let [all, none] = [State::empties(count, count), State::empties_taken(count)];
             word.compare_exchange(all.0, none.0, Ordering::AcqRel, Ordering::Relaxed)
                 .is_ok()
         };
+        self.known.part_empties = taken + 1;
         if closed {
-            self.pass(self.part.next);
+            self.pass(self.known.part.next);
         }
-        self.serial += 1;
-        self.empties = self.empties.wrapping_add(1);
-        self.own().reader.0.empties.store(self.empties, Ordering::Release);
+        self.known.serial += 1;
+        self.known.empties = self.known.empties.wrapping_add(1);
+        if !self.held_back {
+            self.own().reader.0.empties.store(self.known.empties, Ordering::Release);
+        }
         Ok(())
     }
 
@@ -358,7 +409,7 @@ impl<M: Memory> Inlet for RingInlet<M> {
         }
         let mut copied = 0;
         self.each_part(|inlet, part, taken| {
-            let is_other = part.state.is_first() && part.at != inlet.head;
+            let is_other = part.state.is_first() && part.at != inlet.known.head;
             match part.kind {
                 Kind::Jump | Kind::Cancelled | Kind::EmptiesTaken => return Ok(true),
                 // Where they are, a peek sees one message; a stream has none of them (semantics 93).
@@ -379,9 +430,10 @@ impl<M: Memory> Inlet for RingInlet<M> {
 
     fn unread(&self) -> u64 {
         let queued = self
+            .known
             .settled
             .unwrap_or_else(|| self.writer().writer.0.queued.load(Ordering::Acquire));
-        let unread = queued.wrapping_sub(self.taken);
+        let unread = queued.wrapping_sub(self.known.taken);
         if unread as i64 >= 0 { unread } else { 0 }
     }
 
@@ -392,31 +444,28 @@ impl<M: Memory> Inlet for RingInlet<M> {
             *read = size;
             count += 1;
         }
-        let reads = &reads[..count];
-        let begun = if self.entered && self.part.kind == Kind::Complete {
-            self.part_taken
+        offer::begin_change(&self.own().offer.0);
+        self.known.offered = WaitingReads::new(&reads[..count], 0);
+        if self.held_back {
+            self.offer_due = true;
         } else {
-            0
-        };
-        let words = &self.own().offer.0;
-        offer::begin_change(words);
-        offer::publish(words, reads, begun);
-        self.offered = WaitingReads::new(reads, 0);
+            self.publish_offer();
+        }
     }
 
     fn settle(&mut self, quota_bytes: u32) -> Result<(), Status> {
         let mut kept = 0;
         if self.settle_head()? != Met::Nothing {
             kept = self.settle_frames(u64::from(quota_bytes))?;
-            if self.entered && self.is_retracted()? {
+            if self.known.entered && self.is_retracted()? {
                 self.abandon();
             }
         }
         // A frame of which all placed parts were taken ends here too.
         if self.settle_head()? == Met::Nothing {
-            self.inside = false;
+            self.known.inside = false;
         }
-        self.settled = Some(self.taken.wrapping_add(kept));
+        self.known.settled = Some(self.known.taken.wrapping_add(kept));
         Ok(())
     }
 }
@@ -426,7 +475,7 @@ impl<M: Memory> RingInlet<M> {
     fn settle_frames(&mut self, quota_bytes: u64) -> Result<u64, Status> {
         let mut estate = Estate {
             quota_bytes,
-            reads: self.offered,
+            reads: self.known.offered,
             unread: 0,
             kept: 0,
         };

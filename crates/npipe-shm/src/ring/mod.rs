@@ -18,8 +18,9 @@ mod header;
 mod inlet;
 pub mod offer;
 mod outlet;
+mod resume;
 mod space;
 mod walk;
 
-pub use inlet::RingInlet;
-pub use outlet::RingOutlet;
+pub use inlet::{InletState, RingInlet};
+pub use outlet::{OutletState, RingOutlet, Ticket};

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use npipe_core::feed::WaitingReads;
 use npipe_core::wire::{Frame, Outlet, PeerState, Standing};
+use serde::{Deserialize, Serialize};
 
 use super::header::{CANCELLED, Extent, Kind, MAX_EMPTIES, ONE_MORE_EMPTY, Position, State};
 use super::offer::{self, View};
 use super::space::{Choice, Space};
 use super::walk::{max_steps, part_at};
-use crate::control::{EndWords, ReaderWords};
+use crate::control::{EndWords, Line, OfferWords, ReaderWords};
 use crate::layout::{HEADER_BYTES, LaneShape, Side, part_span};
 use crate::memory::Memory;
 use crate::sync::Ordering;
@@ -24,14 +25,26 @@ pub struct RingOutlet<M> {
     memory: Arc<M>,
     side: Side,
     lane: LaneShape,
+    /// Whether what changes is held back until [`RingOutlet::publish_all`].
+    held_back: bool,
+    /// Whether the end of a claim is held back.
+    release_due: bool,
+    known: OutletState,
+}
+
+/// What changes about a writer's half, from move to move: what the processes that hold an end tell each other of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OutletState {
     space: Space,
     /// The part that the last empty message went to and how many it holds, while nothing else followed it.
     empties: Option<(Position, u32)>,
+    /// Live bytes queued, as last published.
+    queued: u64,
 }
 
-/// Where the parts of a pending frame lie, in order, and their payload bytes.
-#[derive(Debug, Default)]
-pub struct Ticket(Vec<(Position, u32)>);
+/// Where the first and the last part of a pending frame lie that were placed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Ticket(Option<(Position, Position)>);
 
 impl<M: Memory> RingOutlet<M> {
     /// The lane that `side` writes, in a fresh segment.
@@ -41,9 +54,44 @@ impl<M: Memory> RingOutlet<M> {
             memory,
             side,
             lane,
-            space: Space::new(lane),
-            empties: None,
+            held_back: false,
+            release_due: false,
+            known: OutletState {
+                space: Space::new(lane),
+                empties: None,
+                queued: 0,
+            },
         }
+    }
+
+    /// Goes on from what another process that holds this end has left; from now on changes are held back until
+    /// [`RingOutlet::publish_all`].
+    pub fn resume(&mut self, known: OutletState) {
+        (self.known, self.held_back) = (known, true);
+    }
+
+    /// What changes, for another process that holds this end.
+    pub fn state(&self) -> &OutletState {
+        &self.known
+    }
+
+    /// Holds changes back from now on.
+    pub fn hold_back(&mut self) {
+        self.held_back = true;
+    }
+
+    /// Publishes what was held back since the last time; that the state is safe by now is the caller's affair.
+    pub fn publish_all(&mut self) {
+        let writer = &self.own().writer.0;
+        writer.queued.store(self.known.queued, Ordering::Relaxed);
+        writer.tail.store(self.known.space.tail().0, Ordering::Release);
+        if std::mem::take(&mut self.release_due) {
+            offer::release(&self.offer_of_reader().0);
+        }
+    }
+
+    fn offer_of_reader(&self) -> &Line<OfferWords> {
+        &self.memory.control().end(self.side.peer()).offer
     }
 
     /// The segment it lies in.
@@ -53,13 +101,13 @@ impl<M: Memory> RingOutlet<M> {
 
     /// Whether [`RingOutlet::trim`] may have something to give back.
     pub fn has_surplus(&self) -> bool {
-        self.space.has_surplus()
+        self.known.space.has_surplus()
     }
 
     /// Gives back the pages that a quiet lane no longer needs.
     pub fn trim(&mut self) {
         self.note_head();
-        if let Some(surplus) = self.space.surplus() {
+        if let Some(surplus) = self.known.space.surplus() {
             self.memory.discard(self.side, surplus);
         }
     }
@@ -74,31 +122,31 @@ impl<M: Memory> RingOutlet<M> {
 
     fn note_head(&mut self) {
         let head = Position(self.reader().head.load(Ordering::Acquire));
-        self.space.note_head(head);
+        self.known.space.note_head(head);
     }
 
     /// Finds room for the next part of a frame of which `left` bytes are to be placed, and moves the tail there. Returns how
     /// many bytes the part takes; `None` when the lane is full.
     #[inline]
     fn reserve(&mut self, left: u64) -> Option<u64> {
-        if self.space.stays_here(left) {
-            return Some(self.space.part_of(left));
+        if self.known.space.stays_here(left) {
+            return Some(self.known.space.part_of(left));
         }
         self.note_head();
-        let mut choice = self.space.choose(left)?;
+        let mut choice = self.known.space.choose(left)?;
         if matches!(choice, Choice::Jump(offset) if offset >= self.lane.small_bytes) && !self.memory.map_large() {
-            self.space.forgo_large();
-            choice = self.space.choose(left)?;
+            self.known.space.forgo_large();
+            choice = self.known.space.choose(left)?;
         }
         if let Choice::Jump(offset) = choice {
             let extent = Extent {
                 bytes: offset as u32,
                 left: 0,
             };
-            self.write_header(self.space.tail().offset(), State::new(Kind::Jump, false), extent);
-            self.space.jump(offset);
+            self.write_header(self.known.space.tail().offset(), State::new(Kind::Jump, false), extent);
+            self.known.space.jump(offset);
         }
-        Some(self.space.part_of(left))
+        Some(self.known.space.part_of(left))
     }
 
     #[inline]
@@ -112,13 +160,23 @@ impl<M: Memory> RingOutlet<M> {
     /// Publishes everything before the tail; pairs with the reader's load of it.
     #[inline]
     fn publish(&mut self, span: u64) {
-        self.space.advance(span);
-        self.own().writer.0.tail.store(self.space.tail().0, Ordering::Release);
+        self.known.space.advance(span);
+        if !self.held_back {
+            self.own()
+                .writer
+                .0
+                .tail
+                .store(self.known.space.tail().0, Ordering::Release);
+        }
     }
 
     /// Adds to the part of the last empty message, if the reader has not taken all of it.
     fn add_to_empties(&mut self) -> bool {
-        let Some((at, count)) = self.empties.take_if(|(_, count)| *count < MAX_EMPTIES) else {
+        if self.held_back {
+            // It would show at once.
+            return false;
+        }
+        let Some((at, count)) = self.known.empties.take_if(|(_, count)| *count < MAX_EMPTIES) else {
             return false;
         };
         let state = State(
@@ -127,13 +185,13 @@ impl<M: Memory> RingOutlet<M> {
                 .fetch_add(ONE_MORE_EMPTY, Ordering::AcqRel),
         );
         let open = state.kind() == Some(Kind::Empties);
-        self.empties = open.then_some((at, count + 1));
+        self.known.empties = open.then_some((at, count + 1));
         open
     }
 
     /// Feeds the frames between the reader's head and our tail to the reads of `view`.
     fn foresee(&self, view: View) -> WaitingReads {
-        let tail = self.space.tail();
+        let tail = self.known.space.tail();
         let mut reads = view.reads;
         let mut at = view.head;
         let mut inside = false;
@@ -184,7 +242,32 @@ impl<M: Memory> RingOutlet<M> {
                 .word(self.side, at.offset())
                 .fetch_or(CANCELLED, Ordering::AcqRel),
         );
-        (state.kind() == Some(Kind::Pending) && state.taken() < bytes).then(|| bytes - state.taken())
+        // Cancelled before: by a process that held this end and went in the middle.
+        let was_open = matches!(state.kind(), Some(Kind::Pending | Kind::Cancelled));
+        (was_open && state.taken() < bytes).then(|| bytes - state.taken())
+    }
+
+    /// The parts of a pending frame that the reader has not left, in order, with their payload bytes.
+    fn parts_of(&self, ticket: &Ticket) -> Vec<(Position, u32)> {
+        let mut parts = Vec::new();
+        let Some((first, last)) = ticket.0 else { return parts };
+        let head = Position(self.reader().head.load(Ordering::Acquire));
+        let mut at = if first.is_before(head) { head } else { first };
+        let tail = self.known.space.tail();
+        for _ in 0..max_steps(&self.lane) {
+            if last.is_before(at) {
+                break;
+            }
+            // What a hostile reader has made of our lane is no frame any more, and its own loss.
+            let Ok(part) = part_at(&*self.memory, &self.lane, self.side, at, tail) else {
+                break;
+            };
+            if matches!(part.kind, Kind::Pending | Kind::Cancelled) {
+                parts.push((at, part.extent.bytes));
+            }
+            at = part.next;
+        }
+        parts
     }
 }
 
@@ -206,12 +289,15 @@ impl<M: Memory> Outlet for RingOutlet<M> {
 
     #[inline]
     fn publish_queued(&mut self, live_bytes: u64) {
-        self.own().writer.0.queued.store(live_bytes, Ordering::Relaxed);
+        self.known.queued = live_bytes;
+        if !self.held_back {
+            self.own().writer.0.queued.store(live_bytes, Ordering::Relaxed);
+        }
     }
 
     #[inline]
     fn has_room(&self, length: u32) -> bool {
-        match self.space.room_for(u64::from(length)) {
+        match self.known.space.room_for(u64::from(length)) {
             Some(Choice::Here) => true,
             // Where to is chosen part by part; the large area has to be there for it.
             Some(Choice::Jump(_)) => self.memory.map_large(),
@@ -228,11 +314,11 @@ impl<M: Memory> Outlet for RingOutlet<M> {
         let Some(bytes) = self.reserve(data.len() as u64) else {
             return 0;
         };
-        let at = self.space.tail();
+        let at = self.known.space.tail();
         let kind = match frame.standing {
             Standing::Complete => Kind::Complete,
             Standing::Pending => {
-                ticket.0.push((at, bytes as u32));
+                ticket.0 = Some((ticket.0.map_or(at, |(first, _)| first), at));
                 Kind::Pending
             }
         };
@@ -243,7 +329,7 @@ impl<M: Memory> Outlet for RingOutlet<M> {
         self.write_header(at.offset(), State::new(kind, offset == 0), extent);
         let payload = &data[..bytes as usize];
         self.memory.copy_in(self.side, at.offset() + HEADER_BYTES, payload);
-        self.empties = None;
+        self.known.empties = None;
         self.publish(part_span(bytes));
         payload.len()
     }
@@ -255,9 +341,9 @@ impl<M: Memory> Outlet for RingOutlet<M> {
         if self.reserve(0).is_none() {
             return false;
         }
-        let at = self.space.tail();
+        let at = self.known.space.tail();
         self.write_header(at.offset(), State::empties(1, 0), Extent { bytes: 0, left: 0 });
-        self.empties = Some((at, 1));
+        self.known.empties = Some((at, 1));
         self.publish(part_span(0));
         true
     }
@@ -266,7 +352,7 @@ impl<M: Memory> Outlet for RingOutlet<M> {
         let mut removed = 0;
         let mut any = false;
         // The last part decides; what the reader takes of earlier ones meanwhile it took before the retraction.
-        while let Some((at, bytes)) = ticket.0.pop() {
+        for (at, bytes) in self.parts_of(ticket).into_iter().rev() {
             let Some(bytes) = self.cancel_part(at, bytes) else {
                 break;
             };
@@ -278,7 +364,7 @@ impl<M: Memory> Outlet for RingOutlet<M> {
         }
         if !any {
             // The reader has everything placed so far and waits for more: the slack holds the mark that none comes.
-            let at = self.space.tail();
+            let at = self.known.space.tail();
             self.write_header(
                 at.offset(),
                 State::new(Kind::Cancelled, false),
@@ -290,15 +376,23 @@ impl<M: Memory> Outlet for RingOutlet<M> {
     }
 
     fn waiting_reads(&self) -> WaitingReads {
-        let words = &self.memory.control().end(self.side.peer()).offer.0;
+        if self.held_back && self.known.space.tail().0 != self.own().writer.0.tail.load(Ordering::Relaxed) {
+            // A reader that withdraws a read would not find what is held back, so nothing may count on it.
+            return WaitingReads::default();
+        }
+        let words = &self.offer_of_reader().0;
         offer::view(words, self.reader()).map_or_else(WaitingReads::default, |view| self.foresee(view))
     }
 
     fn claim(&self, view: &WaitingReads) -> bool {
-        offer::claim(&self.memory.control().end(self.side.peer()).offer.0, view.stamp)
+        offer::claim(&self.offer_of_reader().0, view.stamp)
     }
 
-    fn release_claim(&self) {
-        offer::release(&self.memory.control().end(self.side.peer()).offer.0);
+    fn release_claim(&mut self) {
+        if self.held_back {
+            self.release_due = true;
+        } else {
+            offer::release(&self.offer_of_reader().0);
+        }
     }
 }

@@ -9,6 +9,8 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::header::Position;
 use crate::layout::{ALIGN_BYTES, LaneShape, part_span};
 
@@ -44,7 +46,7 @@ impl LaneShape {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Region {
     lap: u32,
     start: u64,
@@ -52,7 +54,7 @@ struct Region {
 }
 
 /// The writer's knowledge of its lane.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Space {
     lane: LaneShape,
     tail: Position,

@@ -4,6 +4,7 @@
 //! header was written by the peer or can have been, so each step is checked and the number of steps is bounded.
 
 use npipe_core::Status;
+use serde::{Deserialize, Serialize};
 
 use super::header::{Extent, Kind, Position, State};
 use crate::layout::{HEADER_BYTES, LaneShape, Side, part_span};
@@ -11,7 +12,7 @@ use crate::memory::Memory;
 use crate::sync::Ordering;
 
 /// A part as it was read, once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Part {
     pub(crate) at: Position,
     pub(crate) state: State,

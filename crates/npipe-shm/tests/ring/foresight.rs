@@ -18,7 +18,7 @@ fn put(outlet: &mut RingOutlet<HeapMemory>, data: &[u8], standing: Firmness) {
 /// semantics 134-136
 #[test]
 fn a_claim_binds_the_reads_that_wait_now() {
-    let (outlet, mut inlet) = halves(640);
+    let (mut outlet, mut inlet) = halves(640);
     inlet.offer(&mut [4].into_iter());
     let stale = outlet.waiting_reads();
     inlet.offer(&mut [4].into_iter());

@@ -14,6 +14,8 @@
 //!   owning a name in it, connecting to the owner of a name.
 //! * `identity`: who we are, and who is at the other end of a socket. Always the kernel's word,
 //!   never the peer's.
+//! * `capsule`: one descriptor that carries others, and lives as they do.
+//! * `lifetime`: when other processes end, and a bell to stir them.
 //! * `forks`: what is not a forked child's to keep.
 //! * `cpu`: the processor this thread runs on, and how many it may use.
 //! * `anonymous`: pipes that a child can have as its standard streams.
@@ -38,7 +40,9 @@ use std::path::PathBuf;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{anonymous, claim, cpu, epoll, forks, futex, identity, namespace, segment, signals, socket};
+pub(crate) use linux::{
+    anonymous, capsule, claim, cpu, epoll, forks, futex, identity, lifetime, namespace, segment, signals, socket,
+};
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("npipe has no backend for this system yet; see src/sys/mod.rs for what one supplies");

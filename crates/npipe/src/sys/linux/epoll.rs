@@ -1,7 +1,7 @@
 //! One thread waiting on many descriptors.
 //!
-//! Level-triggered: a condition is reported again and again until it is dealt with or the
-//! descriptor removed. Remove descriptors before closing them: a copy in a forked child keeps a
+//! Level-triggered, but for [`Interest::Stir`]: a condition is reported again and again until it is
+//! dealt with or the descriptor removed. Remove descriptors before closing them: a copy in a forked child keeps a
 //! closed one registered, with nobody left who could remove it.
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -25,6 +25,8 @@ pub(crate) enum Interest {
     Readable,
     /// It can be read from, or written to.
     ReadableOrWritable,
+    /// More has come to be read: told once each time, whether it is read or not.
+    Stir,
 }
 
 impl Interest {
@@ -34,6 +36,7 @@ impl Interest {
                 Interest::Hangup => EventFlags::empty(),
                 Interest::Readable => EventFlags::IN,
                 Interest::ReadableOrWritable => EventFlags::IN | EventFlags::OUT,
+                Interest::Stir => EventFlags::IN | EventFlags::ET,
             }
     }
 }

@@ -5,6 +5,7 @@
 //! Newer calls (`futex_waitv`, `MFD_NOEXEC_SEAL`, `SO_PEERPIDFD`) are used where they exist.
 
 pub(crate) mod anonymous;
+pub(crate) mod capsule;
 pub(crate) mod claim;
 pub(crate) mod cpu;
 mod directory;
@@ -12,6 +13,7 @@ pub(crate) mod epoll;
 pub(crate) mod forks;
 pub(crate) mod futex;
 pub(crate) mod identity;
+pub(crate) mod lifetime;
 mod lock;
 mod lock_text;
 pub(crate) mod namespace;

@@ -1,0 +1,130 @@
+//! One descriptor that carries others: a datagram socket, connected to itself, with a message in its own queue.
+//!
+//! Whoever has a copy of the descriptor looks into the queue and gets copies of what is in there, as often as it likes:
+//! nobody takes the message out. The kernel drops it, and what it carries, with the last copy of the socket, wherever that
+//! was: with another process, between two, or in a program that knows nothing of it.
+//!
+//! A socket that is connected takes messages from its peer alone, so from nobody else.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+};
+
+use crate::sys::{SysError, SysResult};
+
+/// Descriptors that one carries at most.
+pub(crate) const MAX_CARRIED: usize = 6;
+
+/// Bytes that come along at most.
+const MAX_BYTES: usize = 8192;
+
+/// Makes a capsule.
+pub(crate) fn seal(bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> SysResult<OwnedFd> {
+    let fail = |errno: Errno| SysError::new("put descriptors into a socket", errno);
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None).map_err(fail)?;
+    // An address of the kernel's choosing.
+    rustix::net::bind(&socket, &SocketAddrUnix::new_unnamed()).map_err(fail)?;
+    let address = rustix::net::getsockname(&socket).map_err(fail)?;
+    rustix::net::connect(&socket, &address).map_err(fail)?;
+    // What came before the socket was connected can be anybody's.
+    while !matches!(
+        rustix::net::recv(&socket, &mut [0; 1][..], RecvFlags::DONTWAIT),
+        Err(Errno::AGAIN)
+    ) {}
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_CARRIED))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if bytes.len() > MAX_BYTES || !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(fail(Errno::MSGSIZE));
+    }
+    rustix::net::sendmsg(&socket, &[IoSlice::new(bytes)], &mut control, SendFlags::DONTWAIT).map_err(fail)?;
+    Ok(socket)
+}
+
+/// Copies of what a capsule carries. Nothing about `socket` is believed but that it is a descriptor.
+pub(crate) fn look_into(socket: impl AsFd) -> SysResult<(Vec<u8>, Vec<OwnedFd>)> {
+    const OPERATION: &str = "take descriptors out of a socket";
+    let fail = |errno: Errno| SysError::new(OPERATION, errno);
+    let mut bytes = vec![0; MAX_BYTES];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_CARRIED))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let message = loop {
+        match rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags) {
+            Ok(message) => break message,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(fail(errno)),
+        }
+    };
+    let mut descriptors = Vec::new();
+    for part in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = part {
+            descriptors.extend(received);
+        }
+    }
+    if message.flags.contains(ReturnFlags::CTRUNC) {
+        // The kernel hands out as many as there is room for in this process.
+        return Err(fail(Errno::MFILE));
+    }
+    bytes.truncate(message.bytes);
+    Ok((bytes, descriptors))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    /// semantics 190
+    #[test]
+    fn what_it_carries_lives_as_long_as_a_copy_of_it() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let capsule = seal(b"with", &[writer.as_fd(), writer.as_fd()]).unwrap();
+        drop(writer);
+        let copy = capsule.try_clone().unwrap();
+        for _ in 0..3 {
+            let (bytes, carried) = look_into(&capsule).unwrap();
+            assert_eq!((bytes.as_slice(), carried.len()), (b"with".as_slice(), 2));
+        }
+        drop(capsule);
+        let (_, carried) = look_into(&copy).unwrap();
+        rustix::io::write(&carried[0], b"through").unwrap();
+        drop((copy, carried));
+        let mut text = String::new();
+        std::fs::File::from(OwnedFd::from(reader))
+            .read_to_string(&mut text)
+            .unwrap();
+        assert_eq!(text, "through");
+    }
+
+    /// Only its maker puts something in.
+    #[test]
+    fn it_takes_nothing_from_others() {
+        let capsule = seal(b"ours", &[]).unwrap();
+        let address = rustix::net::getsockname(&capsule).unwrap();
+        let stranger =
+            rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::empty(), None).unwrap();
+        let refused = rustix::net::sendto(&stranger, b"theirs", SendFlags::DONTWAIT, &address);
+        assert_eq!(refused, Err(Errno::PERM));
+        assert_eq!(look_into(&capsule).unwrap().0, b"ours");
+    }
+
+    /// Whatever is no capsule is told so.
+    #[test]
+    fn other_descriptors_are_refused() {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert!(look_into(&file).is_err());
+        let (socket, _other) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        assert!(look_into(&socket).is_err());
+        let too_many = [file.as_fd(); MAX_CARRIED + 1];
+        assert!(seal(b"", &too_many).is_err());
+        assert!(seal(&vec![0; MAX_BYTES + 1], &[]).is_err());
+    }
+}

@@ -1,0 +1,112 @@
+//! When other processes end.
+//!
+//! A process is named by its number and by when it began, so that a later one with that number is not taken for it. All
+//! of it is within one process namespace.
+
+use rustix::event::EventfdFlags;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags};
+
+use super::forks::ProcessFd;
+use super::identity;
+use crate::sys::{SysError, SysResult};
+
+/// When a process began, in the kernel's ticks; `None` if there is none of that number.
+pub(crate) fn began(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Behind the name, which may hold anything, in parentheses.
+    let fields = stat.get(stat.rfind(')')? + 1..)?;
+    let mut fields = fields.split_ascii_whitespace();
+    let state = fields.next()?;
+    // It has ended, and nobody has asked how.
+    let has_ended = state == "Z" || state == "X";
+    fields.nth(18)?.parse().ok().filter(|_| !has_ended)
+}
+
+/// When we began.
+pub(crate) fn own_beginning() -> u64 {
+    began(identity::own_pid()).unwrap_or(0)
+}
+
+/// Becomes readable when that process ends; `None` if it has ended.
+pub(crate) fn end_of(pid: u32, began_at: u64) -> SysResult<Option<ProcessFd>> {
+    let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return Ok(None);
+    };
+    let process = match rustix::process::pidfd_open(number, PidfdFlags::empty()) {
+        Ok(process) => ProcessFd::from(process),
+        Err(Errno::SRCH) => return Ok(None),
+        Err(errno) => return Err(SysError::new("watch a process", errno)),
+    };
+    // Asked after it is held: the number is not given to another from here on.
+    Ok((began(pid) == Some(began_at)).then_some(process))
+}
+
+/// A counter that processes share to stir each other.
+pub(crate) fn bell() -> SysResult<ProcessFd> {
+    let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+    rustix::event::eventfd(0, flags)
+        .map(ProcessFd::from)
+        .map_err(|errno| SysError::new("create an event counter", errno))
+}
+
+/// Stirs all who watch a bell for its edge.
+pub(crate) fn ring(bell: &ProcessFd) {
+    // Full after 2^64 - 2 times.
+    let _ = rustix::io::write(bell, &1_u64.to_ne_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::sys::epoll::{Interest, Poller};
+
+    /// semantics 190
+    #[test]
+    fn the_end_of_a_process_is_told() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let (pid, began_at) = (child.id(), began(child.id()).unwrap());
+        let end = end_of(pid, began_at).unwrap().expect("it lives");
+        assert!(end_of(pid, began_at + 1).unwrap().is_none(), "an earlier one");
+        let poller = Poller::new().unwrap();
+        poller.add(&end, 1, Interest::Readable).unwrap();
+        let mut events = Vec::new();
+        poller.wait(&mut events, Some(Instant::now())).unwrap();
+        assert!(events.is_empty());
+        drop(child.stdin.take());
+        poller
+            .wait(&mut events, Some(Instant::now() + Duration::from_secs(60)))
+            .unwrap();
+        assert!(events[0].readable);
+        assert!(
+            end_of(pid, began_at).unwrap().is_none(),
+            "nobody has asked how it ended"
+        );
+        child.wait().unwrap();
+        assert!(end_of(pid, began_at).unwrap().is_none());
+        assert!(own_beginning() > 0 && began(0).is_none());
+    }
+
+    /// Each of several processes is told, and told again.
+    #[test]
+    fn a_bell_stirs_all_who_watch_it() {
+        let bell = bell().unwrap();
+        let pollers = [Poller::new().unwrap(), Poller::new().unwrap()];
+        for poller in &pollers {
+            poller.add(&bell, 1, Interest::Stir).unwrap();
+        }
+        let mut events = Vec::new();
+        for _ in 0..2 {
+            ring(&bell);
+            for poller in &pollers {
+                poller.wait(&mut events, Some(Instant::now())).unwrap();
+                assert_eq!(events.len(), 1);
+                poller.wait(&mut events, Some(Instant::now())).unwrap();
+                assert!(events.is_empty(), "once");
+            }
+        }
+    }
+}

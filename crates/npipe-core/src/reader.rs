@@ -101,8 +101,15 @@ impl<I: Inlet> Reader<I> {
     }
 
     /// Goes on from what another process that holds this end has left, as `holder`.
-    pub fn resume(&mut self, holder: HolderId, known: ReaderState) {
+    ///
+    /// # Errors
+    /// [`Status::InvalidHandle`] for what no such process leaves.
+    pub fn resume(&mut self, holder: HolderId, known: ReaderState) -> Result<(), Status> {
+        if known.calls.iter().any(|call| call.copied > call.size) {
+            return Err(Status::InvalidHandle);
+        }
         (self.holder, self.known) = (holder, known);
+        Ok(())
     }
 
     /// Ends the calls of a process that is gone, whose results nobody will ask for (semantics 230).
@@ -132,6 +139,11 @@ impl<I: Inlet> Reader<I> {
             // Its frames went with the lane; those of a later connection are not for it.
             call.published = false;
         }
+        self.lane.take()
+    }
+
+    /// Forgets the connection, which others go on with.
+    pub fn let_go(&mut self) -> Option<I> {
         self.lane.take()
     }
 
@@ -226,7 +238,7 @@ impl<I: Inlet> Reader<I> {
     }
 
     fn enqueue(&mut self, mut call: ReadCall) -> CallId {
-        self.known.next_call += 1;
+        self.known.next_call = self.known.next_call.wrapping_add(1);
         call.id = CallId(self.known.next_call);
         let id = call.id;
         self.known.calls.push_back(call);
@@ -237,7 +249,9 @@ impl<I: Inlet> Reader<I> {
     ///
     /// An `Err` ends the call as a value does. A call that is not the oldest stays pending until the older ones are done.
     pub fn poll(&mut self, id: CallId, into: &mut [u8]) -> Poll<Result<ReadOutcome, Status>> {
-        let Some(index) = self.known.calls.iter().position(|call| call.id == id) else {
+        // Made with this buffer, by this process.
+        let is_it = |call: &ReadCall| call.id == id && call.size == clamp(into.len());
+        let Some(index) = self.known.calls.iter().position(is_it) else {
             return Poll::Ready(Err(Status::InvalidParameter));
         };
         if let Some(status) = self.known.calls[index].ended {
@@ -348,6 +362,11 @@ impl<I: Inlet> Reader<I> {
         }
         self.republish();
         news
+    }
+
+    /// Publishes the calls that were published before once more, since a process ended while it did so.
+    pub fn publish_calls(&mut self) {
+        self.republish();
     }
 
     fn republish(&mut self) {

@@ -125,8 +125,15 @@ impl<O: Outlet> Writer<O> {
     }
 
     /// Goes on from what another process that holds this end has left, as `holder`.
-    pub fn resume(&mut self, holder: HolderId, known: WriterState<O::Ticket>) {
+    ///
+    /// # Errors
+    /// [`Status::InvalidHandle`] for what no such process leaves.
+    pub fn resume(&mut self, holder: HolderId, known: WriterState<O::Ticket>) -> Result<(), Status> {
+        if known.calls.iter().any(|call| call.placed > call.length) {
+            return Err(Status::InvalidHandle);
+        }
         (self.holder, self.known) = (holder, known);
+        Ok(())
     }
 
     /// Takes back what a process that is gone had not finished writing (semantics 128).
@@ -153,6 +160,11 @@ impl<O: Outlet> Writer<O> {
     pub fn detach(&mut self, status: Status, absent: Status) -> Option<O> {
         self.known.absent = absent;
         self.end_all(status);
+        self.lane.take()
+    }
+
+    /// Forgets the connection, which others go on with.
+    pub fn let_go(&mut self) -> Option<O> {
         self.lane.take()
     }
 
@@ -338,7 +350,7 @@ impl<O: Outlet> Writer<O> {
     }
 
     fn next_id(&mut self) -> CallId {
-        self.known.next_call += 1;
+        self.known.next_call = self.known.next_call.wrapping_add(1);
         CallId(self.known.next_call)
     }
 
@@ -398,7 +410,10 @@ impl<O: Outlet> Writer<O> {
     ///
     /// An `Err` ends the call as a value does.
     pub fn poll(&mut self, id: CallId, data: &[u8]) -> Poll<Result<usize, Status>> {
-        let Some(index) = self.known.calls.iter().position(|call| call.id == id) else {
+        // Made with this data, by this process.
+        let is_it =
+            |call: &WriteCall<O::Ticket>| call.id == id && (call.ended.is_some() || call.length as usize == data.len());
+        let Some(index) = self.known.calls.iter().position(is_it) else {
             return Poll::Ready(Err(Status::InvalidParameter));
         };
         if let Some(result) = self.known.calls[index].ended {

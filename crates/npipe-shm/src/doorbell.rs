@@ -27,6 +27,11 @@ impl Cause {
     /// Either.
     pub const ANY: Cause = Cause(1 | 1 << 16);
 
+    /// What one sleeper for it adds to the word.
+    pub const fn one(self) -> u32 {
+        self.0
+    }
+
     /// The halves that count sleepers for it.
     const fn mask(self) -> u32 {
         self.0 * 0xffff

@@ -11,6 +11,7 @@
 //!
 //! All sizes are in bytes.
 
+use npipe_core::EndRole;
 use serde::{Deserialize, Serialize};
 
 /// Changes with every incompatible change of the segment, the handshake or the folding of names.
@@ -45,6 +46,15 @@ pub enum Side {
     Server = 0,
     /// The client end.
     Client = 1,
+}
+
+impl From<EndRole> for Side {
+    fn from(role: EndRole) -> Side {
+        match role {
+            EndRole::Server => Side::Server,
+            EndRole::Client => Side::Client,
+        }
+    }
 }
 
 impl Side {

@@ -226,7 +226,7 @@ const GONE: u32 = 3;
 const NEXT_SERIAL: u32 = PHASE + 1;
 
 /// A holder as others see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Seen {
     /// Its place.
     pub id: HolderId,

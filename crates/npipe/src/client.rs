@@ -3,8 +3,11 @@
 use std::io;
 use std::ops::Deref;
 
+use npipe_core::EndRole;
+
 use crate::end::Handle;
 use crate::error::Result;
+use crate::object::RawEnd;
 use crate::stream::PipeStream;
 
 /// The client end of a pipe. Made by [`ClientOptions::open`](crate::ClientOptions::open).
@@ -55,6 +58,44 @@ impl PipeClient {
                 end: self.stream.end.clone(),
             },
         })
+    }
+
+    /// Gives this handle up for a descriptor from which another process of the same user makes the end its own. Win32
+    /// equivalent: DuplicateHandle into another process, and handles that a child inherits.
+    ///
+    /// **The hand-over.** Send the descriptor over a socket (SCM_RIGHTS), or let a child inherit it, for example as its
+    /// standard input: `command.stdin(raw)`. Whoever gets it calls [`PipeClient::from_raw`], once; for several processes, make one
+    /// for each ([`try_clone`](PipeClient::try_clone)). This process goes on holding the end if it has other handles of it.
+    ///
+    /// All holders share the end's modes, its unread data and its queue of waiting calls; time-outs are each process' own, and
+    /// [`cancel`](PipeStream::cancel) ends the calls of the process that makes it. The end closes when nobody holds it any
+    /// more; a descriptor that is on its way counts, and so does one that is left in a program that knows nothing of npipe. If
+    /// a holder is killed, its waiting calls end, what it wrote in full stays, and the others go on.
+    ///
+    /// # Errors
+    /// * [`Status::NotSupported`]: not made with [`shareable`](crate::ClientOptions::shareable).
+    /// * [`Status::PipeDisconnected`]: disconnected by the server.
+    /// * [`Status::TooManyOpenedFiles`], [`Status::SystemError`]: what the system refused is in the detail.
+    ///
+    /// In any of these cases the handle is closed.
+    #[doc(alias = "DuplicateHandle")]
+    pub fn into_raw(self) -> Result<RawEnd> {
+        self.stream.end.into_raw()
+    }
+
+    /// Takes over an end that [`into_raw`](PipeClient::into_raw) has given, in this process or another one of the same user.
+    ///
+    /// # Errors
+    /// * [`Status::InvalidHandle`]: not such a descriptor, or from another version of npipe.
+    /// * [`Status::InvalidParameter`]: a server end.
+    /// * [`Status::AccessDenied`]: from another user.
+    /// * [`Status::InsufficientResources`]: 64 processes hold the end already.
+    /// * [`Status::ObjectPathNotFound`]: the namespace directory is not there any more.
+    /// * [`Status::TooManyOpenedFiles`], [`Status::SystemError`]: what the system refused is in the detail.
+    ///
+    /// In any of these cases the descriptor is closed.
+    pub fn from_raw(raw: RawEnd) -> Result<PipeClient> {
+        Handle::from_raw(raw, EndRole::Client).map(PipeClient::new)
     }
 }
 

@@ -56,6 +56,7 @@ pub(crate) struct Wanted {
     pub(crate) mode: ReadMode,
     pub(crate) wait: WaitMode,
     pub(crate) max_spin: Duration,
+    pub(crate) is_shareable: bool,
 }
 
 impl Wanted {
@@ -100,11 +101,29 @@ fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection
         ));
     }
     let descriptor = answer.descriptor.ok_or_else(|| wrong("the server sent no segment"))?;
+    let kept = match wanted.is_shareable {
+        true => {
+            let copy = descriptor.try_clone();
+            Some(
+                copy.map_err(|error| fail(SysError::new("copy a descriptor", error)))?
+                    .into(),
+            )
+        }
+        false => None,
+    };
     let segment = Segment::attach(descriptor, layout.total_bytes(), Layout::first_bytes() as usize).map_err(fail)?;
     let socket = answer.conversation.socket;
     let peer = identity::peer_credentials(socket.as_fd()).map_err(fail)?;
     let peer = served_by(peer, opened.listener_pid, opened.server_pid);
-    let link = Link::new(segment, layout, Side::Client, Arc::new(socket), peer, wanted.max_spin);
+    let link = Link::new(
+        segment,
+        layout,
+        Side::Client,
+        Arc::new(socket),
+        peer,
+        wanted.max_spin,
+        kept,
+    );
     let refuse = |status| Error::new(status, "open").about(name);
     let access = wanted.access.of_client(opened.direction).map_err(refuse)?;
     // Decided here: a server that disconnects at once takes nothing away from the success of the open.
@@ -118,6 +137,7 @@ fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection
         out_quota: opened.out_quota,
         in_quota: opened.in_quota,
         max_spin: wanted.max_spin,
+        is_shareable: wanted.is_shareable,
     };
     // semantics 55: whatever the server's modes are, a client begins with its own.
     let home = Home::Client {

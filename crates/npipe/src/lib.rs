@@ -20,6 +20,7 @@ mod error;
 mod host;
 mod info;
 mod listener;
+mod object;
 mod options;
 mod process;
 mod server;
@@ -34,6 +35,7 @@ pub use info::{InstanceDetails, Peer, PipeDetails, PipeEnd, PipeEntry, PipeInfo,
 pub use listener::{Incoming, PipeListener};
 pub use npipe_core::pipe::InstanceState;
 pub use npipe_core::{AccessRules, Blame, Direction, PipeName, PipeType, ReadMode, Status};
+pub use object::RawEnd;
 pub use options::{ClientOptions, ServerOptions};
 pub use server::PipeServer;
 pub use stream::{Peeked, PipeStream, ReadOutcome};

@@ -11,7 +11,7 @@ use npipe_core::{Access, AccessRules, Direction, PipeName, Status, WaitMode};
 use crate::client::PipeClient;
 use crate::connect::{self, Wanted};
 use crate::error::{Error, Result};
-use crate::host;
+use crate::host::{self, Kept};
 use crate::info::PipeMode;
 use crate::server::PipeServer;
 use crate::sys::namespace::Root;
@@ -45,6 +45,7 @@ pub struct ServerOptions {
     outbound: bool,
     root: Option<PathBuf>,
     spin: Duration,
+    shareable: bool,
 }
 
 impl Default for ServerOptions {
@@ -62,6 +63,7 @@ impl ServerOptions {
             outbound: true,
             root: None,
             spin: DEFAULT_SPIN,
+            shareable: false,
         }
     }
 
@@ -175,6 +177,15 @@ impl ServerOptions {
         self
     }
 
+    /// Whether the server end can be passed on to other processes, by [`PipeServer::into_raw`]; not by default. It costs one more
+    /// descriptor for each connection. Win32 equivalent: bInheritHandle; there every handle can be duplicated.
+    #[doc(alias = "bInheritHandle")]
+    #[doc(alias = "HANDLE_FLAG_INHERIT")]
+    pub fn shareable(&mut self, shareable: bool) -> &mut ServerOptions {
+        self.shareable = shareable;
+        self
+    }
+
     pub(crate) fn waits(&self) -> bool {
         self.params.wait_mode == WaitMode::Wait
     }
@@ -206,7 +217,11 @@ impl ServerOptions {
             }
         };
         let root = find_root(self.root.as_deref(), OPERATION)?;
-        host::create(&root, &name, &params, self.spin).map(PipeServer::new)
+        let kept = Kept {
+            max_spin: self.spin,
+            is_shareable: self.shareable,
+        };
+        host::create(&root, &name, &params, kept).map(PipeServer::new)
     }
 }
 
@@ -223,6 +238,7 @@ pub struct ClientOptions {
     connect_timeout: Option<Duration>,
     root: Option<PathBuf>,
     spin: Duration,
+    shareable: bool,
 }
 
 impl Default for ClientOptions {
@@ -242,6 +258,7 @@ impl ClientOptions {
             connect_timeout: None,
             root: None,
             spin: DEFAULT_SPIN,
+            shareable: false,
         }
     }
 
@@ -294,6 +311,15 @@ impl ClientOptions {
         self
     }
 
+    /// Whether the client end can be passed on to other processes, by [`PipeClient::into_raw`]; not by default. It costs one more
+    /// descriptor for each connection. Win32 equivalent: bInheritHandle; there every handle can be duplicated.
+    #[doc(alias = "bInheritHandle")]
+    #[doc(alias = "HANDLE_FLAG_INHERIT")]
+    pub fn shareable(&mut self, shareable: bool) -> &mut ClientOptions {
+        self.shareable = shareable;
+        self
+    }
+
     /// Opens the pipe. Win32 equivalent: CreateFile with OPEN_EXISTING.
     ///
     /// # Errors
@@ -323,6 +349,7 @@ impl ClientOptions {
             mode: self.mode.into(),
             wait: if self.nowait { WaitMode::NoWait } else { WaitMode::Wait },
             max_spin: self.spin,
+            is_shareable: self.shareable,
         };
         let start = Instant::now();
         loop {

@@ -3,11 +3,12 @@
 use std::io;
 use std::ops::Deref;
 
-use npipe_core::Status;
+use npipe_core::{EndRole, Status};
 
 use crate::end::{Handle, Home};
 use crate::error::{Explain, Result};
 use crate::host::Seat;
+use crate::object::RawEnd;
 use crate::stream::PipeStream;
 
 /// One instance of a pipe: the server end. Made by [`ServerOptions::create`](crate::ServerOptions::create).
@@ -44,10 +45,11 @@ impl PipeServer {
         }
     }
 
-    fn seat(&self) -> &Seat {
+    /// The end's place in its pipe, if this process has created it.
+    fn seat(&self) -> Option<&Seat> {
         match &self.stream.end.home {
-            Home::Server(seat) => seat,
-            Home::Client { .. } => unreachable!("a server is made from a server end"),
+            Home::Server { seat, .. } => seat.as_ref(),
+            Home::Client { .. } => None,
         }
     }
 
@@ -63,9 +65,14 @@ impl PipeServer {
     /// * [`Status::PipeDisconnected`]: another thread disconnected the instance.
     #[doc(alias = "ConnectNamedPipe")]
     pub fn connect(&self) -> Result<()> {
-        match self.seat().connect(&self.stream.end) {
+        let end = &self.stream.end;
+        let connected = match self.seat() {
+            Some(seat) => seat.connect(end),
+            None => end.connect_elsewhere(),
+        };
+        match connected {
             Ok(()) | Err(Status::PipeConnected) => Ok(()),
-            Err(status) => Err(status).explain("connect", &self.stream.end.shape.name),
+            Err(status) => Err(status).explain("connect", &end.shape.name),
         }
     }
 
@@ -76,9 +83,12 @@ impl PipeServer {
     /// [`Status::PipeDisconnected`]: it is disconnected already.
     #[doc(alias = "DisconnectNamedPipe")]
     pub fn disconnect(&self) -> Result<()> {
-        self.seat()
-            .disconnect(&self.stream.end)
-            .explain("disconnect", &self.stream.end.shape.name)
+        let end = &self.stream.end;
+        let disconnected = match self.seat() {
+            Some(seat) => seat.disconnect(end),
+            None => end.disconnect_elsewhere(),
+        };
+        disconnected.explain("disconnect", &end.shape.name)
     }
 
     /// Another handle of the same end. Win32 equivalent: DuplicateHandle within the process.
@@ -90,6 +100,48 @@ impl PipeServer {
     #[doc(alias = "DuplicateHandle")]
     pub fn try_clone(&self) -> Result<PipeServer> {
         Ok(PipeServer::new(self.stream.end.clone()))
+    }
+
+    /// Gives this handle up for a descriptor from which another process of the same user makes the end its own. Win32
+    /// equivalent: DuplicateHandle into another process, and handles that a child inherits.
+    ///
+    /// **The hand-over.** Send the descriptor over a socket (SCM_RIGHTS), or let a child inherit it, for example as its
+    /// standard input: `command.stdin(raw)`. Whoever gets it calls [`PipeServer::from_raw`], once; for several processes, make one
+    /// for each ([`try_clone`](PipeServer::try_clone)). This process goes on holding the end if it has other handles of it.
+    ///
+    /// All holders share the end's modes, its unread data and its queue of waiting calls; time-outs are each process' own, and
+    /// [`cancel`](PipeStream::cancel) ends the calls of the process that makes it. The end closes when nobody holds it any
+    /// more; a descriptor that is on its way counts, and so does one that is left in a program that knows nothing of npipe. If
+    /// a holder is killed, its waiting calls end, what it wrote in full stays, and the others go on.
+    ///
+    /// The instance keeps its place in the pipe, as one that is in use, until nobody holds it. That place stays with the process
+    /// that has created the instance: the others can disconnect the client, but only that process can have the instance
+    /// listen again, and when it ends, the place goes with it; those who hold the connection go on.
+    ///
+    /// # Errors
+    /// * [`Status::NotSupported`]: not made with [`shareable`](crate::ServerOptions::shareable).
+    /// * [`Status::InvalidPipeState`]: no connection; [`Status::PipeDisconnected`]: it was disconnected.
+    /// * [`Status::TooManyOpenedFiles`], [`Status::SystemError`]: what the system refused is in the detail.
+    ///
+    /// In any of these cases the handle is closed.
+    #[doc(alias = "DuplicateHandle")]
+    pub fn into_raw(self) -> Result<RawEnd> {
+        self.stream.end.into_raw()
+    }
+
+    /// Takes over an end that [`into_raw`](PipeServer::into_raw) has given, in this process or another one of the same user.
+    ///
+    /// # Errors
+    /// * [`Status::InvalidHandle`]: not such a descriptor, or from another version of npipe.
+    /// * [`Status::InvalidParameter`]: a client end.
+    /// * [`Status::AccessDenied`]: from another user.
+    /// * [`Status::InsufficientResources`]: 64 processes hold the end already.
+    /// * [`Status::ObjectPathNotFound`]: the namespace directory is not there any more.
+    /// * [`Status::TooManyOpenedFiles`], [`Status::SystemError`]: what the system refused is in the detail.
+    ///
+    /// In any of these cases the descriptor is closed.
+    pub fn from_raw(raw: RawEnd) -> Result<PipeServer> {
+        Handle::from_raw(raw, EndRole::Server).map(PipeServer::new)
     }
 }
 

@@ -197,13 +197,14 @@ impl PipeStream {
             .require_read_attributes()
             .explain(OPERATION, self.name())?;
         end.require_live().explain(OPERATION, self.name())?;
-        let (mode, wait) = end.modes();
-        let instances = match &end.home {
-            Home::Server(seat) => match seat.instances() {
-                Some(instances) => instances,
-                None => self.instances_of(seat.host.pipe_id)?,
-            },
-            Home::Client { pipe_id } => self.instances_of(*pipe_id)?,
+        let (mode, wait) = end.modes().explain(OPERATION, self.name())?;
+        let known = match &end.home {
+            Home::Server { seat: Some(seat), .. } => seat.instances(),
+            _ => None,
+        };
+        let instances = match known {
+            Some(instances) => instances,
+            None => self.instances_of(end.pipe_id())?,
         };
         Ok(PipeState {
             read_mode: mode.into(),

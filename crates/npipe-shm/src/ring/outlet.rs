@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use npipe_core::Status;
 use npipe_core::feed::WaitingReads;
 use npipe_core::wire::{Frame, Outlet, PeerState, Standing};
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ pub struct RingOutlet<M> {
     memory: Arc<M>,
     side: Side,
     lane: LaneShape,
-    /// Whether what changes is held back until [`RingOutlet::publish_all`].
+    /// Whether what changes is held back until [`RingOutlet::publish`].
     held_back: bool,
     /// Whether the end of a claim is held back.
     release_due: bool,
@@ -65,9 +66,21 @@ impl<M: Memory> RingOutlet<M> {
     }
 
     /// Goes on from what another process that holds this end has left; from now on changes are held back until
-    /// [`RingOutlet::publish_all`].
-    pub fn resume(&mut self, known: OutletState) {
+    /// [`RingOutlet::publish`].
+    ///
+    /// # Errors
+    /// [`Status::InsufficientResources`] when the part of the lane that the other has come to cannot be mapped,
+    /// [`Status::InvalidHandle`] for what no such process leaves.
+    pub fn resume(&mut self, known: OutletState) -> Result<(), Status> {
+        if !known.space.is_of(&self.lane) {
+            return Err(Status::InvalidHandle);
+        }
+        let is_far = known.space.tail().offset() >= self.lane.small_bytes;
+        if is_far && !self.memory.map_large() {
+            return Err(Status::InsufficientResources);
+        }
         (self.known, self.held_back) = (known, true);
+        Ok(())
     }
 
     /// What changes, for another process that holds this end.
@@ -81,7 +94,7 @@ impl<M: Memory> RingOutlet<M> {
     }
 
     /// Publishes what was held back since the last time; that the state is safe by now is the caller's affair.
-    pub fn publish_all(&mut self) {
+    pub fn publish(&mut self) {
         let writer = &self.own().writer.0;
         writer.queued.store(self.known.queued, Ordering::Relaxed);
         writer.tail.store(self.known.space.tail().0, Ordering::Release);
@@ -157,9 +170,9 @@ impl<M: Memory> RingOutlet<M> {
         self.memory.word(self.side, at).store(state.0, Ordering::Relaxed);
     }
 
-    /// Publishes everything before the tail; pairs with the reader's load of it.
+    /// Moves the tail, which publishes everything before it; pairs with the reader's load of it.
     #[inline]
-    fn publish(&mut self, span: u64) {
+    fn move_tail(&mut self, span: u64) {
         self.known.space.advance(span);
         if !self.held_back {
             self.own()
@@ -330,7 +343,7 @@ impl<M: Memory> Outlet for RingOutlet<M> {
         let payload = &data[..bytes as usize];
         self.memory.copy_in(self.side, at.offset() + HEADER_BYTES, payload);
         self.known.empties = None;
-        self.publish(part_span(bytes));
+        self.move_tail(part_span(bytes));
         payload.len()
     }
 
@@ -344,7 +357,7 @@ impl<M: Memory> Outlet for RingOutlet<M> {
         let at = self.known.space.tail();
         self.write_header(at.offset(), State::empties(1, 0), Extent { bytes: 0, left: 0 });
         self.known.empties = Some((at, 1));
-        self.publish(part_span(0));
+        self.move_tail(part_span(0));
         true
     }
 
@@ -370,7 +383,7 @@ impl<M: Memory> Outlet for RingOutlet<M> {
                 State::new(Kind::Cancelled, false),
                 Extent { bytes: 0, left: 0 },
             );
-            self.publish(part_span(0));
+            self.move_tail(part_span(0));
         }
         Some(removed)
     }

@@ -16,8 +16,25 @@ use crate::sync::Ordering;
 impl<M: Memory> RingInlet<M> {
     /// Goes on from what another process that holds this end has left; from now on changes are held back until
     /// [`RingInlet::publish`].
-    pub fn resume(&mut self, known: InletState) {
+    ///
+    /// # Errors
+    /// [`Status::InsufficientResources`] when the part of the lane that the other has come to cannot be mapped,
+    /// [`Status::InvalidHandle`] for what no such process leaves.
+    pub fn resume(&mut self, known: InletState) -> Result<(), Status> {
+        let (part, lane) = (&known.part, self.lane_shape());
+        let is_sound = !known.entered
+            || lane.holds_part(part.at.offset(), u64::from(part.extent.bytes))
+                && part.extent.bytes <= part.extent.left
+                && known.part_taken <= part.extent.bytes;
+        if !is_sound {
+            return Err(Status::InvalidHandle);
+        }
+        let is_far = known.entered && part.at.offset() >= lane.small_bytes;
+        if is_far && !self.memory().map_large() {
+            return Err(Status::InsufficientResources);
+        }
         (self.known, self.held_back) = (known, true);
+        Ok(())
     }
 
     /// What changes, for another process that holds this end.

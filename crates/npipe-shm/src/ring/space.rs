@@ -85,6 +85,24 @@ impl Space {
         }
     }
 
+    /// Whether this can be the knowledge of the writer of such a lane.
+    pub(crate) fn is_of(&self, lane: &LaneShape) -> bool {
+        let shape = &self.lane;
+        let is_whole = shape == lane;
+        let is_forgone = shape.small_bytes == lane.small_bytes
+            && shape.lane_bytes == lane.small_bytes
+            && (part_span(0)..=lane.part_bytes).contains(&shape.part_bytes)
+            && shape.part_bytes.is_multiple_of(ALIGN_BYTES);
+        let in_lane = |offset: u64| offset <= lane.lane_bytes;
+        (is_whole || is_forgone)
+            && lane.holds_part(self.tail.offset(), 0)
+            && in_lane(self.start)
+            && self
+                .earlier
+                .iter()
+                .all(|region| in_lane(region.start) && in_lane(region.end))
+    }
+
     pub(crate) fn tail(&self) -> Position {
         self.tail
     }

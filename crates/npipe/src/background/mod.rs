@@ -8,13 +8,15 @@ mod handshake;
 mod spare;
 
 use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use npipe_core::pipe::{ConnectionId, InstanceId, OwnerId};
+use npipe_shm::object::Seen;
 
-use crate::end::{link::Link, locked};
-use crate::host::{Host, Line};
+use crate::end::{End, link::Link, locked};
+use crate::host::{Host, Line, Seat};
 use crate::process::Process;
 use crate::sys::epoll::{Interest, Poller};
 use crate::sys::forks::ProcessFd;
@@ -45,6 +47,12 @@ enum Watch {
         link: Weak<Link>,
         seat: Option<(Weak<Host>, InstanceId, ConnectionId)>,
     },
+    /// Somebody has come to hold an end of ours too, or has left it.
+    Bell(Weak<End>),
+    /// The process of one who does.
+    Holder(Weak<End>, Seen),
+    /// Whether anybody holds a server end that this process has passed on.
+    Place(Arc<ProcessFd>, Arc<Host>, InstanceId),
 }
 
 fn running() -> SysResult<Arc<Background>> {
@@ -161,7 +169,47 @@ pub(crate) fn unwatch(link: &Link) {
     }
 }
 
+/// Listens to who comes to hold an end, and leaves it.
+pub(crate) fn watch_bell(end: &Arc<End>, bell: BorrowedFd<'_>) -> SysResult<u64> {
+    running()?.watch(Watch::Bell(Arc::downgrade(end)), bell, Interest::Stir)
+}
+
+/// Watches the process of another who holds an end.
+pub(crate) fn watch_holder(end: &Arc<End>, process: BorrowedFd<'_>, holder: Seen) -> SysResult<u64> {
+    let watch = Watch::Holder(Arc::downgrade(end), holder);
+    running()?.watch(watch, process, Interest::Readable)
+}
+
+/// Stops to watch a descriptor, before it is closed.
+pub(crate) fn unwatch_descriptor(descriptor: BorrowedFd<'_>, token: u64) {
+    if token != 0
+        && let Ok(background) = running()
+    {
+        background.forget(token);
+        let _ = background.poller.remove(descriptor);
+    }
+}
+
+/// Keeps an instance's place in its pipe for those who hold its end in other processes, until nobody does.
+pub(crate) fn watch_place(place: ProcessFd, seat: &Seat) {
+    let place = Arc::new(place);
+    let watch = Watch::Place(place.clone(), seat.host.clone(), seat.id);
+    let watched = running().and_then(|background| background.watch(watch, place.as_fd(), Interest::Hangup));
+    if watched.is_err() {
+        // Better gone too early than never.
+        seat.host.vacate(seat.id);
+    }
+}
+
 impl Background {
+    fn watch(&self, watch: Watch, descriptor: BorrowedFd<'_>, interest: Interest) -> SysResult<u64> {
+        let token = self.insert(watch);
+        self.poller
+            .add(descriptor, token, interest)
+            .inspect_err(|_| self.forget(token))?;
+        Ok(token)
+    }
+
     fn insert(&self, watch: Watch) -> u64 {
         let token = self.token();
         locked(&self.watches).insert(token, watch);
@@ -213,6 +261,20 @@ fn run(background: &Background) {
                 }
                 Some(Watch::Life { link, seat }) if event.hangup => hung_up(&link, seat),
                 Some(Watch::Life { .. }) => {}
+                Some(Watch::Bell(end)) => {
+                    if let Some(end) = end.upgrade() {
+                        end.look_around();
+                    }
+                }
+                Some(Watch::Holder(end, holder)) => {
+                    if let Some(end) = end.upgrade() {
+                        end.holder_gone(&holder);
+                    }
+                }
+                Some(Watch::Place(place, host, instance)) => {
+                    unwatch_descriptor(place.as_fd(), event.token);
+                    host.vacate(instance);
+                }
                 None => desk.handle(event.token),
             }
         }
@@ -225,9 +287,13 @@ fn hung_up(link: &Weak<Link>, seat: Option<(Weak<Host>, InstanceId, ConnectionId
     let Some(link) = link.upgrade() else { return };
     unwatch(&link);
     link.peer_hung_up();
-    if let Some((host, instance, connection)) = seat
-        && let Some(host) = host.upgrade()
-    {
+    let Some((host, instance, connection)) = seat else {
+        return;
+    };
+    let Some(host) = host.upgrade() else { return };
+    if link.object().is_some_and(|object| object.is_disconnected()) {
+        host.disconnected_elsewhere(instance, &link);
+    } else {
         host.client_gone(instance, connection);
     }
 }

@@ -3,8 +3,8 @@
 //! What decides lies here, in private memory: once the peer is known to be closed it stays so, whatever its words say.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use npipe_core::wire::PeerState;
@@ -13,6 +13,7 @@ use npipe_shm::doorbell::{self, Cause, Sleeper};
 use npipe_shm::layout::{Layout, SMALL_BYTES, Side};
 use npipe_shm::memory::Memory;
 
+use crate::object::Object;
 use crate::sys::forks::ProcessFd;
 use crate::sys::identity::{self, PeerCredentials};
 use crate::sys::segment::Segment;
@@ -36,6 +37,10 @@ pub(crate) struct Link {
     spin_ns: AtomicU64,
     max_spin_ns: u64,
     token: AtomicU64,
+    /// The segment's, kept if another process may be passed this end.
+    descriptor: Option<ProcessFd>,
+    /// What this end is once it was passed on.
+    object: OnceLock<Arc<Object>>,
 }
 
 const DECIDED_CLOSED: u32 = 1;
@@ -83,6 +88,7 @@ impl Link {
         socket: Arc<ProcessFd>,
         peer: PeerCredentials,
         max_spin: Duration,
+        descriptor: Option<ProcessFd>,
     ) -> Arc<Link> {
         let max_spin_ns = max_spin.as_nanos().min(u64::MAX.into()) as u64;
         Arc::new(Link {
@@ -97,6 +103,8 @@ impl Link {
             spin_ns: AtomicU64::new(max_spin_ns),
             max_spin_ns,
             token: AtomicU64::new(0),
+            descriptor,
+            object: OnceLock::new(),
         })
     }
 
@@ -115,6 +123,30 @@ impl Link {
     /// The number under which the background thread watches the socket.
     pub(crate) fn token(&self) -> &AtomicU64 {
         &self.token
+    }
+
+    /// The descriptor of the segment, if it was kept.
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.descriptor.as_ref().map(ProcessFd::as_fd)
+    }
+
+    /// What other processes that hold this end go by, if there may be some.
+    #[inline]
+    pub(crate) fn object(&self) -> Option<&Arc<Object>> {
+        self.object.get()
+    }
+
+    /// From now on other processes may hold this end. Once.
+    pub(crate) fn set_object(&self, object: Arc<Object>) {
+        let _ = self.object.set(object);
+    }
+
+    /// So many sleepers were threads of a process that is gone.
+    pub(crate) fn forget_sleepers(&self, sleepers: u32) {
+        if sleepers > 0 {
+            let words = &self.own_words().attention.0;
+            words.sleepers.fetch_sub(sleepers, Ordering::SeqCst);
+        }
     }
 
     fn own_words(&self) -> &EndWords {
@@ -312,6 +344,7 @@ impl Link {
     pub(crate) fn sleep(&self, wish: Wish, deadline: Option<Instant>, ready: impl FnOnce() -> bool) {
         let alarm = self.alarm.load(Ordering::Acquire);
         let sleeper = Sleeper::announce(self.own_words(), wish.cause());
+        let _ours = self.object().map(|object| object.count_sleeper(wish.cause()));
         if ready() {
             return;
         }

@@ -8,6 +8,8 @@
 
 pub(crate) mod link;
 mod read;
+mod sharing;
+mod turn;
 mod wait;
 mod write;
 
@@ -27,6 +29,7 @@ use crate::host::Seat;
 use crate::sys::forks;
 use crate::sys::namespace::Root;
 use link::Link;
+use turn::Entered;
 
 /// What is fixed for an end when it is made.
 #[derive(Clone, Debug)]
@@ -41,13 +44,20 @@ pub(crate) struct Shape {
     /// Limit on unread data from client to server.
     pub(crate) in_quota: u32,
     pub(crate) max_spin: Duration,
+    /// Whether what another process needs of a connection is kept.
+    pub(crate) is_shareable: bool,
 }
 
 /// Which end it is, and what goes with that.
 #[derive(Debug)]
 pub(crate) enum Home {
-    /// An instance of a pipe that this process serves.
-    Server(Seat),
+    /// An instance of a pipe.
+    Server {
+        /// The identity of the pipe.
+        pipe_id: u64,
+        /// Its place in the pipe, with the process that has created it.
+        seat: Option<Seat>,
+    },
     /// A client of a pipe; tells the pipe from later ones of the same name.
     Client {
         /// The identity of the pipe that was opened.
@@ -127,34 +137,66 @@ impl End {
     }
 
     pub(crate) fn side(&self) -> Side {
+        self.role().into()
+    }
+
+    /// The half that reads, to ourselves.
+    #[inline]
+    fn reading(&self) -> Result<Entered<'_, Reader<RingInlet<Link>>>, Status> {
+        Entered::enter(&self.reading)
+    }
+
+    /// The half that writes, to ourselves.
+    #[inline]
+    fn writing(&self) -> Result<Entered<'_, Writer<RingOutlet<Link>>>, Status> {
+        Entered::enter(&self.writing)
+    }
+
+    /// Gives both halves the occasion to forget holders that are gone, unless somebody has them who does.
+    pub(crate) fn try_both_halves(&self) {
+        drop(Entered::try_enter(&self.reading));
+        drop(Entered::try_enter(&self.writing));
+    }
+
+    fn peer_quota(&self) -> u32 {
         match self.role() {
-            EndRole::Server => Side::Server,
-            EndRole::Client => Side::Client,
+            EndRole::Server => self.shape.in_quota,
+            EndRole::Client => self.shape.out_quota,
         }
     }
 
     /// Begins a connection.
     pub(crate) fn attach(&self, link: &Arc<Link>) {
-        let peer_quota = match self.role() {
-            EndRole::Server => self.shape.in_quota,
-            EndRole::Client => self.shape.out_quota,
-        };
-        locked(&self.reading).attach(RingInlet::new(link.clone(), self.side()), peer_quota);
+        locked(&self.reading).attach(RingInlet::new(link.clone(), self.side()), self.peer_quota());
         locked(&self.writing).attach(RingOutlet::new(link.clone(), self.side()));
     }
 
     /// Ends the connection, if there is one: the peer is told by `standing`, calls that wait end with `status`.
     pub(crate) fn detach(&self, standing: Standing, status: Status) {
-        let mut reading = locked(&self.reading);
-        let mut writing = locked(&self.writing);
+        let link = self.link();
+        let object = link.as_ref().and_then(|link| link.object());
+        if let Some(object) = object {
+            if standing == Standing::Disconnected {
+                object.set_disconnected();
+            }
+            object.unwatch();
+            // From here on the end is its process' own again.
+            self.nowait
+                .store(object.wait_mode() == WaitMode::NoWait, Ordering::Relaxed);
+        }
+        let (reading, writing) = (self.reading(), self.writing());
         // Before the words that say so are out of reach: pending writes go with their end (semantics 177, 193).
-        let lane = reading.detach(status, Status::PipeDisconnected);
-        writing.detach(status, Status::PipeDisconnected);
-        drop((reading, writing));
-        if let Some(lane) = lane {
-            let link = lane.memory();
+        match reading {
+            Ok(mut reading) => drop(reading.detach(status, Status::PipeDisconnected)),
+            Err(_) => drop(locked(&self.reading).detach(status, Status::PipeDisconnected)),
+        }
+        match writing {
+            Ok(mut writing) => drop(writing.detach(status, Status::PipeDisconnected)),
+            Err(_) => drop(locked(&self.writing).detach(status, Status::PipeDisconnected)),
+        }
+        if let Some(link) = link {
             link.leave(standing);
-            background::unwatch(link);
+            background::unwatch(&link);
             link.sound_alarm();
         }
     }
@@ -164,8 +206,11 @@ impl End {
             // It is the parent's, who goes on with it.
             return;
         }
+        if self.leave_to_others() {
+            return;
+        }
         // Until the instance is gone from the name, nobody may find it half closed.
-        if let Home::Server(seat) = &self.home {
+        if let Home::Server { seat: Some(seat), .. } = &self.home {
             seat.vacate();
         }
         self.detach(Standing::Closed, Status::PipeBroken);
@@ -183,10 +228,21 @@ impl End {
         locked(&self.reading).lane().map(|lane| lane.memory().clone())
     }
 
+    /// The identity of the pipe that it is an end of.
+    pub(crate) fn pipe_id(&self) -> u64 {
+        match self.home {
+            Home::Server { pipe_id, .. } | Home::Client { pipe_id } => pipe_id,
+        }
+    }
+
     /// The standing of the peer, `None` without a connection.
     pub(crate) fn peer_state(&self) -> Option<PeerState> {
         self.require_own().ok()?;
-        locked(&self.reading).peer().ok()
+        let reading = locked(&self.reading);
+        let link = reading.lane().map(RingInlet::memory)?;
+        // By another process that holds this end; the halves find out when they are entered next.
+        let is_over = link.object().is_some_and(|object| object.is_disconnected());
+        (!is_over).then(|| link.standing_of_peer())
     }
 
     /// Client ends die with a disconnect: nothing works on them any more (semantics 173).
@@ -206,9 +262,9 @@ impl End {
         }
     }
 
-    pub(crate) fn modes(&self) -> (ReadMode, WaitMode) {
-        let reading = locked(&self.reading);
-        (reading.mode(), reading.wait_mode())
+    pub(crate) fn modes(&self) -> Result<(ReadMode, WaitMode), Status> {
+        let reading = self.reading()?;
+        Ok((reading.mode(), reading.wait_mode()))
     }
 
     /// Sets both modes (semantics 138, 201-204).
@@ -216,26 +272,29 @@ impl End {
         self.require_own()?;
         self.shape.access.require_write_attributes()?;
         self.require_live()?;
-        let mut reading = locked(&self.reading);
-        let writing = locked(&self.writing);
+        let mut reading = self.reading()?;
+        let writing = self.writing()?;
         if wait == WaitMode::NoWait && !writing.is_idle() {
             return Err(Status::PipeBusy);
         }
         reading.set_modes(mode, wait)?;
-        self.nowait.store(wait == WaitMode::NoWait, Ordering::Relaxed);
+        match writing.object() {
+            Some(object) => object.set_wait_mode(wait),
+            None => self.nowait.store(wait == WaitMode::NoWait, Ordering::Relaxed),
+        }
         Ok(())
     }
 
-    /// Ends all calls that wait on this end (semantics 127, 228, 230, 231).
+    /// Ends all calls of this process that wait on this end (semantics 127, 228, 230, 231).
     pub(crate) fn cancel(&self) -> Result<(), Status> {
         self.require_own()?;
-        let mut count = locked(&self.reading).end_all(Status::Cancelled);
-        count += locked(&self.writing).end_all(Status::Cancelled);
+        let mut count = self.reading()?.end_own(Status::Cancelled);
+        count += self.writing()?.end_own(Status::Cancelled);
         if let Some(link) = self.link() {
             link.sound_alarm();
             link.ring(npipe_shm::doorbell::Cause::ANY);
         }
-        if let Home::Server(seat) = &self.home {
+        if let Home::Server { seat: Some(seat), .. } = &self.home {
             count += seat.cancel_connects(self);
         }
         if count == 0 { Err(Status::NotFound) } else { Ok(()) }
@@ -258,9 +317,13 @@ impl End {
 
     /// What is to be done when the connection falls quiet: give back memory, if it has more than a chat needs.
     fn upkeep(&self) -> Option<impl FnOnce() + '_> {
-        let surplus = locked(&self.writing).lane().is_some_and(RingOutlet::has_surplus);
+        let surplus = self
+            .writing()
+            .is_ok_and(|writing| writing.lane().is_some_and(RingOutlet::has_surplus));
         surplus.then_some(|| {
-            if let Some(lane) = locked(&self.writing).lane_mut() {
+            if let Ok(mut writing) = self.writing()
+                && let Some(lane) = writing.lane_mut()
+            {
                 lane.trim();
             }
         })
@@ -281,10 +344,10 @@ fn to_ns(timeout: Option<Duration>) -> u64 {
     })
 }
 
-/// A handle of an end, as programs hold it. The end closes at the moment its last handle goes, even while the background
+/// A handle of an end, as programs hold it. The end closes at the moment its last handle goes, in whichever process, even while the background
 /// thread looks at it: whoever closes a pipe may make it anew at once (semantics 13, 29, 190).
 #[derive(Debug)]
-pub(crate) struct Handle(Arc<End>);
+pub(crate) struct Handle(pub(crate) Arc<End>);
 
 impl Handle {
     /// The first handle of a new end.

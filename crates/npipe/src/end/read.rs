@@ -9,9 +9,10 @@ use npipe_core::{CallId, EndRole, Peeked, PipeType, Progress, ReadMode, ReadOutc
 use npipe_shm::doorbell::Cause;
 use npipe_shm::ring::RingInlet;
 
+use super::End;
 use super::link::{Glance, Link, Wish};
+use super::turn::unless_late;
 use super::wait::{Look, wait_for};
-use super::{End, locked};
 
 impl End {
     /// Reads, waiting for data if the end waits (semantics 91-95, 99-112, 131-133).
@@ -19,8 +20,9 @@ impl End {
     pub(crate) fn read(&self, into: &mut [u8]) -> Result<ReadOutcome, Status> {
         self.require_own()?;
         self.shape.access.require_read()?;
-        let mut reading = locked(&self.reading);
+        let mut reading = self.reading()?;
         let result = reading.read(into);
+        reading.commit();
         let Some(lane) = reading.lane() else {
             return result.and(Err(Status::PipeDisconnected));
         };
@@ -31,6 +33,7 @@ impl End {
         let link = lane.memory();
         let seen = link.glance_from(Wish::Data, lane.seen_tail());
         if let Ok(Progress::Pending(id)) = result
+            && reading.object().is_none()
             && link.spin_held(seen)
             && let Poll::Ready(outcome) = reading.poll(id, into)
         {
@@ -80,16 +83,24 @@ impl End {
 
     fn poll_read(&self, link: &Link, id: CallId, into: &mut [u8], look: Look) -> Poll<Result<ReadOutcome, Status>> {
         let tail = link.progress()[0];
-        if look == Look::BeforeSleep {
+        if look == Look::BeforeSleep
+            && let Ok(mut writing) = self.writing()
+        {
             // Empty messages that found no room wait for nobody, so somebody has to think of them.
-            locked(&self.writing).place_empties();
+            writing.place_empties();
         }
-        let mut reading = locked(&self.reading);
+        let mut reading = match self.reading() {
+            Ok(reading) => reading,
+            Err(status) => return unless_late(status),
+        };
         let placed = link.progress()[0] != tail;
         let before = link.progress();
         let news = look == Look::BeforeSleep && reading.publish();
+        // What is published is to be seen before this thread looks for the last time.
+        reading.commit();
         let polled = reading.poll(id, into);
         let others = polled.is_ready() && !reading.is_idle();
+        reading.commit();
         let news = news || placed || link.progress() != before;
         drop(reading);
         if news {
@@ -102,7 +113,10 @@ impl End {
     }
 
     fn give_up_read(&self, link: &Link, id: CallId, into: &mut [u8]) -> Result<ReadOutcome, Status> {
-        let result = locked(&self.reading).cancel(id, into, Status::IoTimeout);
+        let result = match self.reading() {
+            Ok(mut reading) => reading.cancel(id, into, Status::IoTimeout),
+            Err(status) => Err(status),
+        };
         link.ring(Cause::ANY);
         link.wake_own();
         result
@@ -112,7 +126,7 @@ impl End {
     pub(crate) fn peek(&self, into: &mut [u8]) -> Result<Peeked, Status> {
         self.require_own()?;
         self.shape.access.require_read()?;
-        let mut reading = locked(&self.reading);
+        let mut reading = self.reading()?;
         let result = reading.peek(into);
         let link = reading.lane().map(|lane| lane.memory().clone());
         drop(reading);
@@ -133,8 +147,8 @@ impl End {
         self.require_own()?;
         self.shape.access.require_read()?;
         self.shape.access.require_write()?;
-        let mut reading = locked(&self.reading);
-        let mut writing = locked(&self.writing);
+        let mut reading = self.reading()?;
+        let mut writing = self.writing()?;
         if self.shape.pipe_type == PipeType::Byte || reading.mode() == ReadMode::Byte {
             return Err(Status::InvalidReadMode);
         }
@@ -159,7 +173,8 @@ impl End {
         link.ring(Cause::ANY);
         let poll = |look| {
             if let Some(request_id) = sending
-                && locked(&self.writing).poll(request_id, request).is_ready()
+                && let Ok(mut writing) = self.writing()
+                && writing.poll(request_id, request).is_ready()
             {
                 sending = None;
             }
@@ -169,7 +184,9 @@ impl End {
         let result = outcome.unwrap_or_else(|| self.give_up_read(&link, id, reply));
         if let Some(request_id) = sending {
             // Part of it was never placed; a request that lies in the pipe stays there (semantics 158).
-            let _ = locked(&self.writing).cancel(request_id, Status::Cancelled);
+            if let Ok(mut writing) = self.writing() {
+                let _ = writing.cancel(request_id, Status::Cancelled);
+            }
             link.ring(Cause::ANY);
         }
         self.judge(&link, result)

@@ -100,6 +100,7 @@ mod tests {
             Arc::new(OwnedFd::from(socket).into()),
             peer,
             spin,
+            None,
         )
     }
 

@@ -6,9 +6,10 @@ use std::task::Poll;
 use npipe_core::{CallId, EndRole, Progress, Status};
 use npipe_shm::doorbell::Cause;
 
+use super::End;
 use super::link::{Link, Wish};
+use super::turn::unless_late;
 use super::wait::{Look, wait_for};
-use super::{End, locked};
 
 impl End {
     /// Writes, waiting for quota if the end waits (semantics 93, 99, 119-126, 134-136, 185, 186).
@@ -16,8 +17,13 @@ impl End {
     pub(crate) fn write(&self, data: &[u8]) -> Result<usize, Status> {
         self.require_own()?;
         self.shape.access.require_write()?;
-        let mut writing = locked(&self.writing);
-        let result = writing.write(data, self.wait_mode())?;
+        let mut writing = self.writing()?;
+        let wait = match writing.object() {
+            Some(object) => object.wait_mode(),
+            None => self.wait_mode(),
+        };
+        let result = writing.write(data, wait)?;
+        writing.commit();
         let Some(lane) = writing.lane() else {
             return Err(Status::PipeDisconnected);
         };
@@ -40,11 +46,19 @@ impl End {
         let deadline = End::deadline(&self.write_timeout_ns);
         let seen = link.glance(Wish::Room);
         let poll = || {
-            let mut writing = locked(&self.writing);
+            let mut writing = match self.writing() {
+                Ok(writing) => writing,
+                Err(status) => return unless_late(status),
+            };
             let before = link.progress();
-            let polled = writing.poll(id, data);
-            let others = polled.is_ready() && !writing.is_idle();
+            let mut polled = writing.poll(id, data);
+            writing.commit();
             let news = link.progress() != before;
+            if news && polled.is_pending() && writing.object().is_some() {
+                // Only what the peer can see is fed to its waiting reads.
+                polled = writing.poll(id, data);
+            }
+            let others = polled.is_ready() && !writing.is_idle();
             drop(writing);
             if news {
                 link.ring(Cause::DATA);
@@ -59,7 +73,10 @@ impl End {
             return result;
         }
         wait_for(link, Wish::Room, seen, deadline, |_| poll(), None::<fn()>).unwrap_or_else(|| {
-            let result = locked(&self.writing).cancel(id, Status::IoTimeout);
+            let result = match self.writing() {
+                Ok(mut writing) => writing.cancel(id, Status::IoTimeout),
+                Err(status) => Err(status),
+            };
             link.ring(Cause::ANY);
             link.wake_own();
             result
@@ -70,7 +87,7 @@ impl End {
     pub(crate) fn flush(&self) -> Result<(), Status> {
         self.require_own()?;
         self.shape.access.require_write()?;
-        let mut writing = locked(&self.writing);
+        let mut writing = self.writing()?;
         let link = writing.lane().map(|lane| lane.memory().clone());
         let (Some(link), Progress::Pending(id)) = (link, writing.flush()?) else {
             return match self.role() {
@@ -81,12 +98,19 @@ impl End {
         drop(writing);
         let deadline = End::deadline(&self.write_timeout_ns);
         let seen = link.glance(Wish::Room);
-        let poll = |_| -> Poll<Result<(), Status>> { locked(&self.writing).poll_flush(id) };
+        let poll = |_| -> Poll<Result<(), Status>> {
+            match self.writing() {
+                Ok(mut writing) => writing.poll_flush(id),
+                Err(status) => unless_late(status),
+            }
+        };
         if let Poll::Ready(result) = poll(Look::Awake) {
             return result;
         }
         wait_for(&link, Wish::Room, seen, deadline, poll, None::<fn()>).unwrap_or_else(|| {
-            locked(&self.writing).cancel_flush(id);
+            if let Ok(mut writing) = self.writing() {
+                writing.cancel_flush(id);
+            }
             Err(Status::IoTimeout)
         })
     }

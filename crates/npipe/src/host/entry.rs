@@ -12,7 +12,7 @@ use npipe_core::{PipeName, Status};
 
 use super::follower::{Follower, Invitation, Joining};
 use super::leader::Leader;
-use super::{Host, HostState, Role, SELF, Slot};
+use super::{Host, HostState, Kept, Role, SELF, Slot};
 use crate::background;
 use crate::connect::{self, ANSWER_TIME};
 use crate::end::{Handle, locked};
@@ -28,7 +28,7 @@ const CREATE: &str = "create";
 const CLAIM_PAUSE: Duration = Duration::from_millis(1);
 
 /// Creates an instance, and the name with it if need be (semantics 13, 14, 24-34).
-pub(crate) fn create(root: &Root, name: &PipeName, params: &InstanceParams, spin: Duration) -> Result<Handle> {
+pub(crate) fn create(root: &Root, name: &PipeName, params: &InstanceParams, kept: Kept) -> Result<Handle> {
     let fail = |status| Error::new(status, CREATE).about(name);
     params.validate().map_err(fail)?;
     let slot = slot_of(root, name);
@@ -38,7 +38,7 @@ pub(crate) fn create(root: &Root, name: &PipeName, params: &InstanceParams, spin
             let mut serving = locked(&slot);
             match &*serving {
                 Some(host) => host.clone(),
-                None => match begin(root, name, params, spin, &slot, deadline)? {
+                None => match begin(root, name, params, kept, &slot, deadline)? {
                     Begun::Leading(host, handle) => {
                         *serving = Some(host);
                         return Ok(handle);
@@ -48,7 +48,7 @@ pub(crate) fn create(root: &Root, name: &PipeName, params: &InstanceParams, spin
             }
         };
         // Without the name's lock: who closes an instance meanwhile does not wait for another process.
-        let created = host.create_instance(params, spin, deadline);
+        let created = host.create_instance(params, kept, deadline);
         host.leave_if_over();
         match created {
             Err(error) if error.status() == Status::ObjectNameNotFound && Instant::now() < deadline => {}
@@ -76,7 +76,7 @@ fn begin(
     root: &Root,
     name: &PipeName,
     params: &InstanceParams,
-    spin: Duration,
+    kept: Kept,
     slot: &Arc<Slot>,
     deadline: Instant,
 ) -> Result<Begun> {
@@ -108,7 +108,7 @@ fn begin(
             // With the lock: who knocks at once is heard when the end is there.
             let mut state = locked(&host.state);
             background::watch_host(&host).map_err(fail)?;
-            let handle = host.seat_end(&mut state, id, params, spin);
+            let handle = host.seat_end(&mut state, id, params, kept);
             drop(state);
             Ok(Begun::Leading(host, handle))
         }
@@ -208,7 +208,7 @@ pub(super) fn new_id() -> u64 {
 }
 
 impl Host {
-    fn create_instance(self: &Arc<Host>, params: &InstanceParams, spin: Duration, deadline: Instant) -> Result<Handle> {
+    fn create_instance(self: &Arc<Host>, params: &InstanceParams, kept: Kept, deadline: Instant) -> Result<Handle> {
         let fail = |status| Error::new(status, CREATE).about(&self.name);
         let mut state = locked(&self.state);
         let mut asked = None;
@@ -224,13 +224,13 @@ impl Host {
                     Some(settles_by) => settles_by,
                     None => {
                         asked.map(|number| state.take_answer(number, true));
-                        return state.create_own(self, params, spin).map_err(fail);
+                        return state.create_own(self, params, kept).map_err(fail);
                     }
                 },
                 Role::Following(_) => deadline,
             };
             if asked.is_none() && matches!(state.role, Role::Following(_)) {
-                asked = Some(state.request(params, spin));
+                asked = Some(state.request(params, kept));
                 continue;
             }
             let left = until.saturating_duration_since(Instant::now());
@@ -242,11 +242,11 @@ impl Host {
 
 impl HostState {
     /// Another instance of the process that leads.
-    fn create_own(&mut self, host: &Arc<Host>, params: &InstanceParams, spin: Duration) -> Result<Handle, Status> {
+    fn create_own(&mut self, host: &Arc<Host>, params: &InstanceParams, kept: Kept) -> Result<Handle, Status> {
         // Instances that have closed make room, and take attributes with them, though nobody was refused yet.
         self.catch_up();
         let (id, released) = self.pipe.create_instance(SELF, params)?;
-        let handle = host.seat_end(self, id, params, spin);
+        let handle = host.seat_end(self, id, params, kept);
         self.release(released);
         Ok(handle)
     }

@@ -18,7 +18,7 @@ use npipe_core::{PipeName, Status};
 use super::entry::{new_id, reach};
 use super::leader::Leader;
 use super::line::{Brings, Cut, Line};
-use super::{Host, HostState, Role, SELF};
+use super::{Host, HostState, Kept, Role, SELF};
 use crate::background;
 use crate::end::{Handle, locked};
 use crate::sys::claim::{Claiming, Heirloom};
@@ -55,7 +55,7 @@ pub(crate) struct Follower {
 #[derive(Debug)]
 pub(super) struct Request {
     params: InstanceParams,
-    max_spin: Duration,
+    kept: Kept,
     answer: Option<Result<Handle, Status>>,
 }
 
@@ -99,13 +99,13 @@ fn create_message(number: u64, params: &InstanceParams) -> Serving {
 
 impl HostState {
     /// Asks the leader for an instance; [`HostState::take_answer`] has the outcome.
-    pub(super) fn request(&mut self, params: &InstanceParams, max_spin: Duration) -> u64 {
+    pub(super) fn request(&mut self, params: &InstanceParams, kept: Kept) -> u64 {
         // What has happened before comes before, or the leader refuses on stale news.
         while self.send_post() {}
         let number = self.pipe.reserve().0;
         let mut request = Request {
             params: params.clone(),
-            max_spin,
+            kept,
             answer: None,
         };
         if let Role::Following(follower) = &mut self.role {
@@ -254,7 +254,7 @@ impl Host {
             // Whoever asked has given up, or has been answered.
             return state.post(id);
         };
-        let (params, max_spin) = (request.params.clone(), request.max_spin);
+        let (params, kept) = (request.params.clone(), request.kept);
         state.pipe.adopt(Instance {
             id,
             owner: SELF,
@@ -262,7 +262,7 @@ impl Host {
             out_quota: params.out_quota,
             in_quota: params.in_quota,
         });
-        let handle = self.seat_end(state, id, &params, max_spin);
+        let handle = self.seat_end(state, id, &params, kept);
         if let Some(request) = state.requests.get_mut(&number) {
             request.answer = Some(Ok(handle));
         }

@@ -48,6 +48,15 @@ pub(crate) const SELF: OwnerId = OwnerId(0);
 /// A process that waits for the limit of instances looks this often whether one of another process has closed.
 const VACANCY_TIME: Duration = Duration::from_millis(100);
 
+/// What a process wants of an instance for itself, and nobody else has to know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    /// How long calls that wait spin at most.
+    pub(crate) max_spin: Duration,
+    /// Whether the end may be passed on to other processes.
+    pub(crate) is_shareable: bool,
+}
+
 /// What this process has to do with one name.
 pub(crate) type Slot = Mutex<Option<Arc<Host>>>;
 
@@ -227,7 +236,7 @@ impl Host {
         state: &mut HostState,
         id: InstanceId,
         params: &InstanceParams,
-        max_spin: Duration,
+        Kept { max_spin, is_shareable }: Kept,
     ) -> Handle {
         let shape = Shape {
             name: self.name.clone(),
@@ -238,8 +247,12 @@ impl Host {
             out_quota: params.out_quota,
             in_quota: params.in_quota,
             max_spin,
+            is_shareable,
         };
-        let home = Home::Server(Seat { host: self.clone(), id });
+        let home = Home::Server {
+            pipe_id: self.pipe_id,
+            seat: Some(Seat { host: self.clone(), id }),
+        };
         let end = Arc::new(End::new(shape, home, params.read_mode, params.wait_mode));
         state.ends.insert(id, Arc::downgrade(&end));
         Handle::new(end)

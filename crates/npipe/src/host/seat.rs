@@ -1,15 +1,15 @@
 //! The place of a server end in its pipe: connecting, disconnecting, leaving.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 
 use npipe_core::pipe::{InstanceId, InstanceState};
 use npipe_core::wire::PeerState;
 use npipe_core::{Status, WaitMode};
 use npipe_shm::control::Standing;
 
-use super::{Host, Role};
-use crate::end::{End, locked};
+use super::{Host, HostState, Role};
+use crate::end::{End, link::Link, locked};
 use crate::process::Process;
 
 /// The place of a server end in its pipe.
@@ -51,7 +51,8 @@ impl Seat {
     }
 
     /// Starts to listen if the instance does not; says whether to wait then.
-    fn begin_connect(&self, state: &mut super::HostState, end: &End) -> Result<WaitMode, Status> {
+    fn begin_connect(&self, state: &mut HostState, end: &End) -> Result<WaitMode, Status> {
+        state.follow(self.id, end);
         let before = state.pipe.instance(self.id).map(|instance| instance.state);
         if before == Some(InstanceState::Connected) && end.peer_state() == Some(PeerState::Closed) {
             // The client said so itself; its socket has yet to hang up (semantics 63).
@@ -83,11 +84,9 @@ impl Seat {
     pub(crate) fn disconnect(&self, end: &End) -> Result<(), Status> {
         end.require_own()?;
         let mut state = locked(&self.host.state);
+        state.follow(self.id, end);
         state.pipe.disconnect(self.id)?;
-        state.clients.remove(&self.id);
-        state.post(self.id);
-        end.detach(Standing::Disconnected, Status::PipeDisconnected);
-        end.changed.notify_all();
+        state.end_connection(self.id, end);
         Ok(())
     }
 
@@ -103,15 +102,54 @@ impl Seat {
 
     /// Gives the instance up; with the last one the name vanishes (semantics 13, 29).
     pub(crate) fn vacate(&self) {
-        let mut state = locked(&self.host.state);
-        state.close(self.id);
-        state.post(self.id);
+        self.host.vacate(self.id);
+    }
+}
+
+impl HostState {
+    /// An instance that is in use, and whose end is not: another process that holds it has disconnected it.
+    fn follow(&mut self, id: InstanceId, end: &End) {
+        let is_used = self
+            .pipe
+            .instance(id)
+            .is_some_and(|instance| matches!(instance.state, InstanceState::Connected | InstanceState::Closing));
+        if is_used && end.is_disconnected_elsewhere() && self.pipe.disconnect(id).is_ok() {
+            self.end_connection(id, end);
+        }
+    }
+
+    /// The connection of an instance ends, and everything unread with it.
+    fn end_connection(&mut self, id: InstanceId, end: &End) {
+        self.clients.remove(&id);
+        self.post(id);
+        end.detach(Standing::Disconnected, Status::PipeDisconnected);
+        end.changed.notify_all();
+    }
+}
+
+impl Host {
+    /// An instance closes; with the last one the name vanishes. Nothing happens to one that has closed.
+    pub(crate) fn vacate(self: &Arc<Host>, id: InstanceId) {
+        let mut state = locked(&self.state);
+        state.close(id);
+        state.post(id);
         // What others have closed by now counts too.
         state.catch_up();
         drop(state);
-        self.host.leave_if_over();
+        self.leave_if_over();
         let (count, changed) = &Process::current().vacancies;
         *locked(count) += 1;
         changed.notify_all();
+    }
+
+    /// Another process that holds the end of an instance has disconnected it.
+    pub(crate) fn disconnected_elsewhere(&self, id: InstanceId, link: &Arc<Link>) {
+        let mut state = locked(&self.state);
+        // Unless this process has followed by itself meanwhile, and the end goes on with another client.
+        if let Some(end) = state.ends.get(&id).and_then(Weak::upgrade)
+            && end.link().is_none_or(|current| Arc::ptr_eq(&current, link))
+        {
+            state.follow(id, &end);
+        }
     }
 }

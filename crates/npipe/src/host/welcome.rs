@@ -15,7 +15,7 @@ use crate::end::{End, link::Link};
 use crate::sys::forks::ProcessFd;
 use crate::sys::identity::{self, PeerCredentials};
 use crate::sys::segment::Segment;
-use crate::sys::{SysResult, socket};
+use crate::sys::{SysError, SysResult, socket};
 
 impl HostState {
     /// The end of an instance of ours.
@@ -126,6 +126,23 @@ fn make_link(end: &End, client: &Arc<ProcessFd>, peer: PeerCredentials) -> SysRe
     let layout = Layout::new(end.shape.out_quota, end.shape.in_quota);
     let create = || Segment::create(layout.total_bytes(), Layout::first_bytes() as usize);
     let (segment, descriptor) = background::with_spare(create)?;
-    let link = Link::new(segment, layout, Side::Server, client.clone(), peer, end.shape.max_spin);
+    let kept = match end.shape.is_shareable {
+        true => Some(
+            descriptor
+                .try_clone()
+                .map_err(|error| SysError::new("copy a descriptor", error))?
+                .into(),
+        ),
+        false => None,
+    };
+    let link = Link::new(
+        segment,
+        layout,
+        Side::Server,
+        client.clone(),
+        peer,
+        end.shape.max_spin,
+        kept,
+    );
     Ok((link, descriptor))
 }

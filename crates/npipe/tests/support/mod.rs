@@ -11,6 +11,7 @@
 
 mod again;
 mod calls;
+mod passing;
 mod place;
 mod puppet;
 mod random;
@@ -22,7 +23,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use npipe::{PipeServer, PipeStream, Result};
+use npipe::{PipeMode, PipeServer, PipeStream, Result};
 use npipe_core::handshake::{Decoder, Message};
 
 pub(crate) use again::{Process, again, said, say};
@@ -83,6 +84,15 @@ pub(crate) fn text(end: &PipeStream) -> String {
 #[track_caller]
 pub(crate) fn relisten(server: &PipeServer) {
     let mode = server.state().expect("a duplex server").read_mode;
+    server.set_state(mode, true).expect("nothing waits on it");
+    assert_eq!(error(server.connect()), "ERROR_PIPE_LISTENING");
+    server.set_state(mode, false).expect("nothing waits on it");
+}
+
+/// The same for one that is disconnected already.
+#[track_caller]
+pub(crate) fn relisten_disconnected(server: &PipeServer) {
+    let mode = PipeMode::Message;
     server.set_state(mode, true).expect("nothing waits on it");
     assert_eq!(error(server.connect()), "ERROR_PIPE_LISTENING");
     server.set_state(mode, false).expect("nothing waits on it");

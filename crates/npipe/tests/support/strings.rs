@@ -7,6 +7,8 @@
 //! |---|---|
 //! | `create MODE NAME [first] [inbound] [max=N] [quota=BYTES] [rules=RULES] [count=N]` | number |
 //! | `open ACCESS NAME [message] [count=N]`, with an access of `rw`, `r`, `w` or `-` | number |
+//! | `take KIND PATH`: an end that is given at that socket | number |
+//! | `give END PATH`: brings another handle of an end there | `given` |
 //! | `close END`, `drop` for all ends | `closed`, `dropped` |
 //! | `list` | names, with their owners and whether they answer |
 //! | `info NAME` | owner, server process, number of instances |
@@ -23,7 +25,7 @@ use npipe::{
     AccessRules, ClientOptions, Namespace, PipeClient, PipeMode, PipeServer, PipeStream, Result, ServerOptions,
 };
 
-use super::{Call, PATIENCE, call, relisten, resources, say, until};
+use super::{Call, PATIENCE, call, passing, relisten, resources, say, until};
 
 /// What a client says to begin with, and what its server answers.
 const QUESTION: &[u8] = b"question";
@@ -82,6 +84,11 @@ impl Strings<'_> {
         match *words {
             ["create", mode, name, ref more @ ..] => self.create(mode, name, more),
             ["open", access, name, ref more @ ..] => self.open(access, name, more),
+            ["take", kind, path] => self.take(kind, path),
+            ["give", end, path] => {
+                passing::bring(path, &raw(&self.end(end))?);
+                Ok("given".to_owned())
+            }
             ["close", end] => {
                 self.ends[number(end)] = None;
                 Ok("closed".to_owned())
@@ -119,7 +126,7 @@ impl Strings<'_> {
 
     fn create(&mut self, mode: &str, name: &str, more: &[&str]) -> Result<String> {
         let mut options = ServerOptions::new();
-        options.root(self.root).pipe_mode(mode_of(mode));
+        options.root(self.root).pipe_mode(mode_of(mode)).shareable(true);
         let mut count = 1;
         for option in more {
             match option.split_once('=').unwrap_or((option, "")) {
@@ -143,7 +150,7 @@ impl Strings<'_> {
 
     fn open(&mut self, access: &str, name: &str, more: &[&str]) -> Result<String> {
         let mut options = ClientOptions::new();
-        options.root(self.root);
+        options.root(self.root).shareable(true);
         options.read(access.contains('r')).write(access.contains('w'));
         let mut count = 1;
         for option in more {
@@ -154,6 +161,15 @@ impl Strings<'_> {
             }
         }
         self.make(count, || options.open(name).map(Held::Client))
+    }
+
+    fn take(&mut self, kind: &str, path: &str) -> Result<String> {
+        let raw = passing::fetch(path);
+        self.ends.push(Some(Arc::new(match kind {
+            "server" => Held::Server(PipeServer::from_raw(raw)?),
+            _ => Held::Client(PipeClient::from_raw(raw)?),
+        })));
+        Ok((self.ends.len() - 1).to_string())
     }
 
     /// Makes ends until there are so many more; the answer is the number of the last.
@@ -210,6 +226,14 @@ impl Strings<'_> {
     }
 }
 
+/// Another handle, to be passed on.
+fn raw(end: &Held) -> Result<npipe::RawEnd> {
+    match end {
+        Held::Server(server) => server.try_clone()?.into_raw(),
+        Held::Client(client) => client.try_clone()?.into_raw(),
+    }
+}
+
 fn number(text: &str) -> usize {
     text.parse().expect("a number")
 }
@@ -239,7 +263,7 @@ fn wait(namespace: &Namespace, name: &str) -> Result<String> {
 }
 
 /// What is done with one end. `fill` writes so many bytes at once, `ones` so many messages of one byte; `length` reads and
-/// tells how much; `bereft` answers when the peer is known to be gone.
+/// tells how much, `more` marks what has more with a plus; `bereft` answers when the peer is known to be gone.
 fn on_end(end: &Held, verb: &str, argument: &str) -> Result<String> {
     let stream = end.stream();
     match (verb, end) {
@@ -265,6 +289,22 @@ fn on_end(end: &Held, verb: &str, argument: &str) -> Result<String> {
         ("length", _) => stream
             .read(&mut vec![0; number(argument)])
             .map(|count| count.to_string()),
+        ("more", _) => {
+            let mut buffer = vec![0; number(argument)];
+            let outcome = stream.read_message(&mut buffer)?;
+            let text = String::from_utf8_lossy(&buffer[..outcome.bytes]).into_owned();
+            Ok(if outcome.more { format!("{text}+") } else { text })
+        }
+        ("flush", _) => stream.flush().map(|()| "flushed".to_owned()),
+        ("cancel", _) => stream.cancel().map(|()| "cancelled".to_owned()),
+        ("mode", _) => {
+            let (mode, nowait) = argument.split_once(',').unwrap_or((argument, ""));
+            let set = stream.set_state(mode_of(mode), nowait == "nowait");
+            set.map(|()| "set".to_owned())
+        }
+        ("modes", _) => stream
+            .state()
+            .map(|state| format!("{:?} {}", state.read_mode, state.nowait)),
         ("bereft", _) => {
             until(|| (!stream.is_connected()).then_some(()));
             Ok("bereft".to_owned())

@@ -34,13 +34,17 @@ pub(crate) fn seal(bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> SysResult<Ow
     let address = rustix::net::getsockname(&socket).map_err(fail)?;
     rustix::net::connect(&socket, &address).map_err(fail)?;
     // What came before the socket was connected can be anybody's.
-    while !matches!(
-        rustix::net::recv(&socket, &mut [0; 1][..], RecvFlags::DONTWAIT),
-        Err(Errno::AGAIN)
-    ) {}
+    loop {
+        match rustix::net::recv(&socket, &mut [0; 1][..], RecvFlags::DONTWAIT) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => break,
+            Err(errno) => return Err(fail(errno)),
+        }
+    }
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_CARRIED))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    if bytes.len() > MAX_BYTES || !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
+    let fits = bytes.len() <= MAX_BYTES && descriptors.len() <= MAX_CARRIED;
+    if !fits || !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(fail(Errno::MSGSIZE));
     }
     rustix::net::sendmsg(&socket, &[IoSlice::new(bytes)], &mut control, SendFlags::DONTWAIT).map_err(fail)?;

@@ -163,6 +163,8 @@ pub(crate) unsafe trait SharedWords {}
 
 // SAFETY: `repr(C)` all the way down, of nothing but `AtomicU32` and `AtomicU64`.
 unsafe impl SharedWords for npipe_shm::control::Control {}
+// SAFETY: the same.
+unsafe impl SharedWords for npipe_shm::object::Object {}
 
 /// A range of a segment in this process' memory, addressed by offsets from its beginning.
 ///

@@ -1,0 +1,309 @@
+//! The lock of a half: between the threads of this process, and between the processes that hold the end.
+//!
+//! An end of one process alone has a mutex for each half and nothing else. Once several processes hold it
+//! ([`crate::object`]), whoever has entered a half also has its *turn*: what another process knows about the half is loaded
+//! first, and before the turn passes on, what is known now is stored and only then shown to the peer ([`Entered::commit`]).
+//! So the peer is rung after a commit, never before.
+//!
+//! A process that ends in its turn leaves what was stored before it. Whoever inherits the turn takes back what the peer may
+//! have seen beyond that, and every turn ends the calls of processes that are gone.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::task::Poll;
+
+use npipe_core::{HolderId, Reader, ReaderState, Status, Writer, WriterState};
+use npipe_shm::doorbell::Cause;
+use npipe_shm::object::Half;
+use npipe_shm::ring::{InletState, OutletState, RingInlet, RingOutlet, Ticket};
+use serde::de::DeserializeOwned;
+
+use super::link::Link;
+use super::locked;
+use crate::object::Object;
+
+/// A half of an end that can go from process to process.
+pub(crate) trait Portable {
+    const HALF: Half;
+
+    /// The connection that its lane belongs to.
+    fn link(&self) -> Option<&Arc<Link>>;
+
+    /// What others have to know of it.
+    fn save(&mut self) -> postcard::Result<Vec<u8>>;
+
+    /// Goes on from what another process has saved.
+    fn load(&mut self, image: &[u8], holder: HolderId) -> Result<(), Status>;
+
+    /// Shows the peer what has changed.
+    fn publish(&mut self);
+
+    /// Takes back what a process that ended in its turn has done to the lane.
+    fn revert(&mut self) -> Result<(), Status>;
+
+    /// Ends the calls of a process that is gone.
+    fn abandon(&mut self, holder: HolderId);
+
+    /// The connection was ended by a disconnect (semantics 175, 177).
+    fn disconnect(&mut self);
+}
+
+/// A call that waits goes on waiting while another process that holds the end is stopped in its turn.
+pub(super) fn unless_late<T>(status: Status) -> Poll<Result<T, Status>> {
+    match status {
+        Status::IoTimeout => Poll::Pending,
+        status => Poll::Ready(Err(status)),
+    }
+}
+
+fn decode<T: DeserializeOwned>(image: &[u8]) -> Result<T, Status> {
+    // Only a mistake of a process of our own user can do this, or another version of this library.
+    postcard::from_bytes(image).map_err(|_| Status::InvalidHandle)
+}
+
+impl Portable for Reader<RingInlet<Link>> {
+    const HALF: Half = Half::Reading;
+
+    fn link(&self) -> Option<&Arc<Link>> {
+        self.lane().map(RingInlet::memory)
+    }
+
+    fn save(&mut self) -> postcard::Result<Vec<u8>> {
+        let (lane, known) = self.parts();
+        postcard::to_stdvec(&(known, lane.map(|lane| lane.state())))
+    }
+
+    fn load(&mut self, image: &[u8], holder: HolderId) -> Result<(), Status> {
+        let (known, lane): (ReaderState, Option<InletState>) = decode(image)?;
+        self.resume(holder, known)?;
+        match (self.parts().0, lane) {
+            (Some(lane), Some(state)) => lane.resume(state)?,
+            (_, None) => drop(self.let_go()),
+            (None, Some(_)) => return Err(Status::PipeDisconnected),
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self) {
+        if let Some(lane) = self.parts().0 {
+            lane.publish();
+        }
+    }
+
+    fn revert(&mut self) -> Result<(), Status> {
+        self.parts().0.map_or(Ok(()), RingInlet::revert)?;
+        // Whatever the other had begun to tell of its waiting reads.
+        self.publish_calls();
+        Ok(())
+    }
+
+    fn abandon(&mut self, holder: HolderId) {
+        Reader::abandon(self, holder);
+    }
+
+    fn disconnect(&mut self) {
+        self.detach(Status::PipeDisconnected, Status::PipeDisconnected);
+    }
+}
+
+impl Portable for Writer<RingOutlet<Link>> {
+    const HALF: Half = Half::Writing;
+
+    fn link(&self) -> Option<&Arc<Link>> {
+        self.lane().map(RingOutlet::memory)
+    }
+
+    fn save(&mut self) -> postcard::Result<Vec<u8>> {
+        let (lane, known) = self.parts();
+        postcard::to_stdvec(&(known, lane.map(|lane| lane.state())))
+    }
+
+    fn load(&mut self, image: &[u8], holder: HolderId) -> Result<(), Status> {
+        let (known, lane): (WriterState<Ticket>, Option<OutletState>) = decode(image)?;
+        self.resume(holder, known)?;
+        match (self.parts().0, lane) {
+            (Some(lane), Some(state)) => lane.resume(state)?,
+            (_, None) => drop(self.let_go()),
+            (None, Some(_)) => return Err(Status::PipeDisconnected),
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self) {
+        if let Some(lane) = self.parts().0 {
+            lane.publish();
+        }
+    }
+
+    fn revert(&mut self) -> Result<(), Status> {
+        // What was placed and not published nobody has seen.
+        Ok(())
+    }
+
+    fn abandon(&mut self, holder: HolderId) {
+        Writer::abandon(self, holder);
+    }
+
+    fn disconnect(&mut self) {
+        self.detach(Status::PipeDisconnected, Status::PipeDisconnected);
+    }
+}
+
+/// A half that this thread has to itself.
+pub(crate) struct Entered<'a, H: Portable> {
+    half: MutexGuard<'a, H>,
+    /// Whose turn is to be passed on.
+    object: Option<Arc<Object>>,
+}
+
+impl<'a, H: Portable> Entered<'a, H> {
+    /// Enters a half.
+    ///
+    /// # Errors
+    /// Of an end that several processes hold: [`Status::IoTimeout`] when one of them has stopped in its turn,
+    /// [`Status::InvalidHandle`] when it has left what cannot be understood.
+    #[inline]
+    pub(crate) fn enter(half: &'a Mutex<H>) -> Result<Entered<'a, H>, Status> {
+        let half = locked(half);
+        let object = half.link().and_then(|link| link.object()).cloned();
+        let entered = Entered { half, object: None };
+        match object {
+            None => Ok(entered),
+            Some(object) => {
+                let inherited = object.await_turn(H::HALF)?;
+                entered.begin_turn(object, inherited)
+            }
+        }
+    }
+
+    /// The same without waiting for anybody.
+    pub(crate) fn try_enter(half: &'a Mutex<H>) -> Option<Entered<'a, H>> {
+        let half = match half.try_lock() {
+            Ok(half) => half,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let object = half.link().and_then(|link| link.object()).cloned()?;
+        let inherited = object.try_turn(H::HALF)?;
+        let entered = Entered { half, object: None };
+        entered.begin_turn(object, inherited).ok()
+    }
+
+    #[cold]
+    fn begin_turn(mut self, object: Arc<Object>, inherited: bool) -> Result<Entered<'a, H>, Status> {
+        match self.catch_up(&object, inherited) {
+            Ok(()) => {
+                self.object = Some(object);
+                Ok(self)
+            }
+            Err(status) => {
+                if status == Status::PeerMisbehaved
+                    && let Some(link) = self.half.link()
+                {
+                    link.peer_misbehaved();
+                }
+                object.pass_turn(H::HALF);
+                Err(status)
+            }
+        }
+    }
+
+    fn catch_up(&mut self, object: &Object, inherited: bool) -> Result<(), Status> {
+        if let Some((version, image)) = object.news(H::HALF) {
+            self.half.load(&image, object.holder())?;
+            object.note(H::HALF, version);
+        }
+        if inherited {
+            self.half.revert()?;
+        }
+        self.forget_the_gone(object);
+        if object.is_disconnected() && self.half.link().is_some() {
+            self.half.disconnect();
+        }
+        Ok(())
+    }
+
+    fn forget_the_gone(&mut self, object: &Object) {
+        for gone in object.remembered(H::HALF) {
+            self.half.abandon(gone);
+            let sleepers = object.forget(gone, H::HALF);
+            if let Some(link) = self.half.link() {
+                link.forget_sleepers(sleepers);
+            }
+        }
+    }
+
+    /// What other processes go by that may hold the end too.
+    #[inline]
+    pub(crate) fn object(&self) -> Option<&Arc<Object>> {
+        self.object.as_ref()
+    }
+
+    /// Makes what has changed safe with the other processes, and shows it to the peer.
+    #[inline]
+    pub(crate) fn commit(&mut self) {
+        if let Some(object) = self.object.clone() {
+            self.commit_to(&object);
+        }
+    }
+
+    #[cold]
+    fn commit_to(&mut self, object: &Object) {
+        let link = self.half.link().cloned();
+        let stored = match self.half.save() {
+            Ok(image) => object.store(H::HALF, &image),
+            Err(_) => false,
+        };
+        match (stored, link) {
+            (true, _) => self.half.publish(),
+            // Only somebody who writes to our memory can bring this about.
+            (false, Some(link)) => link.peer_misbehaved(),
+            (false, None) => {}
+        }
+    }
+
+    #[cold]
+    fn end_turn(&mut self, object: &Object) {
+        self.commit_to(object);
+        object.pass_turn(H::HALF);
+        // Somebody may have been found gone who found us here.
+        while object.remembered(H::HALF).next().is_some() {
+            let Some(inherited) = object.try_turn(H::HALF) else {
+                return;
+            };
+            if self.catch_up(object, inherited).is_ok() {
+                self.commit_to(object);
+            }
+            object.pass_turn(H::HALF);
+            if let Some(link) = self.half.link() {
+                link.wake_own();
+                link.ring(Cause::ANY);
+            }
+        }
+    }
+}
+
+impl<H: Portable> Drop for Entered<'_, H> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(object) = self.object.take() {
+            self.end_turn(&object);
+        }
+    }
+}
+
+impl<H: Portable> Deref for Entered<'_, H> {
+    type Target = H;
+
+    #[inline]
+    fn deref(&self) -> &H {
+        &self.half
+    }
+}
+
+impl<H: Portable> DerefMut for Entered<'_, H> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut H {
+        &mut self.half
+    }
+}

@@ -1,0 +1,202 @@
+//! Passing an end on: what is put into its capsule, and what becomes of it in the process that takes it out.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use npipe_core::{Access, EndRole, PipeName, PipeType, ReadMode, Status, WaitMode};
+use npipe_shm::layout::{LAYOUT_VERSION, Layout};
+use npipe_shm::object::OBJECT_BYTES;
+use serde::{Deserialize, Serialize};
+
+use super::Object;
+use crate::background;
+use crate::end::link::Link;
+use crate::end::{End, Handle, Home, Shape};
+use crate::error::{Error, Result};
+use crate::sys::forks::ProcessFd;
+use crate::sys::namespace::Root;
+use crate::sys::segment::Segment;
+use crate::sys::{SysError, SysResult, capsule, identity, lifetime};
+
+const INTO: &str = "into_raw";
+const FROM: &str = "from_raw";
+
+/// What a process has to know about an end that it takes over, beside the descriptors.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Passport {
+    layout: u16,
+    role: EndRole,
+    name: Vec<u16>,
+    root: std::path::PathBuf,
+    pipe_type: PipeType,
+    access: Access,
+    max_instances: u32,
+    out_quota: u32,
+    in_quota: u32,
+    max_spin: Duration,
+    pipe_id: u64,
+    /// The process at the other end, as its connection told.
+    peer_pid: Option<u32>,
+}
+
+/// How many descriptors a capsule carries; a server end's has one more, with which its place in the pipe goes.
+const CARRIED: usize = 4;
+
+impl Handle {
+    /// Gives this handle up for a descriptor that another process can take over.
+    pub(crate) fn into_raw(self) -> Result<OwnedFd> {
+        let fail = |status| Error::new(status, INTO).about(&self.shape.name);
+        self.require_live().map_err(fail)?;
+        let link = self.link().ok_or_else(|| {
+            let detail =
+                "only an end in a connection can be passed on; a listening instance stays where it was created";
+            fail(Status::InvalidPipeState).because(detail)
+        })?;
+        let object = match link.object() {
+            Some(object) => object.clone(),
+            None => self.share(&link)?,
+        };
+        let copy = object.copy_capsule();
+        let raw = copy.map_err(|error| Error::from_sys(SysError::new("copy a descriptor", error), INTO))?;
+        object.send_off();
+        Ok(raw)
+    }
+
+    /// Makes an object of an end that this process alone has held so far.
+    fn share(&self, link: &Arc<Link>) -> Result<Arc<Object>> {
+        let fail = |status| Error::new(status, INTO).about(&self.shape.name);
+        let failed = |error| Error::from_sys(error, INTO).about(&self.shape.name);
+        let segment = link.descriptor().ok_or_else(|| {
+            let detail = "this end was made without shareable(true), so what another process needs of it was not kept";
+            fail(Status::NotSupported).because(detail)
+        })?;
+        let passport = postcard::to_stdvec(&Passport::of(self, link))
+            .map_err(|_| fail(Status::InvalidParameter).because("the namespace's path is too long to be passed on"))?;
+        let (own, memory) = Object::make_segment().map_err(failed)?;
+        let bell = lifetime::bell().map_err(failed)?;
+        let mut carried = vec![memory.as_fd(), bell.as_fd(), link.socket(), segment];
+        let place = match &self.home {
+            Home::Server { seat: Some(_), .. } => {
+                Some(std::io::pipe().map_err(|error| failed(SysError::new("create a pipe", error)))?)
+            }
+            _ => None,
+        };
+        if let Some((_, kept)) = &place {
+            carried.push(kept.as_fd());
+        }
+        let capsule = capsule::seal(&passport, &carried).map_err(failed)?;
+        let object = Object::join(own, capsule.into(), bell).map_err(|_| fail(Status::InsufficientResources))?;
+        if let Some((place, _)) = place {
+            object.keep_place(OwnedFd::from(place).into());
+        }
+        let object = self.become_object(link, Arc::new(object)).map_err(failed)?;
+        object.ok_or_else(|| fail(Status::PipeDisconnected))
+    }
+
+    /// Takes over an end that another process has passed on.
+    pub(crate) fn from_raw(raw: OwnedFd, role: EndRole) -> Result<Handle> {
+        let wrong = |why: &'static str| Error::new(Status::InvalidHandle, FROM).because(why);
+        let failed = |error: SysError| match error.kind() {
+            std::io::ErrorKind::InvalidData => wrong("what is in it is no end of this version of npipe"),
+            _ => Error::from_sys(error, FROM),
+        };
+        background::start().map_err(failed)?;
+        let capsule = ProcessFd::from(raw);
+        let looked = capsule::look_into(&capsule);
+        let (bytes, carried) = looked.map_err(|error| match error.is_descriptor_shortage() {
+            true => Error::from_sys(error, FROM),
+            false => wrong("the descriptor is not one that into_raw has given"),
+        })?;
+        let passport: Passport = postcard::from_bytes(&bytes)
+            .ok()
+            .filter(|passport: &Passport| passport.layout == LAYOUT_VERSION)
+            .ok_or_else(|| wrong("it holds no end of this version of npipe"))?;
+        if passport.role != role {
+            let detail = match role {
+                EndRole::Server => "it is the client end of a pipe, not the server end",
+                EndRole::Client => "it is the server end of a pipe, not the client end",
+            };
+            return Err(Error::new(Status::InvalidParameter, FROM).because(detail));
+        }
+        let mut carried = carried.into_iter();
+        let mut next = || carried.next().ok_or_else(|| wrong("it lacks a descriptor"));
+        let [memory, bell, socket, segment]: [OwnedFd; CARRIED] = [next()?, next()?, next()?, next()?];
+        if owner_of(&memory).map_err(failed)? != identity::own_uid() {
+            let detail = "an end is passed on between processes of one user";
+            return Err(Error::new(Status::AccessDenied, FROM).because(detail));
+        }
+        let memory = Segment::attach(memory, OBJECT_BYTES, OBJECT_BYTES as usize).map_err(failed)?;
+        let shape = passport.shape()?;
+        let layout = Layout::new(shape.out_quota, shape.in_quota);
+        let segment = Segment::attach(segment, layout.total_bytes(), Layout::first_bytes() as usize).map_err(failed)?;
+        let mut peer = identity::peer_credentials(socket.as_fd()).map_err(failed)?;
+        peer.pid = passport.peer_pid;
+        let side = passport.role.into();
+        let link = Link::new(
+            segment,
+            layout,
+            side,
+            Arc::new(socket.into()),
+            peer,
+            shape.max_spin,
+            None,
+        );
+        let object = Object::join(memory, capsule, bell.into())
+            .map_err(|_| Error::new(Status::InsufficientResources, FROM).because("too many processes hold this end"))?;
+        object.arrive();
+        let handle = Handle::new(End::new(shape, passport.home(), ReadMode::Byte, WaitMode::Wait));
+        handle.adopt(&link, Arc::new(object)).map_err(failed)?;
+        Ok(handle)
+    }
+}
+
+fn owner_of(memory: &OwnedFd) -> SysResult<u32> {
+    let stat = rustix::fs::fstat(memory).map_err(|errno| SysError::new("look at a descriptor", errno))?;
+    Ok(stat.st_uid)
+}
+
+impl Passport {
+    fn of(end: &End, link: &Link) -> Passport {
+        let shape = &end.shape;
+        Passport {
+            layout: LAYOUT_VERSION,
+            role: end.role(),
+            name: shape.name.units().to_vec(),
+            root: std::path::absolute(shape.root.path()).unwrap_or_else(|_| shape.root.path().to_owned()),
+            pipe_type: shape.pipe_type,
+            access: shape.access,
+            max_instances: shape.max_instances,
+            out_quota: shape.out_quota,
+            in_quota: shape.in_quota,
+            max_spin: shape.max_spin,
+            pipe_id: end.pipe_id(),
+            peer_pid: link.peer().pid,
+        }
+    }
+
+    fn shape(&self) -> Result<Shape> {
+        let name = PipeName::from_units(&self.name).map_err(|status| Error::new(status, FROM))?;
+        Ok(Shape {
+            root: Root::at(&self.root).map_err(|error| Error::from_sys(error, FROM).about(&name))?,
+            name,
+            pipe_type: self.pipe_type,
+            access: self.access,
+            max_instances: self.max_instances,
+            out_quota: self.out_quota,
+            in_quota: self.in_quota,
+            max_spin: self.max_spin,
+            is_shareable: true,
+        })
+    }
+
+    fn home(&self) -> Home {
+        match self.role {
+            EndRole::Client => Home::Client { pipe_id: self.pipe_id },
+            EndRole::Server => Home::Server {
+                pipe_id: self.pipe_id,
+                seat: None,
+            },
+        }
+    }
+}

@@ -109,7 +109,7 @@ fn image_at(half: Half, version: u64) -> usize {
     (PAGE_BYTES + index * IMAGE_BYTES) as usize
 }
 
-/// A lock between the holders: 0 when it is free, else one more than the number of who has it, and flags.
+/// A lock between the holders: 0 when it is free, else the tag of who has it, and flags.
 #[derive(Debug, Default)]
 #[repr(transparent)]
 pub struct Turn(AtomicU32);
@@ -134,8 +134,8 @@ pub enum Asked {
 
 impl Turn {
     /// Asks for the turn; who has slept for it may not be the only one.
-    pub fn ask(&self, who: HolderId, has_slept: bool) -> Asked {
-        let mine = u32::from(who.0) + 1 | if has_slept { AWAITED } else { 0 };
+    pub fn ask(&self, who: Place, has_slept: bool) -> Asked {
+        let mine = who.tag() | if has_slept { AWAITED } else { 0 };
         let mut now = 0;
         loop {
             let (next, outcome) = match now {
@@ -151,10 +151,10 @@ impl Turn {
     }
 
     /// Asks for the turn, and does without if another has it.
-    pub fn ask_once(&self, who: HolderId) -> Option<bool> {
+    pub fn ask_once(&self, who: Place) -> Option<bool> {
         let now = self.0.load(Ordering::Relaxed);
         let is_free = now == 0 || now & ORPHANED != 0;
-        let mine = u32::from(who.0) + 1 | now & AWAITED;
+        let mine = who.tag() | now & AWAITED;
         let taken = is_free
             && self
                 .0
@@ -172,10 +172,10 @@ impl Turn {
     /// A holder is gone: if the turn was its own, the next who asks inherits it. Whether it was; then those who sleep on
     /// [`Turn::word`] have to be woken.
     #[must_use]
-    pub fn orphan(&self, gone: HolderId) -> bool {
+    pub fn orphan(&self, gone: Place) -> bool {
         let mut now = self.0.load(Ordering::Acquire);
         // The dead do not change it, but who begins to sleep does, and who inherits the turn from the dead.
-        while now & WHO == u32::from(gone.0) + 1 && now & ORPHANED == 0 {
+        while now & WHO == gone.tag() && now & ORPHANED == 0 {
             match self
                 .0
                 .compare_exchange(now, now | ORPHANED, Ordering::AcqRel, Ordering::Acquire)
@@ -225,13 +225,29 @@ const HOLDS: u32 = 2;
 const GONE: u32 = 3;
 const NEXT_SERIAL: u32 = PHASE + 1;
 
+/// The place of one holder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Its number.
+    pub id: HolderId,
+    /// Tells its holder from earlier and later ones.
+    stamp: u32,
+}
+
+impl Place {
+    /// What a turn of its holder shows, never 0: whoever looks late must not take a later one's turn for it.
+    const fn tag(self) -> u32 {
+        const SERIALS: u32 = 1 << 22;
+        let serial = self.stamp / NEXT_SERIAL % SERIALS;
+        serial * (2 * MAX_HOLDERS as u32) + self.id.0 as u32 + 1
+    }
+}
+
 /// A holder as others see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Seen {
     /// Its place.
-    pub id: HolderId,
-    /// Tells it from earlier and later ones of that place.
-    pub stamp: u32,
+    pub place: Place,
     /// The number of its process.
     pub pid: u32,
     /// When that began.
@@ -240,8 +256,8 @@ pub struct Seen {
 
 impl Holders {
     /// A place for a process; `None` when all are taken.
-    pub fn join(&self, pid: u32, born: u64) -> Option<HolderId> {
-        self.ids().find(|&id| {
+    pub fn join(&self, pid: u32, born: u64) -> Option<Place> {
+        self.ids().find_map(|id| {
             let words = &self.0[usize::from(id.0)];
             let now = words.state.load(Ordering::Relaxed);
             let joining = (now & !PHASE).wrapping_add(NEXT_SERIAL) | JOINING;
@@ -257,7 +273,8 @@ impl Holders {
                 words.forgotten.store(0, Ordering::Relaxed);
                 words.state.store(joining & !PHASE | HOLDS, Ordering::Release);
             }
-            is_ours
+            let stamp = joining & !PHASE;
+            is_ours.then_some(Place { id, stamp })
         })
     }
 
@@ -272,8 +289,10 @@ impl Holders {
             let words = &self.0[usize::from(id.0)];
             let state = words.state.load(Ordering::Acquire);
             (state & PHASE == HOLDS).then(|| Seen {
-                id,
-                stamp: state & !PHASE,
+                place: Place {
+                    id,
+                    stamp: state & !PHASE,
+                },
                 pid: words.pid.load(Ordering::Relaxed),
                 born: words.born.load(Ordering::Relaxed),
             })
@@ -289,14 +308,10 @@ impl Holders {
 
     /// The process of a holder has ended; `false`: that is known, or the place is another's by now.
     pub fn mark_gone(&self, holder: &Seen) -> bool {
-        self.0[usize::from(holder.id.0)]
+        let Place { id, stamp } = holder.place;
+        self.0[usize::from(id.0)]
             .state
-            .compare_exchange(
-                holder.stamp | HOLDS,
-                holder.stamp | GONE,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            )
+            .compare_exchange(stamp | HOLDS, stamp | GONE, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
     }
 
@@ -336,8 +351,15 @@ impl Holders {
 mod tests {
     use super::*;
 
-    const ONE: HolderId = HolderId(0);
-    const OTHER: HolderId = HolderId(1);
+    const fn place(id: u8, serial: u32) -> Place {
+        Place {
+            id: HolderId(id),
+            stamp: serial * NEXT_SERIAL,
+        }
+    }
+
+    const ONE: Place = place(0, 1);
+    const OTHER: Place = place(1, 1);
 
     /// semantics 101, 190
     #[test]
@@ -378,6 +400,21 @@ mod tests {
         assert_eq!(turn.ask(ONE, false), Asked::Taken { inherited: false });
         assert!(turn.orphan(ONE));
         assert_eq!(turn.ask_once(OTHER), Some(true));
+        assert!(turn.pass() || turn.ask_once(place(0, 2)).is_some());
+        assert!(!turn.orphan(ONE), "a later one of that place has it");
+    }
+
+    /// semantics 190
+    #[test]
+    fn no_turn_looks_like_another_ones_or_like_nobodys() {
+        let mut tags: Vec<u32> = [1, 2, 3, 1 << 20, (1 << 22) - 1]
+            .into_iter()
+            .flat_map(|serial| [0, 1, 63].map(|id| place(id, serial).tag()))
+            .collect();
+        assert!(tags.iter().all(|&tag| tag != 0 && tag & (AWAITED | ORPHANED) == 0));
+        tags.sort_unstable();
+        tags.dedup();
+        assert_eq!(tags.len(), 15);
     }
 
     /// semantics 190
@@ -387,10 +424,11 @@ mod tests {
         assert!(holders.is_empty());
         let id = holders.join(7, 70).expect("all are free");
         let seen: Vec<Seen> = holders.present().collect();
-        assert_eq!((seen.len(), seen[0].id, seen[0].pid, seen[0].born), (1, id, 7, 70));
-        holders.leave(id);
+        assert_eq!((seen.len(), seen[0].place, seen[0].pid, seen[0].born), (1, id, 7, 70));
+        holders.leave(id.id);
         assert!(holders.is_empty());
-        assert_eq!(holders.join(8, 80), Some(id));
+        let later = holders.join(8, 80).expect("it is free");
+        assert!(later.id == id.id && later != id);
         assert!(!holders.mark_gone(&seen[0]), "the place is another's");
         assert!(!holders.is_empty());
     }
@@ -399,7 +437,7 @@ mod tests {
     #[test]
     fn one_that_is_gone_keeps_its_place_until_both_halves_have_forgotten_it() {
         let holders = Holders::default();
-        let id = holders.join(7, 70).expect("all are free");
+        let id = holders.join(7, 70).expect("all are free").id;
         let seen = holders.present().next().expect("it holds");
         holders.of(id).sleepers.store(3, Ordering::Relaxed);
         assert_eq!(holders.remembered(Half::Reading).count(), 0);
@@ -408,10 +446,10 @@ mod tests {
         assert_eq!(holders.remembered(Half::Writing).collect::<Vec<_>>(), [id]);
         assert_eq!(holders.forget(id, Half::Writing), None);
         assert_eq!(holders.remembered(Half::Writing).count(), 0);
-        assert_ne!(holders.join(8, 80), Some(id), "not free yet");
+        assert!(holders.join(8, 80).is_some_and(|other| other.id != id), "not free yet");
         assert_eq!(holders.forget(id, Half::Reading), Some(3));
         assert_eq!(holders.remembered(Half::Reading).count(), 0);
-        assert_eq!(holders.join(9, 90), Some(id));
+        assert!(holders.join(9, 90).is_some_and(|next| next.id == id));
     }
 
     /// semantics 190

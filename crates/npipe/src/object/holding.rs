@@ -49,7 +49,7 @@ impl Object {
             stays
         });
         for other in present {
-            if other.id == self.me || others.contains_key(&other) {
+            if other.place == self.me || others.contains_key(&other) {
                 continue;
             }
             match lifetime::end_of(other.pid, other.born) {
@@ -74,7 +74,7 @@ impl Object {
         self.words().holders().mark_gone(other);
         for half in Half::BOTH {
             let turn = self.words().turn(half);
-            if turn.orphan(other.id) {
+            if turn.orphan(other.place) {
                 futex::wake_all(turn.word());
             }
         }

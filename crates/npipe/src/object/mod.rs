@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use npipe_core::{HolderId, Status, WaitMode};
 use npipe_shm::doorbell::Cause;
-use npipe_shm::object::{Asked, Half, OBJECT_BYTES, Object as Words, Seen};
+use npipe_shm::object::{Asked, Half, OBJECT_BYTES, Object as Words, Place, Seen};
 
 use crate::end::locked;
 use crate::sys::forks::ProcessFd;
@@ -42,7 +42,7 @@ pub(crate) struct Object {
     /// Shared by the holders, each of whom watches it for its edge: somebody has come or gone.
     bell: ProcessFd,
     bell_token: AtomicU64,
-    me: HolderId,
+    me: Place,
     /// The versions of the images that we know; changed in their half's turn alone.
     known: [AtomicU64; 2],
     /// A server end's: what becomes of the other end of this pipe tells whether anybody holds the end.
@@ -82,7 +82,7 @@ impl Object {
     }
 
     pub(crate) fn holder(&self) -> HolderId {
-        self.me
+        self.me.id
     }
 
     /// Another copy of the descriptor by which the end is passed on.
@@ -204,7 +204,7 @@ impl Object {
     /// nobody.
     pub(crate) fn leave(&self) -> bool {
         let words = self.words();
-        words.holders().leave(self.me);
+        words.holders().leave(self.me.id);
         self.stir();
         words.holders().is_empty() && words.in_transit.load(Ordering::Acquire) == 0
     }
@@ -212,7 +212,7 @@ impl Object {
     /// Counts a thread of ours that is about to sleep. The end's own count is changed before this one and taken back after
     /// it, so that no more sleepers are ever taken for ours than there are.
     pub(crate) fn count_sleeper(&self, cause: Cause) -> impl Drop + '_ {
-        let count = &self.words().holders().of(self.me).sleepers;
+        let count = &self.words().holders().of(self.me.id).sleepers;
         count.fetch_add(cause.one(), Ordering::AcqRel);
         Counted { count, cause }
     }

@@ -11,12 +11,14 @@ mod refusals;
 mod servers;
 #[path = "../support/mod.rs"]
 mod support;
+mod toil;
 
 /// What another process of these tests does.
 fn play(role: &str, root: &std::path::Path) {
     match role {
         "puppet" => support::obey(root, &[]),
         "heir" => passing_on::inherit(),
+        "toiler" => toil::toil(),
         _ => panic!("no such role: {role:?}"),
     }
 }

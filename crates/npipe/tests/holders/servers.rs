@@ -109,7 +109,7 @@ fn a_disconnect_ends_the_calls_of_all_holders() {
 fn a_connection_outlives_the_process_that_created_the_instance() {
     let place = Place::new();
     let mut creator = Puppet::start(&place);
-    assert_eq!(creator.ask(&format!("create message {NAME}")), "0");
+    assert_eq!(creator.ask(&format!("create message {NAME} shareable")), "0");
     let client = place.message_client();
     let server = PipeServer::from_raw(creator.take("0")).unwrap();
     creator.kill();

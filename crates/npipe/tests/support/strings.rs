@@ -5,7 +5,7 @@
 //!
 //! | command | answer |
 //! |---|---|
-//! | `create MODE NAME [first] [inbound] [max=N] [quota=BYTES] [rules=RULES] [count=N]` | number |
+//! | `create MODE NAME [first] [shareable] [inbound] [max=N] [quota=BYTES] [rules=RULES] [count=N]` | number |
 //! | `open ACCESS NAME [message] [count=N]`, with an access of `rw`, `r`, `w` or `-` | number |
 //! | `take KIND PATH`: an end that is given at that socket | number |
 //! | `give END PATH`: brings another handle of an end there | `given` |
@@ -126,11 +126,12 @@ impl Strings<'_> {
 
     fn create(&mut self, mode: &str, name: &str, more: &[&str]) -> Result<String> {
         let mut options = ServerOptions::new();
-        options.root(self.root).pipe_mode(mode_of(mode)).shareable(true);
+        options.root(self.root).pipe_mode(mode_of(mode));
         let mut count = 1;
         for option in more {
             match option.split_once('=').unwrap_or((option, "")) {
                 ("first", _) => options.first_pipe_instance(true),
+                ("shareable", _) => options.shareable(true),
                 ("inbound", _) => options.access_outbound(false),
                 ("max", most) => options.max_instances(number(most)),
                 ("quota", bytes) => {
@@ -150,7 +151,7 @@ impl Strings<'_> {
 
     fn open(&mut self, access: &str, name: &str, more: &[&str]) -> Result<String> {
         let mut options = ClientOptions::new();
-        options.root(self.root).shareable(true);
+        options.root(self.root);
         options.read(access.contains('r')).write(access.contains('w'));
         let mut count = 1;
         for option in more {

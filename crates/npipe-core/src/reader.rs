@@ -457,6 +457,9 @@ impl<I: Inlet> Reader<I> {
                 call.restart();
                 call.frame = Some(front.serial);
             }
+            if peer == PeerState::Open && lane.takes_at_once() && !is_ready(lane, front, call.wanted() as usize)? {
+                break None;
+            }
             match call.step(lane, front, mode, into)? {
                 Step::Done(outcome) => break Some(outcome),
                 Step::Wait => break None,

@@ -61,6 +61,11 @@ pub trait Outlet {
     /// Empty messages that reads have taken.
     fn empties_taken(&self) -> u64;
 
+    /// Whether the reader has left everything that was put; then what it has taken is counted, too.
+    fn is_read(&self) -> bool {
+        false
+    }
+
     /// Publishes how many live bytes this end has queued, for the reader's peek.
     fn publish_queued(&mut self, live_bytes: u64);
 
@@ -158,6 +163,12 @@ pub trait Inlet {
     /// # Errors
     /// [`Status::PeerMisbehaved`], as [`Inlet::front`].
     fn peek(&mut self, into: &mut [u8], span: PeekSpan) -> Result<usize, Status>;
+
+    /// Whether a call takes as much of a frame as it is to have at once or not at all, if it can: another process that holds
+    /// this end may end in between, and with it what it had taken.
+    fn takes_at_once(&self) -> bool {
+        false
+    }
 
     /// All unread live bytes, those of pending writes too (semantics 142).
     fn unread(&self) -> u64;

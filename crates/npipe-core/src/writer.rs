@@ -96,6 +96,8 @@ pub struct WriterState<T> {
     owed: u32,
     flushes: Vec<FlushCall>,
     next_call: u64,
+    /// A process ended while it took something back: more may be counted as queued than there is, until all was read.
+    in_doubt: bool,
 }
 
 impl<O: Outlet> Writer<O> {
@@ -115,6 +117,7 @@ impl<O: Outlet> Writer<O> {
                 owed: 0,
                 flushes: Vec::new(),
                 next_call: 0,
+                in_doubt: false,
             },
         }
     }
@@ -136,6 +139,24 @@ impl<O: Outlet> Writer<O> {
         Ok(())
     }
 
+    /// A process ended in the middle of what it did to this half.
+    pub fn doubt(&mut self) {
+        self.known.in_doubt = true;
+    }
+
+    /// With nothing to be read or placed, what is queued is what was taken.
+    fn settle_doubt(&mut self) {
+        let is_idle = self.known.calls.is_empty() && self.known.owed == 0;
+        if let Some(lane) = &mut self.lane
+            && is_idle
+            && lane.is_read()
+        {
+            (self.known.queued, self.known.empties) = (lane.taken(), lane.empties_taken());
+            lane.publish_queued(self.known.queued);
+            self.known.in_doubt = false;
+        }
+    }
+
     /// Takes back what a process that is gone had not finished writing (semantics 128).
     pub fn abandon(&mut self, holder: HolderId) {
         self.end_calls_of(holder, Status::Cancelled);
@@ -149,6 +170,7 @@ impl<O: Outlet> Writer<O> {
     pub fn attach(&mut self, lane: O) {
         self.lane = Some(lane);
         (self.known.queued, self.known.empties, self.known.taken, self.known.owed) = (0, 0, 0, 0);
+        self.known.in_doubt = false;
     }
 
     /// The connection goes on, through this lane: another process that holds this end has begun it.
@@ -280,6 +302,9 @@ impl<O: Outlet> Writer<O> {
     }
 
     fn fits(&mut self, length: u32) -> bool {
+        if self.known.in_doubt {
+            self.settle_doubt();
+        }
         let limit = u64::from(self.quota_bytes);
         if outstanding(self.known.queued, self.known.taken) + u64::from(length) <= limit {
             return true;
@@ -600,7 +625,9 @@ impl<O: Outlet> Writer<O> {
 
     fn is_flushed(&self, call: &FlushCall) -> bool {
         self.lane.as_ref().is_none_or(|lane| {
-            outstanding(call.bytes, lane.taken()) == 0 && outstanding(call.empties, lane.empties_taken()) == 0
+            let is_counted =
+                || outstanding(call.bytes, lane.taken()) == 0 && outstanding(call.empties, lane.empties_taken()) == 0;
+            self.known.in_doubt && lane.is_read() || is_counted()
         })
     }
 

@@ -133,16 +133,24 @@ impl<P: Pair> End<P> {
         let (outlet, inlet) = pair.halves(side);
         self.writer.attach(outlet);
         self.reader.attach(inlet, peer_quota_bytes);
+        self.hand_over();
+    }
+
+    fn hand_over(&mut self) -> bool {
+        P::hand_over(&mut self.reader, &mut self.writer)
     }
 
     pub fn set_modes(&mut self, mode: ReadMode, wait: WaitMode) -> Result<(), Status> {
-        self.reader.set_modes(mode, wait)
+        let set = self.reader.set_modes(mode, wait);
+        self.hand_over();
+        set
     }
 
     /// Starts a read without publishing it.
     pub fn read_unpublished(&mut self, size: usize) -> Reading {
         let mut buffer = vec![0; size];
         let (id, result) = split(self.reader.read(&mut buffer));
+        self.hand_over();
         Reading {
             id,
             result: result.map(|result| got(result, &buffer)),
@@ -160,6 +168,8 @@ impl<P: Pair> End<P> {
     fn publish(&mut self, reading: &mut Reading) {
         if reading.result.is_none() {
             self.reader.publish();
+            // As the engine does it: what was published is seen before the last look.
+            self.hand_over();
             let _ = self.poll_read(reading);
         }
     }
@@ -170,6 +180,7 @@ impl<P: Pair> End<P> {
         {
             reading.result = Some(got(result, &reading.buffer));
         }
+        self.hand_over();
         reading.known()
     }
 
@@ -178,6 +189,7 @@ impl<P: Pair> End<P> {
             let result = self.reader.cancel(id, &mut reading.buffer, Status::Cancelled);
             reading.result = Some(got(result, &reading.buffer));
         }
+        self.hand_over();
         reading.result.clone().expect("a cancelled read has ended")
     }
 
@@ -188,7 +200,17 @@ impl<P: Pair> End<P> {
 
     /// Starts a write.
     pub fn write(&mut self, data: &[u8]) -> Writing {
-        Writing::new(self.writer.write(data, self.reader.wait_mode()), data)
+        let written = self.writer.write(data, self.reader.wait_mode());
+        self.begin_write(written, data)
+    }
+
+    /// What another process that holds the end could not see yet is only fed to waiting reads from here on.
+    fn begin_write(&mut self, written: Result<Progress<usize>, Status>, data: &[u8]) -> Writing {
+        let mut writing = Writing::new(written, data);
+        if self.hand_over() {
+            let _ = self.poll_write(&mut writing);
+        }
+        writing
     }
 
     pub fn poll_write(&mut self, writing: &mut Writing) -> Poll<Result<usize, Status>> {
@@ -197,6 +219,7 @@ impl<P: Pair> End<P> {
         {
             writing.result = Some(result);
         }
+        self.hand_over();
         writing.known()
     }
 
@@ -204,6 +227,7 @@ impl<P: Pair> End<P> {
         if let (None, Some(id)) = (&writing.result, writing.id) {
             writing.result = Some(self.writer.cancel(id, Status::Cancelled));
         }
+        self.hand_over();
         writing.result.expect("a cancelled write has ended")
     }
 
@@ -214,7 +238,8 @@ impl<P: Pair> End<P> {
 
     /// Starts the request half of a transaction alone.
     pub fn request(&mut self, data: &[u8]) -> Writing {
-        Writing::new(self.writer.request(data), data)
+        let written = self.writer.request(data);
+        self.begin_write(written, data)
     }
 
     /// Both halves of a transaction (semantics 151, 152); the checks of semantics 150 are its caller's.
@@ -222,7 +247,8 @@ impl<P: Pair> End<P> {
         if self.reader.has_data()? {
             return Err(Status::PipeBusy);
         }
-        let writing = Writing::new(Ok(self.writer.request(request)?), request);
+        let written = self.writer.request(request)?;
+        let writing = self.begin_write(Ok(written), request);
         let id = Some(self.reader.expect(reply_size));
         let mut reading = Reading {
             id,
@@ -236,13 +262,16 @@ impl<P: Pair> End<P> {
     /// The bytes a peek copies, all there are, and what is left of the first message.
     pub fn peek(&mut self, size: usize) -> Result<(Vec<u8>, u64, u64), Status> {
         let mut buffer = vec![0; size];
-        let peeked = self.reader.peek(&mut buffer)?;
+        let peeked = self.reader.peek(&mut buffer);
+        self.hand_over();
+        let peeked = peeked?;
         buffer.truncate(peeked.bytes);
         Ok((buffer, peeked.total, peeked.left))
     }
 
     pub fn flush(&mut self) -> Flushing {
         let (id, result) = split(self.writer.flush());
+        self.hand_over();
         Flushing { id, result }
     }
 

@@ -16,8 +16,8 @@ pub mod operations;
 pub mod oracle;
 pub mod weak;
 
-use npipe_core::PipeType;
 use npipe_core::wire::{Inlet, Outlet};
+use npipe_core::{PipeType, Reader, Writer};
 
 pub use ends::{End, Ends, Flushing, Got, Reading, Writing, part, whole};
 
@@ -72,4 +72,9 @@ pub trait Pair: Sized {
 
     /// `side` has disconnected the other one for good, which sees `PeerState::Disconnected`.
     fn disconnect(&mut self, side: Side);
+
+    /// An end has done something: where several processes hold it, another one goes on. Whether it does.
+    fn hand_over(_reader: &mut Reader<Self::Inlet>, _writer: &mut Writer<Self::Outlet>) -> bool {
+        false
+    }
 }

@@ -218,9 +218,9 @@ impl<M: Memory> RingInlet<M> {
     /// Publishes what was held back since the last time; that the state is safe by now is the caller's affair.
     pub fn publish(&mut self) {
         let reader = &self.own().reader.0;
-        reader.head.store(self.known.head.0, Ordering::Release);
         reader.taken.store(self.known.taken, Ordering::Release);
         reader.empties.store(self.known.empties, Ordering::Release);
+        reader.head.store(self.known.head.0, Ordering::Release);
         // Behind the counts, or a writer would count on these reads for bytes that older ones have taken.
         if std::mem::take(&mut self.offer_due) {
             self.publish_offer();
@@ -361,13 +361,14 @@ impl<M: Memory> Inlet for RingInlet<M> {
             copied += bytes;
             self.known.part_taken += bytes as u32;
             self.known.taken = self.known.taken.wrapping_add(bytes as u64);
+            // Before the head: a lane that looks empty is one whose bytes are all counted.
+            if !self.held_back {
+                self.own().reader.0.taken.store(self.known.taken, Ordering::Release);
+            }
             if self.known.part_taken == part.extent.bytes {
                 self.known.left = part.extent.left - part.extent.bytes;
                 self.known.inside = self.known.left > 0;
                 self.pass(part.next);
-            }
-            if !self.held_back {
-                self.own().reader.0.taken.store(self.known.taken, Ordering::Release);
             }
             if !self.known.inside {
                 break;
@@ -392,13 +393,13 @@ impl<M: Memory> Inlet for RingInlet<M> {
                 .is_ok()
         };
         self.known.part_empties = taken + 1;
-        if closed {
-            self.pass(self.known.part.next);
-        }
         self.known.serial += 1;
         self.known.empties = self.known.empties.wrapping_add(1);
         if !self.held_back {
             self.own().reader.0.empties.store(self.known.empties, Ordering::Release);
+        }
+        if closed {
+            self.pass(self.known.part.next);
         }
         Ok(())
     }
@@ -426,6 +427,10 @@ impl<M: Memory> Inlet for RingInlet<M> {
             Ok(copied < into.len())
         })?;
         Ok(copied)
+    }
+
+    fn takes_at_once(&self) -> bool {
+        self.held_back
     }
 
     fn unread(&self) -> u64 {

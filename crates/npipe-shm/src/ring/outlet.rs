@@ -300,6 +300,12 @@ impl<M: Memory> Outlet for RingOutlet<M> {
         self.reader().empties.load(Ordering::SeqCst)
     }
 
+    fn is_read(&self) -> bool {
+        // Before the counts, which the reader moves first.
+        let head = self.reader().head.load(Ordering::Acquire);
+        head == self.known.space.tail().0 && head == self.own().writer.0.tail.load(Ordering::Relaxed)
+    }
+
     #[inline]
     fn publish_queued(&mut self, live_bytes: u64) {
         self.known.queued = live_bytes;
@@ -365,7 +371,7 @@ impl<M: Memory> Outlet for RingOutlet<M> {
         let mut removed = 0;
         let mut any = false;
         // The last part decides; what the reader takes of earlier ones meanwhile it took before the retraction.
-        for (at, bytes) in self.parts_of(ticket).into_iter().rev() {
+        for (at, bytes) in self.parts_of(&std::mem::take(ticket)).into_iter().rev() {
             let Some(bytes) = self.cancel_part(at, bytes) else {
                 break;
             };

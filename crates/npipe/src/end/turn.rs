@@ -136,7 +136,8 @@ impl Portable for Writer<RingOutlet<Link>> {
     }
 
     fn revert(&mut self) -> Result<(), Status> {
-        // What was placed and not published nobody has seen.
+        // What was placed and not published nobody has seen; of what was to be taken back some may have gone.
+        self.doubt();
         Ok(())
     }
 

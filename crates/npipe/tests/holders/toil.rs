@@ -117,6 +117,8 @@ impl Toiler {
         for _ in 0..after {
             assert!(self.listen(), "it ends before it is killed");
         }
+        let ended = self.process.0.try_wait().expect("it is ours");
+        assert!(ended.is_none(), "it has ended by itself; it says why above");
         self.process.kill();
         while self.listen() {}
         (self.number, self.told)

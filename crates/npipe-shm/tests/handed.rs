@@ -125,3 +125,85 @@ fn die_in_a_turn(reader: &mut Reader<RingInlet<HeapMemory>>, writer: &mut Writer
         let _ = writer.write(&vec![b'?'; length], WaitMode::Wait);
     }
 }
+
+/// A holder whose memory is spoilt leaves nonsense: that is refused, or spoils this connection, and ends no process.
+///
+/// semantics 121, 190
+#[test]
+fn nonsense_is_refused_or_harmless() {
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, TestRunner};
+
+    let setup = Setup {
+        pipe_type: npipe_core::PipeType::Message,
+        quota_bytes: [20; 2],
+        lane_bytes: Setup::AMPLE_BYTES,
+    };
+    let spoilt = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4);
+    let mut runner = TestRunner::new(Config {
+        cases: 4_000,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    runner
+        .run(&(spoilt.clone(), spoilt), |(read, written)| {
+            let mut ends = support::Ends::<Lanes>::join(setup.clone());
+            for length in [3, 40, 0, 7] {
+                let _ = ends.client.write(&vec![1; length]);
+                let _ = ends.server.write(&vec![2; length]);
+            }
+            let _ = ends.client.read(5);
+            let _ = ends.client.read(30);
+            let _ = ends.client.read(90);
+            let end = &mut ends.client;
+            let (lane, state) = end.reader.parts();
+            let read = spoil(image(&(state, lane.map(|lane| lane.state().clone()))), &read);
+            let (lane, state) = end.writer.parts();
+            let written = spoil(image(&(state, lane.map(|lane| lane.state().clone()))), &written);
+            if go_on(&mut end.reader, &mut end.writer, &read, &written).is_none() {
+                return Ok(());
+            }
+            let mut buffer = [0; 64];
+            let _ = end.reader.peek(&mut buffer);
+            for length in [0, 5, 64] {
+                let _ = end.reader.read(&mut buffer[..length]);
+                let _ = end.writer.write(&buffer[..length], WaitMode::Wait);
+                let _ = end.writer.write(&buffer[..length], WaitMode::NoWait);
+            }
+            let _ = end.writer.request(&buffer);
+            let _ = end.writer.flush();
+            end.reader.publish();
+            if let (Some(inlet), Some(outlet)) = (end.reader.parts().0, end.writer.parts().0) {
+                let _ = inlet.revert();
+                inlet.publish();
+                outlet.publish();
+            }
+            end.reader.abandon(HolderId(0));
+            end.writer.abandon(HolderId(0));
+            Ok(())
+        })
+        .expect("no panic");
+}
+
+fn spoil(mut image: Vec<u8>, changes: &[(proptest::sample::Index, u8)]) -> Vec<u8> {
+    for (index, byte) in changes {
+        let at = index.index(image.len());
+        image[at] = *byte;
+    }
+    image
+}
+
+/// As [`resume`], where what was left may make no sense.
+fn go_on(
+    reader: &mut Reader<RingInlet<HeapMemory>>,
+    writer: &mut Writer<RingOutlet<HeapMemory>>,
+    read: &[u8],
+    written: &[u8],
+) -> Option<()> {
+    let (state, lane): (ReaderState, Option<InletState>) = postcard::from_bytes(read).ok()?;
+    reader.resume(HolderId(0), state).ok()?;
+    reader.parts().0?.resume(lane?).ok()?;
+    let (state, lane): (WriterState<Ticket>, Option<OutletState>) = postcard::from_bytes(written).ok()?;
+    writer.resume(HolderId(0), state).ok()?;
+    writer.parts().0?.resume(lane?).ok()
+}

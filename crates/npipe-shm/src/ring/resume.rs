@@ -42,6 +42,12 @@ impl<M: Memory> RingInlet<M> {
         &self.known
     }
 
+    /// Whether changes are held back.
+    #[inline]
+    pub fn holds_back(&self) -> bool {
+        self.held_back
+    }
+
     /// Holds changes back from now on.
     pub fn hold_back(&mut self) {
         self.held_back = true;

@@ -26,6 +26,9 @@ use crate::object::Object;
 pub(crate) trait Portable {
     const HALF: Half;
 
+    /// Whether other processes may hold the end.
+    fn is_shared(&self) -> bool;
+
     /// The connection that its lane belongs to.
     fn link(&self) -> Option<&Arc<Link>>;
 
@@ -63,6 +66,11 @@ fn decode<T: DeserializeOwned>(image: &[u8]) -> Result<T, Status> {
 
 impl Portable for Reader<RingInlet<Link>> {
     const HALF: Half = Half::Reading;
+
+    #[inline]
+    fn is_shared(&self) -> bool {
+        self.lane().is_some_and(RingInlet::holds_back)
+    }
 
     fn link(&self) -> Option<&Arc<Link>> {
         self.lane().map(RingInlet::memory)
@@ -109,6 +117,11 @@ impl Portable for Reader<RingInlet<Link>> {
 impl Portable for Writer<RingOutlet<Link>> {
     const HALF: Half = Half::Writing;
 
+    #[inline]
+    fn is_shared(&self) -> bool {
+        self.lane().is_some_and(RingOutlet::holds_back)
+    }
+
     fn link(&self) -> Option<&Arc<Link>> {
         self.lane().map(RingOutlet::memory)
     }
@@ -151,6 +164,8 @@ impl Portable for Writer<RingOutlet<Link>> {
 }
 
 /// A half that this thread has to itself.
+///
+/// What happens in a turn is in functions that take the half alone, so that this guard itself can stay in registers.
 pub(crate) struct Entered<'a, H: Portable> {
     half: MutexGuard<'a, H>,
     /// Whose turn is to be passed on.
@@ -165,73 +180,27 @@ impl<'a, H: Portable> Entered<'a, H> {
     /// [`Status::InvalidHandle`] when it has left what cannot be understood.
     #[inline]
     pub(crate) fn enter(half: &'a Mutex<H>) -> Result<Entered<'a, H>, Status> {
-        let half = locked(half);
-        let object = half.link().and_then(|link| link.object()).cloned();
-        let entered = Entered { half, object: None };
-        match object {
-            None => Ok(entered),
-            Some(object) => {
-                let inherited = object.await_turn(H::HALF)?;
-                entered.begin_turn(object, inherited)
-            }
-        }
+        let mut half = locked(half);
+        let object = if half.is_shared() {
+            await_turn(&mut *half)?
+        } else {
+            None
+        };
+        Ok(Entered { half, object })
     }
 
-    /// The same without waiting for anybody.
+    /// The same without waiting for anybody; `None` also for an end that this process alone holds.
     pub(crate) fn try_enter(half: &'a Mutex<H>) -> Option<Entered<'a, H>> {
-        let half = match half.try_lock() {
+        let mut half = match half.try_lock() {
             Ok(half) => half,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
         let object = half.link().and_then(|link| link.object()).cloned()?;
         let inherited = object.try_turn(H::HALF)?;
-        let entered = Entered { half, object: None };
-        entered.begin_turn(object, inherited).ok()
-    }
-
-    #[cold]
-    fn begin_turn(mut self, object: Arc<Object>, inherited: bool) -> Result<Entered<'a, H>, Status> {
-        match self.catch_up(&object, inherited) {
-            Ok(()) => {
-                self.object = Some(object);
-                Ok(self)
-            }
-            Err(status) => {
-                if status == Status::PeerMisbehaved
-                    && let Some(link) = self.half.link()
-                {
-                    link.peer_misbehaved();
-                }
-                object.pass_turn(H::HALF);
-                Err(status)
-            }
-        }
-    }
-
-    fn catch_up(&mut self, object: &Object, inherited: bool) -> Result<(), Status> {
-        if let Some((version, image)) = object.news(H::HALF) {
-            self.half.load(&image, object.holder())?;
-            object.note(H::HALF, version);
-        }
-        if inherited {
-            self.half.revert()?;
-        }
-        self.forget_the_gone(object);
-        if object.is_disconnected() && self.half.link().is_some() {
-            self.half.disconnect();
-        }
-        Ok(())
-    }
-
-    fn forget_the_gone(&mut self, object: &Object) {
-        for gone in object.remembered(H::HALF) {
-            self.half.abandon(gone);
-            let sleepers = object.forget(gone, H::HALF);
-            if let Some(link) = self.half.link() {
-                link.forget_sleepers(sleepers);
-            }
-        }
+        begin_turn(&mut *half, &object, inherited).ok()?;
+        let object = Some(object);
+        Some(Entered { half, object })
     }
 
     /// What other processes go by that may hold the end too.
@@ -243,43 +212,85 @@ impl<'a, H: Portable> Entered<'a, H> {
     /// Makes what has changed safe with the other processes, and shows it to the peer.
     #[inline]
     pub(crate) fn commit(&mut self) {
-        if let Some(object) = self.object.clone() {
-            self.commit_to(&object);
+        if let Some(object) = &self.object {
+            commit(&mut *self.half, object);
         }
     }
+}
 
-    #[cold]
-    fn commit_to(&mut self, object: &Object) {
-        let link = self.half.link().cloned();
-        let stored = match self.half.save() {
-            Ok(image) => object.store(H::HALF, &image),
-            Err(_) => false,
-        };
-        match (stored, link) {
-            (true, _) => self.half.publish(),
-            // Only somebody who writes to our memory can bring this about.
-            (false, Some(link)) => link.peer_misbehaved(),
-            (false, None) => {}
+#[cold]
+fn await_turn<H: Portable>(half: &mut H) -> Result<Option<Arc<Object>>, Status> {
+    let Some(object) = half.link().and_then(|link| link.object()).cloned() else {
+        return Ok(None);
+    };
+    let inherited = object.await_turn(H::HALF)?;
+    begin_turn(half, &object, inherited)?;
+    Ok(Some(object))
+}
+
+/// Begins a turn, or passes it on at once.
+fn begin_turn<H: Portable>(half: &mut H, object: &Object, inherited: bool) -> Result<(), Status> {
+    let begun = catch_up(half, object, inherited);
+    if let Err(status) = begun {
+        if status == Status::PeerMisbehaved
+            && let Some(link) = half.link()
+        {
+            link.peer_misbehaved();
         }
-    }
-
-    #[cold]
-    fn end_turn(&mut self, object: &Object) {
-        self.commit_to(object);
         object.pass_turn(H::HALF);
-        // Somebody may have been found gone who found us here.
-        while object.remembered(H::HALF).next().is_some() {
-            let Some(inherited) = object.try_turn(H::HALF) else {
-                return;
-            };
-            if self.catch_up(object, inherited).is_ok() {
-                self.commit_to(object);
-            }
-            object.pass_turn(H::HALF);
-            if let Some(link) = self.half.link() {
-                link.wake_own();
-                link.ring(Cause::ANY);
-            }
+    }
+    begun
+}
+
+fn catch_up<H: Portable>(half: &mut H, object: &Object, inherited: bool) -> Result<(), Status> {
+    if let Some((version, image)) = object.news(H::HALF) {
+        half.load(&image, object.holder())?;
+        object.note(H::HALF, version);
+    }
+    if inherited {
+        half.revert()?;
+    }
+    for gone in object.remembered(H::HALF) {
+        half.abandon(gone);
+        let sleepers = object.forget(gone, H::HALF);
+        if let Some(link) = half.link() {
+            link.forget_sleepers(sleepers);
+        }
+    }
+    if object.is_disconnected() && half.link().is_some() {
+        half.disconnect();
+    }
+    Ok(())
+}
+
+#[cold]
+fn commit<H: Portable>(half: &mut H, object: &Object) {
+    let stored = half.save().is_ok_and(|image| object.store(H::HALF, &image));
+    match (stored, half.link()) {
+        (true, _) => half.publish(),
+        // Only somebody who writes to our memory can bring this about.
+        (false, Some(link)) => link.peer_misbehaved(),
+        (false, None) => {}
+    }
+}
+
+#[cold]
+fn end_turn<H: Portable>(half: &mut H, object: &Object) {
+    commit(half, object);
+    object.pass_turn(H::HALF);
+    // Somebody may have been found gone by one who found us here.
+    while object.remembered(H::HALF).next().is_some() {
+        let Some(inherited) = object.try_turn(H::HALF) else {
+            return;
+        };
+        if begin_turn(half, object, inherited).is_err() {
+            return;
+        }
+        commit(half, object);
+        object.pass_turn(H::HALF);
+        if let Some(link) = half.link() {
+            link.wake_own();
+            link.ring(Cause::ANY);
         }
     }
 }
@@ -287,8 +298,8 @@ impl<'a, H: Portable> Entered<'a, H> {
 impl<H: Portable> Drop for Entered<'_, H> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(object) = self.object.take() {
-            self.end_turn(&object);
+        if let Some(object) = &self.object {
+            end_turn(&mut *self.half, object);
         }
     }
 }

@@ -48,9 +48,9 @@ enum Watch {
         seat: Option<(Weak<Host>, InstanceId, ConnectionId)>,
     },
     /// Somebody has come to hold an end of ours too, or has left it.
-    Bell(Weak<End>),
+    Bell(Weak<End>, Weak<Link>),
     /// The process of one who does.
-    Holder(Weak<End>, Seen),
+    Holder(Weak<End>, Weak<Link>, Seen),
     /// Whether anybody holds a server end that this process has passed on.
     Place(Arc<ProcessFd>, Arc<Host>, InstanceId),
 }
@@ -170,13 +170,18 @@ pub(crate) fn unwatch(link: &Link) {
 }
 
 /// Listens to who comes to hold an end, and leaves it.
-pub(crate) fn watch_bell(end: &Arc<End>, bell: BorrowedFd<'_>) -> SysResult<u64> {
-    running()?.watch(Watch::Bell(Arc::downgrade(end)), bell, Interest::Stir)
+pub(crate) fn watch_bell((end, link): (&Arc<End>, &Arc<Link>), bell: BorrowedFd<'_>) -> SysResult<u64> {
+    let watch = Watch::Bell(Arc::downgrade(end), Arc::downgrade(link));
+    running()?.watch(watch, bell, Interest::Stir)
 }
 
 /// Watches the process of another who holds an end.
-pub(crate) fn watch_holder(end: &Arc<End>, process: BorrowedFd<'_>, holder: Seen) -> SysResult<u64> {
-    let watch = Watch::Holder(Arc::downgrade(end), holder);
+pub(crate) fn watch_holder(
+    (end, link): (&Arc<End>, &Arc<Link>),
+    process: BorrowedFd<'_>,
+    holder: Seen,
+) -> SysResult<u64> {
+    let watch = Watch::Holder(Arc::downgrade(end), Arc::downgrade(link), holder);
     running()?.watch(watch, process, Interest::Readable)
 }
 
@@ -261,14 +266,14 @@ fn run(background: &Background) {
                 }
                 Some(Watch::Life { link, seat }) if event.hangup => hung_up(&link, seat),
                 Some(Watch::Life { .. }) => {}
-                Some(Watch::Bell(end)) => {
-                    if let Some(end) = end.upgrade() {
-                        end.look_around();
+                Some(Watch::Bell(end, link)) => {
+                    if let (Some(end), Some(link)) = (end.upgrade(), link.upgrade()) {
+                        end.look_around(&link);
                     }
                 }
-                Some(Watch::Holder(end, holder)) => {
-                    if let Some(end) = end.upgrade() {
-                        end.holder_gone(&holder);
+                Some(Watch::Holder(end, link, holder)) => {
+                    if let (Some(end), Some(link)) = (end.upgrade(), link.upgrade()) {
+                        end.holder_gone(&link, &holder);
                     }
                 }
                 Some(Watch::Place(place, host, instance)) => {
@@ -292,7 +297,7 @@ fn hung_up(link: &Weak<Link>, seat: Option<(Weak<Host>, InstanceId, ConnectionId
     };
     let Some(host) = host.upgrade() else { return };
     if link.object().is_some_and(|object| object.is_disconnected()) {
-        host.disconnected_elsewhere(instance, &link);
+        host.disconnected_elsewhere(instance, connection);
     } else {
         host.client_gone(instance, connection);
     }

@@ -180,9 +180,6 @@ impl End {
                 object.set_disconnected();
             }
             object.unwatch();
-            // From here on the end is its process' own again.
-            self.nowait
-                .store(object.wait_mode() == WaitMode::NoWait, Ordering::Relaxed);
         }
         let (reading, writing) = (self.reading(), self.writing());
         // Before the words that say so are out of reach: pending writes go with their end (semantics 177, 193).
@@ -218,7 +215,16 @@ impl End {
 
     /// The instance listens again.
     pub(crate) fn relisten(&self) {
-        locked(&self.reading).set_absent(Status::PipeListening);
+        if self.link().is_some() {
+            // Disconnected by another process that holds it, and not used since.
+            self.detach(Standing::Disconnected, Status::PipeDisconnected);
+        }
+        let mut reading = locked(&self.reading);
+        reading.set_absent(Status::PipeListening);
+        // Another process may have changed it while it held the end.
+        self.nowait
+            .store(reading.wait_mode() == WaitMode::NoWait, Ordering::Relaxed);
+        drop(reading);
         locked(&self.writing).set_absent(Status::PipeListening);
     }
 
@@ -278,9 +284,9 @@ impl End {
             return Err(Status::PipeBusy);
         }
         reading.set_modes(mode, wait)?;
-        match writing.object() {
-            Some(object) => object.set_wait_mode(wait),
-            None => self.nowait.store(wait == WaitMode::NoWait, Ordering::Relaxed),
+        self.nowait.store(wait == WaitMode::NoWait, Ordering::Relaxed);
+        if let Some(object) = writing.object() {
+            object.set_wait_mode(wait);
         }
         Ok(())
     }

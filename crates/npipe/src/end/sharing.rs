@@ -19,7 +19,7 @@ impl Handle {
     /// Makes what this process alone has held so far known to others. The object that this end is from now on: another
     /// thread may have been faster. `None`: the connection has ended meanwhile.
     pub(crate) fn become_object(&self, link: &Arc<Link>, object: Arc<Object>) -> SysResult<Option<Arc<Object>>> {
-        object.watch(&self.0)?;
+        object.watch(&self.0, link)?;
         let mut reading = locked(&self.reading);
         let mut writing = locked(&self.writing);
         let is_current = reading.link().is_some_and(|current| Arc::ptr_eq(current, link));
@@ -30,11 +30,11 @@ impl Handle {
             && object.store(Half::Writing, &written)
         {
             object.set_wait_mode(reading.wait_mode());
+            link.set_object(object.clone());
             if let (Some(inlet), Some(outlet)) = (reading.parts().0, writing.parts().0) {
                 inlet.hold_back();
                 outlet.hold_back();
             }
-            link.set_object(object.clone());
             return Ok(Some(object));
         }
         drop((reading, writing));
@@ -44,14 +44,18 @@ impl Handle {
 
     /// Goes on with an end that another process has passed on.
     pub(crate) fn adopt(&self, link: &Arc<Link>, object: Arc<Object>) -> SysResult<()> {
-        locked(&self.reading).join(RingInlet::new(link.clone(), self.side()), self.peer_quota());
-        locked(&self.writing).join(RingOutlet::new(link.clone(), self.side()));
         link.set_object(object.clone());
-        object.watch(&self.0)?;
+        let mut inlet = RingInlet::new(link.clone(), self.side());
+        let mut outlet = RingOutlet::new(link.clone(), self.side());
+        inlet.hold_back();
+        outlet.hold_back();
+        locked(&self.reading).join(inlet, self.peer_quota());
+        locked(&self.writing).join(outlet);
+        object.watch(&self.0, link)?;
         background::watch_peer(link)?;
         // Those who have come before look who is new, and we who was there.
         object.stir();
-        self.0.look_around();
+        self.0.look_around(link);
         Ok(())
     }
 }
@@ -98,5 +102,106 @@ impl End {
         self.peer_state().ok_or(Status::PipeDisconnected)?;
         self.detach(Standing::Disconnected, Status::PipeDisconnected);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use npipe_core::{Progress, WaitMode};
+    use npipe_shm::object::Seen;
+
+    use crate::{ClientOptions, PipeClient, PipeMode, PipeServer, ServerOptions};
+
+    /// A server, and two holders of its client's end, of which the second is about to die.
+    fn holders(root: &std::path::Path) -> (PipeServer, PipeClient, PipeClient) {
+        let server = ServerOptions::new()
+            .root(root)
+            .pipe_mode(PipeMode::Message)
+            .create(r"\\.\pipe\test")
+            .expect("the name is free");
+        let mut options = ClientOptions::new();
+        options.root(root).pipe_mode(PipeMode::Message).shareable(true);
+        let client = options.open(r"\\.\pipe\test").expect("it listens");
+        let raw = client.try_clone().and_then(PipeClient::into_raw).expect("shareable");
+        (server, client, PipeClient::from_raw(raw).expect("an end"))
+    }
+
+    /// How others see a holder.
+    fn seen(holder: &PipeClient) -> Seen {
+        let link = holder.end.link().expect("it is connected");
+        link.object().expect("it is shared").seen()
+    }
+
+    /// A process is killed when it has read a message and nobody knows yet: another reads it, and need not wait.
+    ///
+    /// semantics 101, 190
+    #[test]
+    fn what_was_read_in_a_turn_that_never_ended_is_read_again() {
+        let root = tempfile::tempdir().expect("a directory");
+        let (server, client, dead) = holders(root.path());
+        // One that is pending leaves marks in the lane when it is read.
+        server.write(b"message").expect("there is room");
+        for _ in 0..2 {
+            server.write(b"").expect("empty messages need none");
+        }
+        let seen = seen(&dead);
+        let link = client.end.link().expect("it is connected");
+        let mut turn = dead.end.reading().expect("nobody else has it");
+        let mut buffer = [0; 16];
+        for _ in 0..2 {
+            assert!(matches!(turn.read(&mut buffer), Ok(Progress::Done(_))));
+        }
+        std::mem::forget(turn);
+        let waiting = std::thread::scope(|scope| {
+            let reading = scope.spawn(|| {
+                let mut buffer = [0; 16];
+                let lengths = [0; 3].map(|_| client.read(&mut buffer).expect("three messages"));
+                (lengths, client.peek(&mut []).expect("it is open").total)
+            });
+            client.end.0.holder_gone(&link, &seen);
+            reading.join().expect("no panic")
+        });
+        assert_eq!(waiting, ([7, 0, 0], 0));
+        server.flush().expect("all was read");
+        std::mem::forget(dead);
+    }
+
+    /// The same for one that writes: nothing of it is seen, and what others write comes in its place.
+    ///
+    /// semantics 128, 129
+    #[test]
+    fn what_was_written_in_a_turn_that_never_ended_was_not() {
+        let root = tempfile::tempdir().expect("a directory");
+        let (server, client, dead) = holders(root.path());
+        client.write(b"before").expect("there is room");
+        let seen = seen(&dead);
+        let link = client.end.link().expect("it is connected");
+        let mut turn = dead.end.writing().expect("nobody else has it");
+        for data in [b"unheard".as_slice(), b"", &[0; 100_000]] {
+            turn.write(data, WaitMode::Wait).expect("somebody reads");
+        }
+        std::mem::forget(turn);
+        client.end.0.holder_gone(&link, &seen);
+        client.write(b"after").expect("there is room");
+        let mut buffer = [0; 16];
+        let lengths = [0; 2].map(|_| server.read(&mut buffer).expect("two messages"));
+        assert_eq!((lengths, server.peek(&mut []).expect("it is open").total), ([6, 5], 0));
+        client.flush().expect("all was read");
+        std::mem::forget(dead);
+    }
+
+    /// A process that stops in its turn holds nobody up for ever.
+    ///
+    /// semantics 230
+    #[test]
+    fn a_turn_that_does_not_end_is_a_time_out() {
+        let root = tempfile::tempdir().expect("a directory");
+        let (_server, client, stopped) = holders(root.path());
+        let turn = stopped.end.reading().expect("nobody else has it");
+        let error = client.read(&mut [0]).expect_err("it waits in vain");
+        assert_eq!(error.status().win32_name(), "ERROR_SEM_TIMEOUT");
+        drop(turn);
+        client.set_read_timeout(Some(std::time::Duration::from_millis(1)));
+        assert!(client.read(&mut [0]).is_err(), "there is nothing to read");
     }
 }

@@ -1,15 +1,15 @@
 //! The place of a server end in its pipe: connecting, disconnecting, leaving.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, PoisonError};
 
-use npipe_core::pipe::{InstanceId, InstanceState};
+use npipe_core::pipe::{ConnectionId, InstanceId, InstanceState};
 use npipe_core::wire::PeerState;
 use npipe_core::{Status, WaitMode};
 use npipe_shm::control::Standing;
 
 use super::{Host, HostState, Role};
-use crate::end::{End, link::Link, locked};
+use crate::end::{End, locked};
 use crate::process::Process;
 
 /// The place of a server end in its pipe.
@@ -142,14 +142,13 @@ impl Host {
         changed.notify_all();
     }
 
-    /// Another process that holds the end of an instance has disconnected it.
-    pub(crate) fn disconnected_elsewhere(&self, id: InstanceId, link: &Arc<Link>) {
+    /// Another process that holds the end of an instance has disconnected it. The end itself finds out when it is used: the
+    /// background thread waits for nobody's turn.
+    pub(crate) fn disconnected_elsewhere(&self, id: InstanceId, connection: ConnectionId) {
         let mut state = locked(&self.state);
-        // Unless this process has followed by itself meanwhile, and the end goes on with another client.
-        if let Some(end) = state.ends.get(&id).and_then(Weak::upgrade)
-            && end.link().is_none_or(|current| Arc::ptr_eq(&current, link))
-        {
-            state.follow(id, &end);
+        if state.pipe.client_gone(id, connection) && state.pipe.disconnect(id).is_ok() {
+            state.clients.remove(&id);
+            state.post(id);
         }
     }
 }

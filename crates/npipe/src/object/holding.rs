@@ -9,6 +9,7 @@ use npipe_shm::object::{Half, Seen};
 
 use super::Object;
 use crate::background;
+use crate::end::link::Link;
 use crate::end::{End, locked};
 use crate::sys::forks::ProcessFd;
 use crate::sys::{SysResult, futex, lifetime};
@@ -22,8 +23,8 @@ pub(crate) struct Watched {
 
 impl Object {
     /// Begins to watch who comes and goes, on behalf of this process' end.
-    pub(crate) fn watch(self: &Arc<Object>, end: &Arc<End>) -> SysResult<()> {
-        let token = background::watch_bell(end, self.bell.as_fd())?;
+    pub(crate) fn watch(&self, end: &Arc<End>, link: &Arc<Link>) -> SysResult<()> {
+        let token = background::watch_bell((end, link), self.bell.as_fd())?;
         self.bell_token.store(token, Ordering::Relaxed);
         Ok(())
     }
@@ -37,7 +38,7 @@ impl Object {
     }
 
     /// Looks who is there: those who have come are watched from now on, those who have left no more.
-    fn look_around(&self, end: &Arc<End>) -> Vec<Seen> {
+    fn look_around(&self, end: &Arc<End>, link: &Arc<Link>) -> Vec<Seen> {
         let present: Vec<Seen> = self.words().holders().present().collect();
         let mut gone = Vec::new();
         let mut others = locked(&self.others);
@@ -55,7 +56,7 @@ impl Object {
             match lifetime::end_of(other.pid, other.born) {
                 Ok(None) => gone.push(other),
                 Ok(Some(process)) => {
-                    if let Ok(token) = background::watch_holder(end, process.as_fd(), other) {
+                    if let Ok(token) = background::watch_holder((end, link), process.as_fd(), other) {
                         others.insert(other, Watched { process, token });
                     }
                 }
@@ -81,20 +82,27 @@ impl Object {
     }
 }
 
+#[cfg(test)]
+impl Object {
+    /// As the others see us.
+    pub(crate) fn seen(&self) -> Seen {
+        let mut present = self.words().holders().present();
+        present.find(|seen| seen.place == self.me).expect("it holds the end")
+    }
+}
+
 impl End {
-    /// Somebody has come to hold this end too, or has left it. For the background thread.
-    pub(crate) fn look_around(self: &Arc<End>) {
-        let Some(link) = self.link() else { return };
+    /// Somebody has come to hold this end too, or has left it.
+    pub(crate) fn look_around(self: &Arc<End>, link: &Arc<Link>) {
         let Some(object) = link.object() else { return };
-        for gone in object.look_around(self) {
-            self.holder_gone(&gone);
+        for gone in object.look_around(self, link) {
+            self.holder_gone(link, &gone);
         }
     }
 
-    /// A process that holds this end too has ended (semantics 128, 129). For the background thread, which waits for nobody:
-    /// whoever has a half now finds out himself.
-    pub(crate) fn holder_gone(self: &Arc<End>, gone: &Seen) {
-        let Some(link) = self.link() else { return };
+    /// A process that holds this end too has ended (semantics 128, 129). Waits for nobody: whoever has a half now finds out
+    /// himself.
+    pub(crate) fn holder_gone(&self, link: &Link, gone: &Seen) {
         let Some(object) = link.object() else { return };
         object.mark_gone(gone);
         self.try_both_halves();

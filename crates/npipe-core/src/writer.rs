@@ -6,11 +6,15 @@
 //!
 //! Counts are live bytes modulo 2^64: retracting a write takes its bytes back from everything queued behind it.
 
+mod flush;
+mod handing;
+
 use std::collections::VecDeque;
 use std::task::Poll;
 
 use serde::{Deserialize, Serialize};
 
+use self::flush::FlushCall;
 use crate::wire::{Frame, Outlet, PeerState, Standing};
 use crate::{CallId, HolderId, PipeType, Progress, Status, WaitMode};
 
@@ -59,15 +63,6 @@ impl<T: Default> WriteCall<T> {
     fn is_placed(&self) -> bool {
         self.placed == self.length && self.empties_behind == 0
     }
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct FlushCall {
-    id: CallId,
-    holder: HolderId,
-    bytes: u64,
-    empties: u64,
-    ended: Option<Status>,
 }
 
 /// The writing half of an end.
@@ -122,50 +117,6 @@ impl<O: Outlet> Writer<O> {
         }
     }
 
-    /// The lane and what else changes, to be told to another process that holds this end.
-    pub fn parts(&mut self) -> (Option<&mut O>, &WriterState<O::Ticket>) {
-        (self.lane.as_mut(), &self.known)
-    }
-
-    /// Goes on from what another process that holds this end has left, as `holder`.
-    ///
-    /// # Errors
-    /// [`Status::InvalidHandle`] for what no such process leaves.
-    pub fn resume(&mut self, holder: HolderId, known: WriterState<O::Ticket>) -> Result<(), Status> {
-        if known.calls.iter().any(|call| call.placed > call.length) {
-            return Err(Status::InvalidHandle);
-        }
-        (self.holder, self.known) = (holder, known);
-        Ok(())
-    }
-
-    /// A process ended in the middle of what it did to this half.
-    pub fn doubt(&mut self) {
-        self.known.in_doubt = true;
-    }
-
-    /// With nothing to be read or placed, what is queued is what was taken.
-    fn settle_doubt(&mut self) {
-        let is_idle = self.known.calls.is_empty() && self.known.owed == 0;
-        if let Some(lane) = &mut self.lane
-            && is_idle
-            && lane.is_read()
-        {
-            (self.known.queued, self.known.empties) = (lane.taken(), lane.empties_taken());
-            lane.publish_queued(self.known.queued);
-            self.known.in_doubt = false;
-        }
-    }
-
-    /// Takes back what a process that is gone had not finished writing (semantics 128).
-    pub fn abandon(&mut self, holder: HolderId) {
-        self.end_calls_of(holder, Status::Cancelled);
-        while let Some(index) = self.known.calls.iter().position(|call| call.holder == holder) {
-            self.remove(index);
-        }
-        self.known.flushes.retain(|call| call.holder != holder);
-    }
-
     /// Begins a connection.
     pub fn attach(&mut self, lane: O) {
         self.lane = Some(lane);
@@ -173,20 +124,10 @@ impl<O: Outlet> Writer<O> {
         self.known.in_doubt = false;
     }
 
-    /// The connection goes on, through this lane: another process that holds this end has begun it.
-    pub fn join(&mut self, lane: O) {
-        self.lane = Some(lane);
-    }
-
     /// Ends the connection: calls that wait end with `status`, later ones fail with `absent` (semantics 175, 177).
     pub fn detach(&mut self, status: Status, absent: Status) -> Option<O> {
         self.known.absent = absent;
         self.end_all(status);
-        self.lane.take()
-    }
-
-    /// Forgets the connection, which others go on with.
-    pub fn let_go(&mut self) -> Option<O> {
         self.lane.take()
     }
 
@@ -595,62 +536,6 @@ impl<O: Outlet> Writer<O> {
             count += 1;
         }
         count
-    }
-
-    /// Begins to wait until the peer has read everything written so far (semantics 163-168).
-    ///
-    /// # Errors
-    /// [`Status::PipeDisconnected`] on a client end that was disconnected; a server end without a client, and an end
-    /// whose peer has closed, have nothing to wait for.
-    pub fn flush(&mut self) -> Result<Progress<()>, Status> {
-        match self.peer() {
-            Ok(PeerState::Disconnected) => return Err(Status::PipeDisconnected),
-            Ok(PeerState::Open) => {}
-            Ok(PeerState::Closed) | Err(_) => return Ok(Progress::Done(())),
-        }
-        let id = self.next_id();
-        let call = FlushCall {
-            id,
-            holder: self.holder,
-            bytes: self.known.queued,
-            empties: self.known.empties,
-            ended: None,
-        };
-        if self.is_flushed(&call) {
-            return Ok(Progress::Done(()));
-        }
-        self.known.flushes.push(call);
-        Ok(Progress::Pending(id))
-    }
-
-    fn is_flushed(&self, call: &FlushCall) -> bool {
-        self.lane.as_ref().is_none_or(|lane| {
-            let is_counted =
-                || outstanding(call.bytes, lane.taken()) == 0 && outstanding(call.empties, lane.empties_taken()) == 0;
-            self.known.in_doubt && lane.is_read() || is_counted()
-        })
-    }
-
-    /// Asks for the result of a flush.
-    pub fn poll_flush(&mut self, id: CallId) -> Poll<Result<(), Status>> {
-        let Some(index) = self.known.flushes.iter().position(|call| call.id == id) else {
-            return Poll::Ready(Err(Status::InvalidParameter));
-        };
-        let result = match (self.known.flushes[index].ended, self.peer()) {
-            (Some(status), _) => Err(status),
-            _ if self.is_flushed(&self.known.flushes[index]) => Ok(()),
-            (_, Ok(PeerState::Open)) => return Poll::Pending,
-            (_, Ok(PeerState::Closed)) => Err(Status::PipeBroken),
-            (_, Ok(PeerState::Disconnected)) => Err(Status::PipeDisconnected),
-            (_, Err(status)) => Err(status),
-        };
-        self.known.flushes.remove(index);
-        Poll::Ready(result)
-    }
-
-    /// Gives up a flush.
-    pub fn cancel_flush(&mut self, id: CallId) {
-        self.known.flushes.retain(|call| call.id != id);
     }
 }
 

@@ -69,8 +69,27 @@ impl PipeClient {
     ///
     /// All holders share the end's modes, its unread data and its queue of waiting calls; time-outs are each process' own, and
     /// [`cancel`](PipeStream::cancel) ends the calls of the process that makes it. The end closes when nobody holds it any
-    /// more; a descriptor that is on its way counts, and so does one that is left in a program that knows nothing of npipe. If
-    /// a holder is killed, its waiting calls end, what it wrote in full stays, and the others go on.
+    /// more; a descriptor that is on its way counts, and so does one that is left in a program that knows nothing of npipe,
+    /// unless that program reads from it: there is nothing in it but the end itself, which is lost with that. If a holder is
+    /// killed, its waiting calls end, what it wrote in full stays, and the others go on.
+    ///
+    /// ```
+    /// # fn main() -> npipe::Result<()> {
+    /// # let temporary = tempfile::tempdir().unwrap();
+    /// # let directory = temporary.path();
+    /// use npipe::{ClientOptions, PipeClient, ServerOptions};
+    ///
+    /// let server = ServerOptions::new().root(directory).create(r"\\.\pipe\errand")?;
+    /// let client = ClientOptions::new().root(directory).shareable(true).open(r"\\.\pipe\errand")?;
+    /// let descriptor = client.into_raw()?;
+    /// // In another process, which got the descriptor:
+    /// let client = PipeClient::from_raw(descriptor)?;
+    /// client.write(b"here I am")?;
+    /// # let mut buffer = [0; 16];
+    /// # assert_eq!(server.read(&mut buffer)?, 9);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// * [`Status::NotSupported`]: not made with [`shareable`](crate::ClientOptions::shareable).

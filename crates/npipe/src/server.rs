@@ -111,8 +111,9 @@ impl PipeServer {
     ///
     /// All holders share the end's modes, its unread data and its queue of waiting calls; time-outs are each process' own, and
     /// [`cancel`](PipeStream::cancel) ends the calls of the process that makes it. The end closes when nobody holds it any
-    /// more; a descriptor that is on its way counts, and so does one that is left in a program that knows nothing of npipe. If
-    /// a holder is killed, its waiting calls end, what it wrote in full stays, and the others go on.
+    /// more; a descriptor that is on its way counts, and so does one that is left in a program that knows nothing of npipe,
+    /// unless that program reads from it: there is nothing in it but the end itself, which is lost with that. If a holder is
+    /// killed, its waiting calls end, what it wrote in full stays, and the others go on.
     ///
     /// The instance keeps its place in the pipe, as one that is in use, until nobody holds it. That place stays with the process
     /// that has created the instance: the others can disconnect the client, but only that process can have the instance

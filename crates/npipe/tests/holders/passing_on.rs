@@ -108,7 +108,7 @@ fn an_end_on_its_way_is_open() {
 
 /// A child gets an end as its standard input, and the end closes with the child.
 ///
-/// semantics 190, 259, 260
+/// semantics 190, 260
 #[test]
 fn a_child_inherits_an_end() {
     let place = Place::new();

@@ -40,7 +40,7 @@ fn only_a_connection_is_passed_on() {
     assert_eq!(refusal(client.into_raw()).0, "ERROR_PIPE_NOT_CONNECTED");
 }
 
-/// semantics 194
+/// semantics 190
 #[test]
 fn what_is_no_end_is_told_so() {
     let place = Place::new();

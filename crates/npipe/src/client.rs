@@ -4,6 +4,8 @@ use std::io;
 use std::ops::Deref;
 
 use npipe_core::EndRole;
+#[cfg(doc)]
+use npipe_core::Status;
 
 use crate::end::Handle;
 use crate::error::Result;
@@ -60,36 +62,8 @@ impl PipeClient {
         })
     }
 
-    /// Gives this handle up for a descriptor from which another process of the same user makes the end its own. Win32
-    /// equivalent: DuplicateHandle into another process, and handles that a child inherits.
-    ///
-    /// **The hand-over.** Send the descriptor over a socket (SCM_RIGHTS), or let a child inherit it, for example as its
-    /// standard input: `command.stdin(raw)`. Whoever gets it calls [`PipeClient::from_raw`], once; for several processes, make one
-    /// for each ([`try_clone`](PipeClient::try_clone)). This process goes on holding the end if it has other handles of it.
-    ///
-    /// All holders share the end's modes, its unread data and its queue of waiting calls; time-outs are each process' own, and
-    /// [`cancel`](PipeStream::cancel) ends the calls of the process that makes it. The end closes when nobody holds it any
-    /// more; a descriptor that is on its way counts, and so does one that is left in a program that knows nothing of npipe,
-    /// unless that program reads from it: there is nothing in it but the end itself, which is lost with that. If a holder is
-    /// killed, its waiting calls end, what it wrote in full stays, and the others go on.
-    ///
-    /// ```
-    /// # fn main() -> npipe::Result<()> {
-    /// # let temporary = tempfile::tempdir().unwrap();
-    /// # let directory = temporary.path();
-    /// use npipe::{ClientOptions, PipeClient, ServerOptions};
-    ///
-    /// let server = ServerOptions::new().root(directory).create(r"\\.\pipe\errand")?;
-    /// let client = ClientOptions::new().root(directory).shareable(true).open(r"\\.\pipe\errand")?;
-    /// let descriptor = client.into_raw()?;
-    /// // In another process, which got the descriptor:
-    /// let client = PipeClient::from_raw(descriptor)?;
-    /// client.write(b"here I am")?;
-    /// # let mut buffer = [0; 16];
-    /// # assert_eq!(server.read(&mut buffer)?, 9);
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// Gives this handle up for a descriptor from which another process of the same user makes the end its own; [`RawEnd`] says
+    /// how that goes. Win32 equivalent: DuplicateHandle into another process, and handles that a child inherits.
     ///
     /// # Errors
     /// * [`Status::NotSupported`]: not made with [`shareable`](crate::ClientOptions::shareable).

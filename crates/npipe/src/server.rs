@@ -102,18 +102,8 @@ impl PipeServer {
         Ok(PipeServer::new(self.stream.end.clone()))
     }
 
-    /// Gives this handle up for a descriptor from which another process of the same user makes the end its own. Win32
-    /// equivalent: DuplicateHandle into another process, and handles that a child inherits.
-    ///
-    /// **The hand-over.** Send the descriptor over a socket (SCM_RIGHTS), or let a child inherit it, for example as its
-    /// standard input: `command.stdin(raw)`. Whoever gets it calls [`PipeServer::from_raw`], once; for several processes, make one
-    /// for each ([`try_clone`](PipeServer::try_clone)). This process goes on holding the end if it has other handles of it.
-    ///
-    /// All holders share the end's modes, its unread data and its queue of waiting calls; time-outs are each process' own, and
-    /// [`cancel`](PipeStream::cancel) ends the calls of the process that makes it. The end closes when nobody holds it any
-    /// more; a descriptor that is on its way counts, and so does one that is left in a program that knows nothing of npipe,
-    /// unless that program reads from it: there is nothing in it but the end itself, which is lost with that. If a holder is
-    /// killed, its waiting calls end, what it wrote in full stays, and the others go on.
+    /// Gives this handle up for a descriptor from which another process of the same user makes the end its own; [`RawEnd`] says
+    /// how that goes. Win32 equivalent: DuplicateHandle into another process, and handles that a child inherits.
     ///
     /// The instance keeps its place in the pipe, as one that is in use, until nobody holds it. That place stays with the process
     /// that has created the instance: the others can disconnect the client, but only that process can have the instance
@@ -121,7 +111,7 @@ impl PipeServer {
     ///
     /// # Errors
     /// * [`Status::NotSupported`]: not made with [`shareable`](crate::ServerOptions::shareable).
-    /// * [`Status::InvalidPipeState`]: no connection; [`Status::PipeDisconnected`]: it was disconnected.
+    /// * [`Status::InvalidPipeState`]: no client; [`Status::PipeDisconnected`]: disconnected.
     /// * [`Status::TooManyOpenedFiles`], [`Status::SystemError`]: what the system refused is in the detail.
     ///
     /// In any of these cases the handle is closed.

@@ -28,7 +28,39 @@ use crate::sys::segment::Segment;
 use crate::sys::{SysResult, futex, identity, lifetime};
 use holding::Watched;
 
-/// An end on its way to another process, as the system knows it: a descriptor here, a handle on Windows.
+/// An end on its way to another process, as the system knows it: a descriptor here, a handle on Windows. Win32 equivalent:
+/// what DuplicateHandle makes in another process, and handles that a child inherits.
+///
+/// **The hand-over.** Send the descriptor over a socket (SCM_RIGHTS), or let a child inherit it, for example as its standard
+/// input: `command.stdin(raw)`. Whoever gets it calls `from_raw`, once; for several processes, make one for each from handles
+/// that `try_clone` gives. This process goes on holding the end if it has other handles of it.
+///
+/// **Sharing.** All holders share the end's modes, its unread data and its queue of waiting calls. Time-outs are each process'
+/// own, and [`cancel`](crate::PipeStream::cancel) ends the calls of the process that makes it. If a holder is killed, its
+/// waiting calls end, what it wrote in full stays, and the others go on.
+///
+/// **Closing.** The end closes when nobody holds it any more. A descriptor that is on its way counts, and so does one that is
+/// left in a program that knows nothing of npipe, unless that program reads from it: there is nothing in it but the end
+/// itself, which is lost with that.
+///
+/// ```
+/// # fn main() -> npipe::Result<()> {
+/// # let temporary = tempfile::tempdir().unwrap();
+/// # let directory = temporary.path();
+/// use npipe::{ClientOptions, PipeClient, ServerOptions};
+///
+/// let server = ServerOptions::new().root(directory).create(r"\\.\pipe\errand")?;
+/// let client = ClientOptions::new().root(directory).shareable(true).open(r"\\.\pipe\errand")?;
+/// let descriptor = client.into_raw()?;
+/// // In another process, which got the descriptor:
+/// let client = PipeClient::from_raw(descriptor)?;
+/// client.write(b"here I am")?;
+/// # let mut buffer = [0; 16];
+/// # assert_eq!(server.read(&mut buffer)?, 9);
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "DuplicateHandle")]
 pub type RawEnd = OwnedFd;
 
 /// A turn takes a moment. Who has one for longer is stopped.

@@ -206,9 +206,19 @@ impl Link {
     /// wait would keep each other awake.
     #[inline]
     pub(crate) fn ring(&self, cause: Cause) {
-        if doorbell::ring(self.peer_words(), cause) {
+        let rung = doorbell::ring(self.peer_words(), cause);
+        if rung.sleepers {
             futex::wake_all(&self.peer_words().bell.0);
         }
+        if rung.delegate {
+            self.ring_delegate();
+        }
+    }
+
+    /// The peer's background thread gets a byte. If there is no room for it, it has one that it has not read.
+    #[cold]
+    fn ring_delegate(&self) {
+        let _ = socket::send(self.socket(), &[0], None);
     }
 
     #[inline]

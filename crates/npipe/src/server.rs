@@ -46,7 +46,7 @@ impl PipeServer {
     }
 
     /// The end's place in its pipe, if this process has created it.
-    fn seat(&self) -> Option<&Seat> {
+    pub(crate) fn seat(&self) -> Option<&Seat> {
         match &self.stream.end.home {
             Home::Server { seat, .. } => seat.as_ref(),
             Home::Client { .. } => None,

@@ -11,8 +11,18 @@ use npipe_shm::ring::RingInlet;
 
 use super::End;
 use super::link::{Glance, Link, Wish};
-use super::turn::unless_late;
+use super::turn::{Entered, unless_late};
 use super::wait::{Look, wait_for};
+
+/// A transaction that has begun.
+pub(super) struct Transaction {
+    pub(super) link: Arc<Link>,
+    /// The call of the request, while some of it found no room.
+    pub(super) request: Option<CallId>,
+    /// The call of the reply.
+    pub(super) reply: CallId,
+    seen: Glance,
+}
 
 impl End {
     /// Reads, waiting for data if the end waits (semantics 91-95, 99-112, 131-133).
@@ -37,7 +47,7 @@ impl End {
             && link.spin_held(seen)
             && let Poll::Ready(outcome) = reading.poll(id, into)
         {
-            return self.end_prompt_read(&reading, outcome);
+            return self.end_prompt_read(reading, outcome);
         }
         let Some(link) = reading.lane().map(|lane| lane.memory().clone()) else {
             return result.and(Err(Status::PipeDisconnected));
@@ -53,14 +63,18 @@ impl End {
     #[inline]
     fn end_prompt_read(
         &self,
-        reading: &Reader<RingInlet<Link>>,
+        reading: Entered<'_, Reader<RingInlet<Link>>>,
         outcome: Result<ReadOutcome, Status>,
     ) -> Result<ReadOutcome, Status> {
         let Some(lane) = reading.lane() else { return outcome };
         let link = lane.memory();
         link.ring(Cause::ROOM);
         if !reading.is_idle() {
+            let link = link.clone();
+            drop(reading);
             link.wake_own();
+            self.pump();
+            return self.judge(&link, outcome);
         }
         self.judge(link, outcome)
     }
@@ -108,6 +122,7 @@ impl End {
         }
         if others {
             link.wake_own();
+            self.pump();
         }
         polled
     }
@@ -119,6 +134,7 @@ impl End {
         };
         link.ring(Cause::ANY);
         link.wake_own();
+        self.pump();
         result
     }
 
@@ -144,32 +160,12 @@ impl End {
         reply: &mut [u8],
         deadline: Option<Instant>,
     ) -> Result<ReadOutcome, Status> {
-        self.require_own()?;
-        self.shape.access.require_read()?;
-        self.shape.access.require_write()?;
-        let mut reading = self.reading()?;
-        let mut writing = self.writing()?;
-        if self.shape.pipe_type == PipeType::Byte || reading.mode() == ReadMode::Byte {
-            return Err(Status::InvalidReadMode);
-        }
-        match reading.peer() {
-            Ok(PeerState::Open) => {}
-            Ok(PeerState::Disconnected) => return Err(Status::PipeDisconnected),
-            Ok(PeerState::Closed) | Err(_) => return Err(Status::InvalidPipeState),
-        }
-        let Some(link) = reading.lane().map(|lane| lane.memory().clone()) else {
-            return Err(Status::InvalidPipeState);
-        };
-        if !reading.is_idle() || self.judge(&link, reading.has_data())? {
-            return Err(Status::PipeBusy);
-        }
-        let mut sending = match writing.request(request)? {
-            Progress::Done(_) => None,
-            Progress::Pending(id) => Some(id),
-        };
-        let id = reading.expect(reply.len());
-        let seen = link.glance_from(Wish::Both, reading.lane().map_or(0, RingInlet::seen_tail));
-        drop((reading, writing));
+        let Transaction {
+            link,
+            request: mut sending,
+            reply: id,
+            seen,
+        } = self.begin_transact(request, reply.len())?;
         link.ring(Cause::ANY);
         let poll = |look| {
             if let Some(request_id) = sending
@@ -190,6 +186,41 @@ impl End {
             link.ring(Cause::ANY);
         }
         self.judge(&link, result)
+    }
+
+    /// Places a request and queues the read of its reply. The caller rings the peer.
+    pub(super) fn begin_transact(&self, request: &[u8], reply_bytes: usize) -> Result<Transaction, Status> {
+        self.require_own()?;
+        self.shape.access.require_read()?;
+        self.shape.access.require_write()?;
+        let mut reading = self.reading()?;
+        let mut writing = self.writing()?;
+        if self.shape.pipe_type == PipeType::Byte || reading.mode() == ReadMode::Byte {
+            return Err(Status::InvalidReadMode);
+        }
+        match reading.peer() {
+            Ok(PeerState::Open) => {}
+            Ok(PeerState::Disconnected) => return Err(Status::PipeDisconnected),
+            Ok(PeerState::Closed) | Err(_) => return Err(Status::InvalidPipeState),
+        }
+        let Some(link) = reading.lane().map(|lane| lane.memory().clone()) else {
+            return Err(Status::InvalidPipeState);
+        };
+        if !reading.is_idle() || self.judge(&link, reading.has_data())? {
+            return Err(Status::PipeBusy);
+        }
+        let request = match writing.request(request)? {
+            Progress::Done(_) => None,
+            Progress::Pending(id) => Some(id),
+        };
+        let reply = reading.expect(reply_bytes);
+        let seen = link.glance_from(Wish::Both, reading.lane().map_or(0, RingInlet::seen_tail));
+        Ok(Transaction {
+            link,
+            request,
+            reply,
+            seen,
+        })
     }
 
     /// The time by which a transaction on this end has to be answered.

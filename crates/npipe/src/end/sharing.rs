@@ -52,7 +52,7 @@ impl Handle {
         locked(&self.reading).join(inlet, self.peer_quota());
         locked(&self.writing).join(outlet);
         object.watch(&self.0, link)?;
-        background::watch_peer(link)?;
+        background::watch_peer(link, Arc::downgrade(&self.0))?;
         // Those who have come before look who is new, and we who was there.
         object.stir();
         self.0.look_around(link);

@@ -18,10 +18,7 @@ impl End {
         self.require_own()?;
         self.shape.access.require_write()?;
         let mut writing = self.writing()?;
-        let wait = match writing.object() {
-            Some(object) => object.wait_mode(),
-            None => self.wait_mode(),
-        };
+        let wait = self.wait_mode_in(&writing);
         let result = writing.write(data, wait)?;
         writing.commit();
         let Some(lane) = writing.lane() else {
@@ -65,6 +62,7 @@ impl End {
             }
             if others {
                 link.wake_own();
+                self.pump();
             }
             polled
         };
@@ -79,6 +77,7 @@ impl End {
             };
             link.ring(Cause::ANY);
             link.wake_own();
+            self.pump();
             result
         })
     }

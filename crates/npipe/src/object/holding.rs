@@ -108,5 +108,6 @@ impl End {
         self.try_both_halves();
         link.wake_own();
         link.ring(Cause::ANY);
+        self.entrust();
     }
 }

@@ -6,6 +6,7 @@
 
 mod conversation;
 mod dead;
+mod operations;
 mod passing_on;
 mod refusals;
 mod servers;

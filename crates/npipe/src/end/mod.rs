@@ -75,6 +75,8 @@ pub(crate) struct End {
     pub(crate) connecting: AtomicU64,
     /// How many handles there are.
     handles: AtomicU64,
+    /// Closed, by the last handle or before it.
+    closed: AtomicBool,
     /// The process that it belongs to, of those forked from each other.
     generation: u32,
 }
@@ -103,6 +105,7 @@ impl End {
             connects_cancelled: AtomicU64::new(0),
             connecting: AtomicU64::new(0),
             handles: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
             generation: forks::generation(),
             shape,
             home,
@@ -143,13 +146,14 @@ impl End {
         locked(&self.writing).attach(RingOutlet::new(link.clone(), self.side()));
     }
 
-    /// Ends the connection, if there is one: the peer is told by `standing`, calls that wait end with `status`.
-    pub(crate) fn detach(&self, standing: Standing, status: Status) {
+    /// Ends the connection, if there is one: the peer is told by `standing`, calls that wait end with `status`, later ones
+    /// with `absent`.
+    pub(crate) fn detach(&self, standing: Standing, status: Status, absent: Status) {
         let mut reading = locked(&self.reading);
         let mut writing = locked(&self.writing);
         // Before the words that say so are out of reach: pending writes go with their end (semantics 177, 193).
-        let lane = reading.detach(status, Status::PipeDisconnected);
-        writing.detach(status, Status::PipeDisconnected);
+        let lane = reading.detach(status, absent);
+        writing.detach(status, absent);
         drop((reading, writing));
         if let Some(lane) = lane {
             let link = lane.memory();
@@ -159,16 +163,21 @@ impl End {
         }
     }
 
-    fn close(&self) {
+    /// Closes the end, at the first call. Calls that wait end with PipeBroken (semantics 79, 192).
+    pub(crate) fn close(&self) {
         if self.require_own().is_err() {
             // It is the parent's, who goes on with it.
+            return;
+        }
+        if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
         // Until the instance is gone from the name, nobody may find it half closed.
         if let Home::Server(seat) = &self.home {
             seat.vacate();
+            self.changed.notify_all();
         }
-        self.detach(Standing::Closed, Status::PipeBroken);
+        self.detach(Standing::Closed, Status::PipeBroken, Status::InvalidHandle);
     }
 
     /// The instance listens again.

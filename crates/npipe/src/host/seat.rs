@@ -86,7 +86,11 @@ impl Seat {
         state.pipe.disconnect(self.id)?;
         state.clients.remove(&self.id);
         state.post(self.id);
-        end.detach(Standing::Disconnected, Status::PipeDisconnected);
+        end.detach(
+            Standing::Disconnected,
+            Status::PipeDisconnected,
+            Status::PipeDisconnected,
+        );
         end.changed.notify_all();
         Ok(())
     }

@@ -1,0 +1,177 @@
+//! ReadFile, WriteFile, FlushFileBuffers and their cancellation, for all that can be read and written.
+
+use npipe::Status;
+
+use crate::failure::{Failure, Outcome, not_implemented};
+use crate::handles::{self, Entry};
+use crate::object::Object;
+use crate::overlapped::{self, Moved};
+use crate::pipes::AnonymousEnd;
+use crate::pointers::{Buffer, Bytes, Out, Shared};
+use crate::types::{Bool, FALSE, Handle, OVERLAPPED, TRUE, code};
+
+type Structure<'a> = Shared<'a, OVERLAPPED>;
+
+fn read(entry: &Entry, handle: Handle, into: Buffer<'_>, size: u32, structure: Structure<'_>) -> Outcome<Moved> {
+    match &entry.object {
+        Object::Pipe(end) => {
+            entry.access.require_read()?;
+            let into = into.slice(size)?;
+            if end.overlapped && structure.get().is_some() {
+                return Err(not_implemented("ReadFile with an OVERLAPPED on an overlapped handle"));
+            }
+            let read = || end.inside(handle, || end.read_message(into)).map(Moved::from);
+            overlapped::synchronously(structure, read)
+        }
+        Object::Anonymous(end) => match &**end {
+            // semantics 256
+            AnonymousEnd::Reader(reader) => {
+                let into = into.slice(size)?;
+                overlapped::synchronously(structure, || Ok(reader.read(into)?.into()))
+            }
+            AnonymousEnd::Writer(_) => Err(Failure::from(Status::AccessDenied)),
+        },
+        Object::File(file) => {
+            entry.access.require_read()?;
+            file.read(into.slice(size)?, structure)
+        }
+        Object::PipeDevice => Err(Failure(code::INVALID_PARAMETER)),
+        _ => Err(Failure(code::INVALID_HANDLE)),
+    }
+}
+
+fn write(entry: &Entry, handle: Handle, data: Bytes<'_>, size: u32, structure: Structure<'_>) -> Outcome<Moved> {
+    match &entry.object {
+        Object::Pipe(end) => {
+            entry.access.require_write()?;
+            let data = data.slice(size)?;
+            if end.overlapped && structure.get().is_some() {
+                return Err(not_implemented("WriteFile with an OVERLAPPED on an overlapped handle"));
+            }
+            let write = || end.inside(handle, || end.write(data)).map(Moved::from);
+            overlapped::synchronously(structure, write)
+        }
+        Object::Anonymous(end) => match &**end {
+            AnonymousEnd::Writer(writer) => {
+                let data = data.slice(size)?;
+                overlapped::synchronously(structure, || Ok(writer.write(data)?.into()))
+            }
+            AnonymousEnd::Reader(_) => Err(Failure::from(Status::AccessDenied)),
+        },
+        Object::File(file) => {
+            entry.access.require_write()?;
+            file.write(data.slice(size)?, structure)
+        }
+        Object::PipeDevice => Err(Failure(code::INVALID_PARAMETER)),
+        _ => Err(Failure(code::INVALID_HANDLE)),
+    }
+}
+
+fn flush(entry: &Entry, handle: Handle) -> Outcome<()> {
+    match &entry.object {
+        Object::Pipe(end) => {
+            entry.access.require_write()?;
+            end.inside(handle, || end.flush())
+        }
+        // What stands in the system's pipe is the reader's.
+        Object::Anonymous(_) => Ok(entry.access.require_write()?),
+        Object::File(file) => {
+            entry.access.require_write()?;
+            file.flush()
+        }
+        Object::PipeDevice => Err(Failure(code::INVALID_PARAMETER)),
+        _ => Err(Failure(code::INVALID_HANDLE)),
+    }
+}
+
+/// Whether calls of this kind of object can be cancelled, and with which outcome.
+fn cancel_all(object: &Object) -> Outcome<()> {
+    match object {
+        Object::Pipe(end) => Ok(end.cancel()?),
+        Object::Anonymous(_) | Object::File(_) | Object::PipeDevice => Err(Failure(code::NOT_FOUND)),
+        _ => Err(Failure(code::INVALID_HANDLE)),
+    }
+}
+
+crate::export! {
+    /// ReadFile. Waits for the first byte, unless the pipe is in PIPE_NOWAIT mode.
+    ///
+    /// # Errors
+    /// ERROR_MORE_DATA (the message is longer), ERROR_BROKEN_PIPE, ERROR_PIPE_NOT_CONNECTED, ERROR_PIPE_LISTENING,
+    /// ERROR_NO_DATA (PIPE_NOWAIT), ERROR_ACCESS_DENIED, ERROR_OPERATION_ABORTED, ERROR_NOACCESS (NULL),
+    /// ERROR_INVALID_HANDLE.
+    fn ReadFile(
+        handle: Handle,
+        into: Buffer<'_>,
+        size: u32,
+        count: Out<u32>,
+        overlapped: Shared<'_, OVERLAPPED>,
+    ) -> Bool [FALSE] {
+        count.set(0);
+        read(&handles::get(handle)?, handle, into, size, overlapped)?.answer(count)
+    }
+
+    /// WriteFile. Waits until what is unread fits the quota.
+    ///
+    /// # Errors
+    /// ERROR_NO_DATA (the reader has closed), ERROR_BROKEN_PIPE (it did so meanwhile), ERROR_PIPE_NOT_CONNECTED,
+    /// ERROR_PIPE_LISTENING, ERROR_ACCESS_DENIED, ERROR_OPERATION_ABORTED, ERROR_NOACCESS (NULL), ERROR_INVALID_HANDLE.
+    fn WriteFile(
+        handle: Handle,
+        data: Bytes<'_>,
+        size: u32,
+        count: Out<u32>,
+        overlapped: Shared<'_, OVERLAPPED>,
+    ) -> Bool [FALSE] {
+        count.set(0);
+        write(&handles::get(handle)?, handle, data, size, overlapped)?.answer(count)
+    }
+
+    /// FlushFileBuffers: of a pipe, waits until the peer has read everything.
+    ///
+    /// # Errors
+    /// ERROR_BROKEN_PIPE, ERROR_PIPE_NOT_CONNECTED, ERROR_ACCESS_DENIED, ERROR_OPERATION_ABORTED, ERROR_INVALID_HANDLE.
+    fn FlushFileBuffers(handle: Handle) -> Bool [FALSE] {
+        flush(&handles::get(handle)?, handle)?;
+        Ok(TRUE)
+    }
+
+    /// CancelIo: this thread's operations on a handle, of which there are none while it is here and not in one.
+    ///
+    /// # Errors
+    /// ERROR_INVALID_HANDLE.
+    // semantics 227
+    fn CancelIo(handle: Handle) -> Bool [FALSE] {
+        handles::get(handle)?.object.file_type()?;
+        Ok(TRUE)
+    }
+
+    /// CancelIoEx: all calls that wait on the handle's end, whichever thread's.
+    ///
+    /// # Errors
+    /// ERROR_NOT_FOUND if there are none; ERROR_INVALID_HANDLE.
+    // semantics 228-231
+    fn CancelIoEx(handle: Handle, overlapped: Shared<'_, OVERLAPPED>) -> Bool [FALSE] {
+        let object = handles::get(handle)?.object;
+        object.file_type()?;
+        if overlapped.get().is_some() {
+            // None is under way that has a structure and is not in a call that waits.
+            return Err(Failure(code::NOT_FOUND));
+        }
+        cancel_all(&object)?;
+        Ok(TRUE)
+    }
+
+    /// CancelSynchronousIo: the call that a thread waits in. Calls of other threads on the same end are ended with it.
+    ///
+    /// # Errors
+    /// ERROR_NOT_FOUND if the thread waits in none; ERROR_INVALID_HANDLE.
+    // semantics 232
+    fn CancelSynchronousIo(thread: Handle) -> Bool [FALSE] {
+        let thread = crate::threads::thread(thread)?;
+        let nothing = Failure(code::NOT_FOUND);
+        let handle = thread.blocked_in().ok_or(nothing)?;
+        cancel_all(&handles::get(handle).map_err(|_| nothing)?.object)?;
+        Ok(TRUE)
+    }
+}

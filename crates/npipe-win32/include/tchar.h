@@ -39,8 +39,8 @@ typedef WCHAR _TCHAR, _TSCHAR, _TUCHAR, _TXCHAR;
 #define _tcsrchr npipe_wcsrchr
 #define _tcsstr npipe_wcsstr
 #define _tcsdup npipe_wcsdup
-#define _tcstol npipe_wcstoll
-#define _tcstoul npipe_wcstoll
+#define _tcstol npipe_wcstol
+#define _tcstoul npipe_wcstoul
 #define _tcstod npipe_wcstod
 #define _totlower npipe_towlower
 #define _totupper npipe_towupper
@@ -49,8 +49,8 @@ typedef WCHAR _TCHAR, _TSCHAR, _TUCHAR, _TXCHAR;
 #define _fputts npipe_fputws
 #define _fgetts npipe_fgetws
 #define _tfopen npipe_wfopen
-#define _ttoi(text) ((int)npipe_wcstoll((text), NULL, 10))
-#define _ttol(text) ((long)npipe_wcstoll((text), NULL, 10))
+#define _ttoi(text) ((int)npipe_wcstol((text), NULL, 10))
+#define _ttol(text) npipe_wcstol((text), NULL, 10)
 #define _ttoi64(text) npipe_wcstoll((text), NULL, 10)
 #define _istdigit(unit) ((unit) < 128 && isdigit((int)(unit)))
 #define _istspace(unit) ((unit) < 128 && isspace((int)(unit)))

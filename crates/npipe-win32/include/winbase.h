@@ -4,6 +4,8 @@
 #ifndef NPIPE_WINBASE_H
 #define NPIPE_WINBASE_H
 
+#include <stdarg.h>
+
 #include <winnt.h>
 
 NPIPE_BEGIN

@@ -143,7 +143,7 @@ fn open_file(path: &Path, access: Access, disposition: u32) -> Outcome<(File, bo
         .read(access.read || !access.write)
         // Without this the system makes and empties nothing; what the handle allows is checked by the handle.
         .write(access.write || (makes && !existed) || empties)
-        .create(makes && disposition != CREATE_NEW)
+        .create(makes && disposition != CREATE_NEW && (access.write || !existed))
         .create_new(disposition == CREATE_NEW)
         .truncate(empties);
     let file = options.open(path).map_err(|error| {

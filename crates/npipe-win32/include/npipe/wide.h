@@ -135,27 +135,30 @@ NPIPE_INLINE size_t npipe_narrow_number(char *to, size_t size, const WCHAR *text
     return length;
 }
 
-NPIPE_INLINE long long npipe_wcstoll(const WCHAR *text, WCHAR **end, int base)
-{
-    char narrow[128], *narrow_end;
-    long long value;
-    npipe_narrow_number(narrow, sizeof(narrow), text);
-    value = strtoll(narrow, &narrow_end, base);
-    if (end)
-        *end = (WCHAR *)text + (narrow_end - narrow);
-    return value;
-}
-
-NPIPE_INLINE double npipe_wcstod(const WCHAR *text, WCHAR **end)
-{
-    char narrow[128], *narrow_end;
-    double value;
-    npipe_narrow_number(narrow, sizeof(narrow), text);
-    value = strtod(narrow, &narrow_end);
-    if (end)
-        *end = (WCHAR *)text + (narrow_end - narrow);
-    return value;
-}
+/* The narrow function for each kind of number. */
+#define NPIPE_WIDE_NUMBER(name, type, narrow_call, parameters) \
+    NPIPE_INLINE type name parameters \
+    { \
+        char narrow[128], *narrow_end; \
+        type value; \
+        npipe_narrow_number(narrow, sizeof(narrow), text); \
+        value = narrow_call; \
+        if (end) \
+            *end = (WCHAR *)text + (narrow_end - narrow); \
+        return value; \
+    }
+#define NPIPE_WIDE_INTEGER(letters, type) \
+    NPIPE_WIDE_NUMBER(npipe_wcsto##letters, type, strto##letters(narrow, &narrow_end, base), \
+                      (const WCHAR *text, WCHAR **end, int base))
+#define NPIPE_WIDE_REAL(letters, type) \
+    NPIPE_WIDE_NUMBER(npipe_wcsto##letters, type, strto##letters(narrow, &narrow_end), (const WCHAR *text, WCHAR **end))
+NPIPE_WIDE_INTEGER(l, long)
+NPIPE_WIDE_INTEGER(ul, unsigned long)
+NPIPE_WIDE_INTEGER(ll, long long)
+NPIPE_WIDE_INTEGER(ull, unsigned long long)
+NPIPE_WIDE_REAL(f, float)
+NPIPE_WIDE_REAL(d, double)
+NPIPE_WIDE_REAL(ld, long double)
 
 /* A copy in UTF-8, to be freed. */
 NPIPE_INLINE char *npipe_narrow(const WCHAR *text)
@@ -509,10 +512,42 @@ NPIPE_INLINE FILE *npipe_wfopen(const WCHAR *path, const WCHAR *mode)
 #endif
 
 /* With wchar_t of 16 bits (gcc -fshort-wchar) programs may use the standard's names: those of the C library would read
- * twice as far. */
+ * twice as far. So does std::wstring, whose code lies in the C++ library; std::basic_string<WCHAR> without the flag is
+ * sound. */
 #if __SIZEOF_WCHAR_T__ == 2
 #ifdef __cplusplus
 #include <cwchar>
+/* Headers of the C++ library that come later say std:: before the names. */
+namespace std {
+using ::npipe_fgetws;
+using ::npipe_fputws;
+using ::npipe_fwprintf;
+using ::npipe_putws;
+using ::npipe_snwprintf;
+using ::npipe_vfwprintf;
+using ::npipe_vsnwprintf;
+using ::npipe_vwprintf;
+using ::npipe_wcscat;
+using ::npipe_wcschr;
+using ::npipe_wcscmp;
+using ::npipe_wcscpy;
+using ::npipe_wcsdup;
+using ::npipe_wcslen;
+using ::npipe_wcsncat;
+using ::npipe_wcsncmp;
+using ::npipe_wcsncpy;
+using ::npipe_wcsnlen;
+using ::npipe_wcsrchr;
+using ::npipe_wcsstr;
+using ::npipe_wcstod;
+using ::npipe_wcstof;
+using ::npipe_wcstol;
+using ::npipe_wcstold;
+using ::npipe_wcstoll;
+using ::npipe_wcstoul;
+using ::npipe_wcstoull;
+using ::npipe_wprintf;
+}
 #endif
 #define wcslen npipe_wcslen
 #define wcsnlen npipe_wcsnlen
@@ -535,9 +570,13 @@ NPIPE_INLINE FILE *npipe_wfopen(const WCHAR *path, const WCHAR *mode)
 #define fputws npipe_fputws
 #define fgetws npipe_fgetws
 #define _putws npipe_putws
-#define wcstol npipe_wcstoll
-#define wcstoul npipe_wcstoll
+#define wcstol npipe_wcstol
+#define wcstoul npipe_wcstoul
+#define wcstoll npipe_wcstoll
+#define wcstoull npipe_wcstoull
+#define wcstof npipe_wcstof
 #define wcstod npipe_wcstod
+#define wcstold npipe_wcstold
 #endif
 #define _wcsicmp npipe_wcsicmp
 #define _wcsnicmp npipe_wcsnicmp

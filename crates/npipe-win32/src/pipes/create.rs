@@ -9,7 +9,7 @@ use npipe::anonymous;
 use npipe::{Access, ClientOptions, Direction, PipeMode, ServerOptions};
 
 use super::{AnonymousEnd, PipeEnd, Side};
-use crate::failure::{Failure, Outcome, not_implemented};
+use crate::failure::{Failure, Outcome, not_implemented, set_last_error};
 use crate::handles;
 use crate::object::Object;
 use crate::pointers::{Ansi, In, Out, WideText};
@@ -97,7 +97,10 @@ impl Wanted {
         let end = PipeEnd::new(Side::Server(server), self.open_mode & FILE_FLAG_OVERLAPPED != 0);
         // semantics 41
         let inherit = attributes.is_some_and(|attributes| attributes.bInheritHandle != FALSE);
-        insert(end, Access::of_server(direction), inherit)
+        let handle = insert(end, Access::of_server(direction), inherit)?;
+        // As Windows does.
+        set_last_error(code::SUCCESS);
+        Ok(handle)
     }
 }
 

@@ -269,7 +269,7 @@ fn the_bytes_of_a_request_never_change() {
         access: Access::READ,
     };
     let body = [field(1, &[0xE9, 0]), field(2, &[0x81, 0, 0, 0])].concat();
-    assert_eq!(open.encode(), frame(1, 1, 14, &body));
+    assert_eq!(open.encode(), frame(2, 1, 14, &body));
 }
 
 /// No rule: the protocol is npipe's own.
@@ -325,7 +325,8 @@ fn bad_headers_are_refused_at_once() {
     for (bytes, error) in [
         (b"GET".to_vec(), ProtocolError::Magic),
         (b"npiq".to_vec(), ProtocolError::Magic),
-        (frame(2, 6, 0, &[]), ProtocolError::Version(2)),
+        (frame(1, 6, 0, &[]), ProtocolError::Version(1)),
+        (frame(VERSION + 1, 6, 0, &[]), ProtocolError::Version(VERSION + 1)),
         (frame(VERSION, 6, too_long, &[]), ProtocolError::TooLong(too_long)),
         (frame(VERSION, 6, u32::MAX, &[]), ProtocolError::TooLong(u32::MAX)),
         (frame(VERSION, 6, 3, &[1, 2, 3]), ProtocolError::Body),

@@ -1,7 +1,7 @@
 //! The control page: the words that the two ends share besides the lanes.
 //!
-//! Each end owns a block that it alone writes, but for its bell, which the peer rings. Words that change together share a
-//! cache line, words of different owners or of different use do not.
+//! Each end owns a block that it alone writes, but for its bell and its call for the delegate, which the peer rings and
+//! answers. Words that change together share a cache line, words of different owners or of different use do not.
 
 use crate::layout::Side;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
@@ -27,7 +27,8 @@ pub enum Standing {
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Attention {
-    /// How many threads of this end sleep until the bell rings; pairs with the fence in [`crate::doorbell`].
+    /// How many threads of this end sleep until the bell rings, and whether its delegate is to be rung; the peer takes
+    /// that back when it rings. Pairs with the fence in [`crate::doorbell`].
     pub sleepers: AtomicU32,
     standing: AtomicU32,
     /// One more than the number of the processor that this end last ran on; 0 before it ever did.

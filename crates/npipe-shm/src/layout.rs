@@ -12,7 +12,7 @@
 //! All sizes are in bytes.
 
 /// Changes with every incompatible change of the segment, the handshake or the folding of names.
-pub const LAYOUT_VERSION: u16 = 1;
+pub const LAYOUT_VERSION: u16 = 2;
 
 /// The control page.
 pub const CONTROL_BYTES: u64 = 4096;

@@ -62,7 +62,7 @@ impl Futex {
 
     /// Tells the client end of a change, with a system call only if somebody sleeps.
     fn ring(&self, memory: &HeapMemory) {
-        if doorbell::ring(memory.control().end(Side::Client), Cause::DATA) {
+        if doorbell::ring(memory.control().end(Side::Client), Cause::DATA).sleepers {
             let held = self.lock.lock().unwrap();
             self.queue.notify_all();
             drop(held);
@@ -106,6 +106,25 @@ fn no_wake_up_is_lost() {
 #[test]
 fn one_ring_wakes_both_sleepers() {
     explore(3, || wake(2));
+}
+
+/// Who calls for the delegate and then looks has seen the change, or the delegate is rung.
+///
+/// semantics 92, 122
+#[test]
+fn no_call_for_the_delegate_is_lost() {
+    explore(8, || {
+        let memory = Arc::new(HeapMemory::new(Layout::scaled(128, 8, [128; 2])));
+        let changed = Arc::new(AtomicU32::new(0));
+        let (its, flag) = (memory.clone(), changed.clone());
+        let ringing = thread::spawn(move || {
+            flag.store(1, Ordering::Release);
+            doorbell::ring(its.control().end(Side::Client), Cause::DATA).delegate
+        });
+        doorbell::call_delegate(memory.control().end(Side::Client), Cause::DATA);
+        let seen = changed.load(Ordering::Acquire) == 1;
+        assert!(ringing.join().unwrap() || seen);
+    });
 }
 
 /// Reads as a thread of an end does: looks, offers its read, sleeps, looks again.

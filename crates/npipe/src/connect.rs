@@ -125,7 +125,7 @@ fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection
     };
     let end = Handle::new(End::new(shape, home, wanted.mode, wanted.wait));
     end.attach(&link);
-    background::watch_peer(&link).map_err(fail)?;
+    background::watch_peer(&link, end.downgrade()).map_err(fail)?;
     Ok(end)
 }
 

@@ -6,6 +6,7 @@
 //! * [`ServerOptions`] creates an instance, [`ClientOptions`] opens one; [`PipeListener`] serves client after client.
 //! * [`PipeServer`] and [`PipeClient`] are the ends; what both can do is [`PipeStream`].
 //! * [`wait`], [`call`], [`list`] and [`info`] need a name only; [`Namespace`] does the same in a directory of choice.
+//! * [`overlapped`] operations are started now and complete later: awaited, with completion routines or ports.
 //! * [`anonymous`] pipes redirect the standard streams of children.
 //!
 //! Errors carry an NT status and its Win32 number: see [`Error`].
@@ -21,6 +22,7 @@ mod host;
 mod info;
 mod listener;
 mod options;
+pub mod overlapped;
 mod process;
 mod server;
 mod stream;

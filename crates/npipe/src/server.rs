@@ -44,7 +44,7 @@ impl PipeServer {
         }
     }
 
-    fn seat(&self) -> &Seat {
+    pub(crate) fn seat(&self) -> &Seat {
         match &self.stream.end.home {
             Home::Server(seat) => seat,
             Home::Client { .. } => unreachable!("a server is made from a server end"),

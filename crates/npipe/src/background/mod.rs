@@ -1,8 +1,9 @@
 //! The one thread that answers while the program's threads are elsewhere.
 //!
 //! It is started when the process first serves or opens a pipe, and lives as long as the process. It admits clients and
-//! answers questions ([`handshake`]) and sees the other sides die. It holds no lock while it waits, never blocks on a
-//! peer, and handles no signals.
+//! answers questions ([`handshake`]), sees the other sides die, and completes calls that nobody waits on, for which the
+//! peers ring it by a byte on their connections' sockets. It holds no lock while it waits, never blocks on a peer, and
+//! handles no signals.
 
 mod handshake;
 mod spare;
@@ -13,10 +14,10 @@ use std::sync::{Arc, Mutex, Weak};
 
 use npipe_core::pipe::{ConnectionId, InstanceId, OwnerId};
 
-use crate::end::{link::Link, locked};
+use crate::end::{End, link::Link, locked};
 use crate::host::{Host, Line};
 use crate::process::Process;
-use crate::sys::epoll::{Interest, Poller};
+use crate::sys::epoll::{Event, Interest, Poller};
 use crate::sys::forks::ProcessFd;
 use crate::sys::{SysError, SysResult, signals};
 use spare::Spare;
@@ -40,9 +41,10 @@ enum Watch {
     Host(Weak<Host>),
     /// Another process that serves a name has something to say: a member, or our leader.
     Line(Weak<Host>, Option<OwnerId>),
-    /// The sign of life of a peer; at a server, with whom to tell.
+    /// The sign of life of a peer, and its bell for calls that nobody waits on; at a server, with whom to tell.
     Life {
         link: Weak<Link>,
+        end: Weak<End>,
         seat: Option<(Weak<Host>, InstanceId, ConnectionId)>,
     },
 }
@@ -141,13 +143,45 @@ pub(crate) fn unwatch_line(socket: &ProcessFd, token: u64) {
 }
 
 /// Watches the client of a server end.
-pub(crate) fn watch_client(link: &Arc<Link>, seat: (Weak<Host>, InstanceId, ConnectionId)) -> SysResult<()> {
-    running()?.watch_life(link, Some(seat))
+pub(crate) fn watch_client(
+    link: &Arc<Link>,
+    end: Weak<End>,
+    seat: (Weak<Host>, InstanceId, ConnectionId),
+) -> SysResult<()> {
+    running()?.watch_life(link, end, Some(seat))
 }
 
 /// Watches the peer of a client end.
-pub(crate) fn watch_peer(link: &Arc<Link>) -> SysResult<()> {
-    running()?.watch_life(link, None)
+pub(crate) fn watch_peer(link: &Arc<Link>, end: Weak<End>) -> SysResult<()> {
+    running()?.watch_life(link, end, None)
+}
+
+/// Has the thread listen for the peer's bell, from now on; until then what a peer sends is not even read.
+pub(crate) fn heed(link: &Link) {
+    let heeds = link.heeds_bell();
+    if heeds.load(Ordering::Relaxed) || heeds.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let token = link.token().load(Ordering::SeqCst);
+    if token != 0
+        && let Ok(background) = running()
+    {
+        // Fails if it is not watched yet: then the flag is seen when it is.
+        let _ = background.poller.modify(link.socket(), token, Interest::Readable);
+    }
+}
+
+/// Has the thread look after the calls of a new connection's end, for somebody who holds locks that are in the way.
+pub(crate) fn stir(link: &Link) {
+    let token = link.token().load(Ordering::Acquire);
+    if token != 0
+        && let Ok(background) = running()
+    {
+        // There is room to write on a socket that is new, and that is an event.
+        let _ = background
+            .poller
+            .modify(link.socket(), token, Interest::ReadableOrWritable);
+    }
 }
 
 /// Stops to watch a peer, before its socket is closed.
@@ -176,15 +210,46 @@ impl Background {
         locked(&self.watches).remove(&token);
     }
 
-    fn watch_life(&self, link: &Arc<Link>, seat: Option<(Weak<Host>, InstanceId, ConnectionId)>) -> SysResult<()> {
+    fn watch_life(
+        &self,
+        link: &Arc<Link>,
+        end: Weak<End>,
+        seat: Option<(Weak<Host>, InstanceId, ConnectionId)>,
+    ) -> SysResult<()> {
         let token = self.insert(Watch::Life {
             link: Arc::downgrade(link),
+            end,
             seat,
         });
-        link.token().store(token, Ordering::Release);
+        link.token().store(token, Ordering::SeqCst);
         self.poller
             .add(link.socket(), token, Interest::Hangup)
-            .inspect_err(|_| self.forget(token))
+            .inspect_err(|_| self.forget(token))?;
+        if link.heeds_bell().load(Ordering::SeqCst) {
+            // It is watched, so this does not fail.
+            let _ = self.poller.modify(link.socket(), token, Interest::Readable);
+        }
+        Ok(())
+    }
+}
+
+impl Background {
+    /// The peer has rung, or a thread of ours has: calls that nobody waits on may go on.
+    fn rung(&self, link: &Weak<Link>, end: &Weak<End>, event: &Event) {
+        let (Some(link), Some(end)) = (link.upgrade(), end.upgrade()) else {
+            return;
+        };
+        if event.readable {
+            link.hear_bell();
+        } else {
+            // Stirred; before the look, so that one who stirs again is heard.
+            let token = link.token().load(Ordering::Acquire);
+            let _ = self.poller.modify(link.socket(), token, Interest::Hangup);
+            if link.heeds_bell().load(Ordering::SeqCst) {
+                let _ = self.poller.modify(link.socket(), token, Interest::Readable);
+            }
+        }
+        end.entrust();
     }
 }
 
@@ -211,8 +276,8 @@ fn run(background: &Background) {
                         desk.hear(&host, owner);
                     }
                 }
-                Some(Watch::Life { link, seat }) if event.hangup => hung_up(&link, seat),
-                Some(Watch::Life { .. }) => {}
+                Some(Watch::Life { link, end, seat }) if event.hangup => hung_up(&link, &end, seat),
+                Some(Watch::Life { link, end, .. }) => background.rung(&link, &end, event),
                 None => desk.handle(event.token),
             }
         }
@@ -221,10 +286,13 @@ fn run(background: &Background) {
     }
 }
 
-fn hung_up(link: &Weak<Link>, seat: Option<(Weak<Host>, InstanceId, ConnectionId)>) {
+fn hung_up(link: &Weak<Link>, end: &Weak<End>, seat: Option<(Weak<Host>, InstanceId, ConnectionId)>) {
     let Some(link) = link.upgrade() else { return };
     unwatch(&link);
     link.peer_hung_up();
+    if let Some(end) = end.upgrade() {
+        end.entrust();
+    }
     if let Some((host, instance, connection)) = seat
         && let Some(host) = host.upgrade()
     {

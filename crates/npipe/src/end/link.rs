@@ -4,7 +4,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use npipe_core::wire::PeerState;
@@ -36,6 +36,8 @@ pub(crate) struct Link {
     spin_ns: AtomicU64,
     max_spin_ns: u64,
     token: AtomicU64,
+    /// Whether the background thread listens for the peer's bell.
+    heeds_bell: AtomicBool,
 }
 
 const DECIDED_CLOSED: u32 = 1;
@@ -67,7 +69,7 @@ impl Wish {
 
 /// What a waiting thread watches without a lock; any difference is worth a look. It leaves out the words that its wish
 /// does not depend on, so that they can change without a stir.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Glance {
     tail: u64,
     read: [u64; 3],
@@ -97,6 +99,7 @@ impl Link {
             spin_ns: AtomicU64::new(max_spin_ns),
             max_spin_ns,
             token: AtomicU64::new(0),
+            heeds_bell: AtomicBool::new(false),
         })
     }
 
@@ -115,6 +118,11 @@ impl Link {
     /// The number under which the background thread watches the socket.
     pub(crate) fn token(&self) -> &AtomicU64 {
         &self.token
+    }
+
+    /// Whether the background thread listens for the peer's bell: since the first operation that had to wait.
+    pub(crate) fn heeds_bell(&self) -> &AtomicBool {
+        &self.heeds_bell
     }
 
     fn own_words(&self) -> &EndWords {
@@ -206,9 +214,35 @@ impl Link {
     /// wait would keep each other awake.
     #[inline]
     pub(crate) fn ring(&self, cause: Cause) {
-        if doorbell::ring(self.peer_words(), cause) {
+        let rung = doorbell::ring(self.peer_words(), cause);
+        if rung.sleepers {
             futex::wake_all(&self.peer_words().bell.0);
         }
+        if rung.delegate {
+            self.ring_delegate();
+        }
+    }
+
+    /// The peer's background thread gets a byte. If there is no room for it, it has one that it has not read.
+    #[cold]
+    fn ring_delegate(&self) {
+        let _ = socket::send(self.socket(), &[0], None);
+    }
+
+    /// Takes the bytes with which the peer has rung. Whatever else a peer sends here means no more than that.
+    pub(crate) fn hear_bell(&self) {
+        let _ = socket::recv(self.socket(), &mut [0; 512]);
+    }
+
+    /// Has the peer ring the background thread, once, when there is something to do for what `wish` says. The caller
+    /// looks once more before it relies on it.
+    pub(crate) fn call_delegate(&self, wish: Wish) {
+        doorbell::call_delegate(self.own_words(), wish.cause());
+    }
+
+    /// Ends [`Link::call_delegate`]: a thread of ours looks after what `wish` says.
+    pub(crate) fn dismiss_delegate(&self, wish: Wish) {
+        doorbell::dismiss_delegate(self.own_words(), wish.cause());
     }
 
     #[inline]
@@ -276,8 +310,23 @@ impl Link {
         false
     }
 
+    /// How long a wait may spin now, in nanoseconds; `None`: not at all.
+    pub(crate) fn spin_budget(&self) -> Option<u64> {
+        let budget_ns = self.spin_ns.load(Ordering::Relaxed);
+        (budget_ns > 0 && !self.shares_processor()).then_some(budget_ns)
+    }
+
+    /// Counts the calling thread among the sleepers. It looks once more before it sleeps on the bell, and not on the bell
+    /// alone.
+    pub(crate) fn announce(&self, wish: Wish) -> (&AtomicU32, Sleeper<'_>) {
+        (
+            &self.own_words().bell.0,
+            Sleeper::announce(self.own_words(), wish.cause()),
+        )
+    }
+
     /// A spin was worth it: the next one may be longer.
-    fn spun_well(&self, budget_ns: u64) {
+    pub(crate) fn spun_well(&self, budget_ns: u64) {
         if budget_ns < self.max_spin_ns {
             self.spin_ns
                 .store((budget_ns * 2).min(self.max_spin_ns), Ordering::Relaxed);

@@ -4,16 +4,20 @@
 //! thread sleeps. A call that cannot be finished at once stays with its half; its thread waits by [`wait`], and whoever
 //! looks next finds it. A server end outlives its connections, a client end has one.
 //!
-//! Locks are taken in this order: name, host, reading half, writing half.
+//! Operations, which no thread is inside of, are [`calls`].
+//!
+//! Locks are taken in this order: name, host, queue of operations, reading half, writing half.
 
+mod calls;
 pub(crate) mod link;
 mod read;
-mod wait;
+mod submit;
+pub(crate) mod wait;
 mod write;
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use npipe_core::wire::PeerState;
@@ -62,6 +66,8 @@ pub(crate) struct End {
     pub(crate) home: Home,
     reading: Mutex<Reader<RingInlet<Link>>>,
     writing: Mutex<Writer<RingOutlet<Link>>>,
+    /// Calls that no thread is inside of.
+    pub(crate) calls: calls::Calls,
     nowait: AtomicBool,
     read_timeout_ns: AtomicU64,
     write_timeout_ns: AtomicU64,
@@ -97,6 +103,7 @@ impl End {
         End {
             reading: Mutex::new(Reader::new(shape.pipe_type, mode, wait, absent)),
             writing: Mutex::new(Writer::new(shape.pipe_type, own_quota, absent)),
+            calls: calls::Calls::default(),
             nowait: AtomicBool::new(wait == WaitMode::NoWait),
             read_timeout_ns: AtomicU64::new(FOREVER),
             write_timeout_ns: AtomicU64::new(FOREVER),
@@ -178,6 +185,9 @@ impl End {
             self.changed.notify_all();
         }
         self.detach(Standing::Closed, Status::PipeBroken, Status::InvalidHandle);
+        // semantics 79, 192
+        self.finish_connects(Err(Status::PipeBroken));
+        self.pump();
     }
 
     /// The instance listens again.
@@ -247,6 +257,7 @@ impl End {
         if let Home::Server(seat) = &self.home {
             count += seat.cancel_connects(self);
         }
+        self.pump();
         if count == 0 { Err(Status::NotFound) } else { Ok(()) }
     }
 
@@ -266,7 +277,7 @@ impl End {
     }
 
     /// What is to be done when the connection falls quiet: give back memory, if it has more than a chat needs.
-    fn upkeep(&self) -> Option<impl FnOnce() + '_> {
+    pub(crate) fn upkeep(&self) -> Option<impl FnOnce() + '_> {
         let surplus = locked(&self.writing).lane().is_some_and(RingOutlet::has_surplus);
         surplus.then_some(|| {
             if let Some(lane) = locked(&self.writing).lane_mut() {
@@ -301,6 +312,16 @@ impl Handle {
         let end = end.into();
         end.handles.store(1, Ordering::Relaxed);
         Handle(end)
+    }
+
+    /// The end, for what outlives the handle.
+    pub(crate) fn shared(&self) -> &Arc<End> {
+        &self.0
+    }
+
+    /// The end, for who keeps it from nothing.
+    pub(crate) fn downgrade(&self) -> Weak<End> {
+        Arc::downgrade(&self.0)
     }
 }
 

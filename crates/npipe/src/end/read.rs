@@ -1,6 +1,6 @@
 //! Reading, peeking and transactions on an end.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::task::Poll;
 use std::time::Instant;
 
@@ -12,6 +12,16 @@ use npipe_shm::ring::RingInlet;
 use super::link::{Glance, Link, Wish};
 use super::wait::{Look, wait_for};
 use super::{End, locked};
+
+/// A transaction that has begun.
+pub(super) struct Transaction {
+    pub(super) link: Arc<Link>,
+    /// The call of the request, while some of it found no room.
+    pub(super) request: Option<CallId>,
+    /// The call of the reply.
+    pub(super) reply: CallId,
+    seen: Glance,
+}
 
 impl End {
     /// Reads, waiting for data if the end waits (semantics 91-95, 99-112, 131-133).
@@ -34,7 +44,7 @@ impl End {
             && link.spin_held(seen)
             && let Poll::Ready(outcome) = reading.poll(id, into)
         {
-            return self.end_prompt_read(&reading, outcome);
+            return self.end_prompt_read(reading, outcome);
         }
         let Some(link) = reading.lane().map(|lane| lane.memory().clone()) else {
             return result.and(Err(Status::PipeDisconnected));
@@ -50,14 +60,18 @@ impl End {
     #[inline]
     fn end_prompt_read(
         &self,
-        reading: &Reader<RingInlet<Link>>,
+        reading: MutexGuard<'_, Reader<RingInlet<Link>>>,
         outcome: Result<ReadOutcome, Status>,
     ) -> Result<ReadOutcome, Status> {
         let Some(lane) = reading.lane() else { return outcome };
         let link = lane.memory();
         link.ring(Cause::ROOM);
         if !reading.is_idle() {
+            let link = link.clone();
+            drop(reading);
             link.wake_own();
+            self.pump();
+            return self.judge(&link, outcome);
         }
         self.judge(link, outcome)
     }
@@ -97,6 +111,7 @@ impl End {
         }
         if others {
             link.wake_own();
+            self.pump();
         }
         polled
     }
@@ -105,6 +120,7 @@ impl End {
         let result = locked(&self.reading).cancel(id, into, Status::IoTimeout);
         link.ring(Cause::ANY);
         link.wake_own();
+        self.pump();
         result
     }
 
@@ -130,6 +146,33 @@ impl End {
         reply: &mut [u8],
         deadline: Option<Instant>,
     ) -> Result<ReadOutcome, Status> {
+        let Transaction {
+            link,
+            request: mut sending,
+            reply: id,
+            seen,
+        } = self.begin_transact(request, reply.len())?;
+        link.ring(Cause::ANY);
+        let poll = |look| {
+            if let Some(request_id) = sending
+                && locked(&self.writing).poll(request_id, request).is_ready()
+            {
+                sending = None;
+            }
+            self.poll_read(&link, id, reply, look)
+        };
+        let outcome = wait_for(&link, Wish::Both, seen, deadline, poll, self.upkeep());
+        let result = outcome.unwrap_or_else(|| self.give_up_read(&link, id, reply));
+        if let Some(request_id) = sending {
+            // Part of it was never placed; a request that lies in the pipe stays there (semantics 158).
+            let _ = locked(&self.writing).cancel(request_id, Status::Cancelled);
+            link.ring(Cause::ANY);
+        }
+        self.judge(&link, result)
+    }
+
+    /// Places a request and queues the read of its reply. The caller rings the peer.
+    pub(super) fn begin_transact(&self, request: &[u8], reply_bytes: usize) -> Result<Transaction, Status> {
         self.require_own()?;
         self.shape.access.require_read()?;
         self.shape.access.require_write()?;
@@ -149,30 +192,18 @@ impl End {
         if !reading.is_idle() || self.judge(&link, reading.has_data())? {
             return Err(Status::PipeBusy);
         }
-        let mut sending = match writing.request(request)? {
+        let request = match writing.request(request)? {
             Progress::Done(_) => None,
             Progress::Pending(id) => Some(id),
         };
-        let id = reading.expect(reply.len());
+        let reply = reading.expect(reply_bytes);
         let seen = link.glance_from(Wish::Both, reading.lane().map_or(0, RingInlet::seen_tail));
-        drop((reading, writing));
-        link.ring(Cause::ANY);
-        let poll = |look| {
-            if let Some(request_id) = sending
-                && locked(&self.writing).poll(request_id, request).is_ready()
-            {
-                sending = None;
-            }
-            self.poll_read(&link, id, reply, look)
-        };
-        let outcome = wait_for(&link, Wish::Both, seen, deadline, poll, self.upkeep());
-        let result = outcome.unwrap_or_else(|| self.give_up_read(&link, id, reply));
-        if let Some(request_id) = sending {
-            // Part of it was never placed; a request that lies in the pipe stays there (semantics 158).
-            let _ = locked(&self.writing).cancel(request_id, Status::Cancelled);
-            link.ring(Cause::ANY);
-        }
-        self.judge(&link, result)
+        Ok(Transaction {
+            link,
+            request,
+            reply,
+            seen,
+        })
     }
 
     /// The time by which a transaction on this end has to be answered.

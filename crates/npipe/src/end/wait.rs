@@ -15,7 +15,7 @@ pub(crate) enum Look {
 }
 
 /// A thread that has slept this long has nothing to do: the connection is quiet.
-const QUIET: Duration = Duration::from_secs(1);
+pub(crate) const QUIET: Duration = Duration::from_secs(1);
 
 /// Waits until `poll` is ready; `None` when the deadline passes first. The call was looked at before: `seen` is what there
 /// was then. `tidy`, if there is something to tidy, is called once when it takes long; without it the sleep needs no timer,

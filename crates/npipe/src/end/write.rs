@@ -51,6 +51,7 @@ impl End {
             }
             if others {
                 link.wake_own();
+                self.pump();
             }
             polled
         };
@@ -62,6 +63,7 @@ impl End {
             let result = locked(&self.writing).cancel(id, Status::IoTimeout);
             link.ring(Cause::ANY);
             link.wake_own();
+            self.pump();
             result
         })
     }

@@ -9,7 +9,8 @@ use npipe_core::{Status, WaitMode};
 use npipe_shm::control::Standing;
 
 use super::{Host, Role};
-use crate::end::{End, locked};
+use crate::end::{End, Handle, locked};
+use crate::overlapped::{OperationId, Order};
 use crate::process::Process;
 
 /// The place of a server end in its pipe.
@@ -50,6 +51,19 @@ impl Seat {
         result
     }
 
+    /// Starts to wait for a client (semantics 68, 71).
+    ///
+    /// # Errors
+    /// What [`Seat::connect`] fails with at once, [`Status::PipeConnected`] among it.
+    pub(crate) fn start_connect(&self, end: &Handle, order: Order) -> Result<OperationId, Status> {
+        end.require_own()?;
+        let mut state = locked(&self.host.state);
+        match self.begin_connect(&mut state, end)? {
+            WaitMode::NoWait => Err(Status::PipeListening),
+            WaitMode::Wait => Ok(end.keep_connect(order)),
+        }
+    }
+
     /// Starts to listen if the instance does not; says whether to wait then.
     fn begin_connect(&self, state: &mut super::HostState, end: &End) -> Result<WaitMode, Status> {
         let before = state.pipe.instance(self.id).map(|instance| instance.state);
@@ -68,7 +82,8 @@ impl Seat {
         Ok(end.wait_mode())
     }
 
-    /// Ends blocked connects of this instance, which goes on listening (semantics 78).
+    /// Ends connects of this instance that wait; it goes on listening (semantics 78). The caller hands over those that were
+    /// operations.
     pub(crate) fn cancel_connects(&self, end: &End) -> usize {
         let _state = locked(&self.host.state);
         let count = end.connecting.load(Ordering::Relaxed);
@@ -76,7 +91,7 @@ impl Seat {
             end.connects_cancelled.fetch_add(1, Ordering::Relaxed);
             end.changed.notify_all();
         }
-        count as usize
+        count as usize + end.finish_connects(Err(Status::Cancelled))
     }
 
     /// Throws the client out, or stops listening (semantics 172-182).
@@ -92,6 +107,9 @@ impl Seat {
             Status::PipeDisconnected,
         );
         end.changed.notify_all();
+        end.finish_connects(Err(Status::PipeDisconnected));
+        drop(state);
+        end.pump();
         Ok(())
     }
 

@@ -96,15 +96,22 @@ impl Host {
         state.clients.insert(opened.instance, report);
         end.opens.fetch_add(1, Ordering::Relaxed);
         end.changed.notify_all();
+        // semantics 57, 71
+        let connects = end.finish_connects(Ok(()));
         // From here on the client is connected; if it has gone meanwhile, its socket says so.
         let seat = (Arc::downgrade(self), opened.instance, opened.connection);
         // With the lock: an end that closes now stops the watch after it has begun.
-        if background::watch_client(&link, seat).is_err() {
+        if background::watch_client(&link, Arc::downgrade(end), seat).is_err() {
             link.peer_hung_up();
             if state.pipe.client_gone(opened.instance, opened.connection) {
                 state.post(opened.instance);
             }
+            end.pump();
             return Err(Status::InsufficientResources);
+        }
+        if connects > 0 {
+            // They are handed over without the lock.
+            background::stir(&link);
         }
         // With the lock too: a server that disconnects at once hangs up after the answer.
         let _ = socket::send(link.socket(), &answer.encode(), Some(descriptor.as_fd()));

@@ -4,9 +4,12 @@
 //! the same as if there had been none.
 #![allow(unsafe_code, reason = "fork and _exit have no safe binding")]
 
+use std::cell::Cell;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use npipe::overlapped::{Woken, sleep_alertable};
 use npipe::{PipeMode, PipeServer, Status};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
@@ -118,6 +121,49 @@ fn a_child_begins_anew() {
     client.write(b"still").unwrap();
     assert_eq!(server.read(&mut text).unwrap(), 5);
     assert_eq!(server.state().unwrap().instances, 2);
+}
+
+/// Operations are their process' too: in the child they are invalid, and the parent's go on. The child's own complete, with
+/// routines, and by its own background thread.
+///
+/// semantics 190, 214, 234
+#[test]
+fn a_child_has_operations_of_its_own() {
+    let place = Place::new();
+    let server = place.server(PipeMode::Message).create(NAME).unwrap();
+    let client = place.client().open(NAME).unwrap();
+    let reading = server.start_read(vec![0; 8]).unwrap();
+    let with_routine = Rc::new(Cell::new(false));
+    let ran = with_routine.clone();
+    server.read_then(vec![0; 8], move |_| ran.set(true)).unwrap();
+    let (inherited, place_of_child) = (&reading, &place);
+    let child = fork(move || {
+        let invalid = inherited
+            .result()
+            .is_err_and(|error| error.status() == Status::InvalidHandle);
+        assert!(invalid && inherited.is_complete() && inherited.wait(None) && inherited.cancel().is_err());
+        let own = place_of_child
+            .server(PipeMode::Message)
+            .create(r"\\.\pipe\child")
+            .unwrap();
+        let to_itself = place_of_child.client().open(r"\\.\pipe\child").unwrap();
+        let detached = own.start_read(vec![0; 8]).unwrap();
+        let (routine, ran) = (Rc::new(Cell::new(false)), Cell::new(false));
+        let set = routine.clone();
+        own.read_then(vec![0; 8], move |read| set.set(read.data() == b"two"))
+            .unwrap();
+        for word in ["one", "two"] {
+            to_itself.write(word.as_bytes()).unwrap();
+        }
+        ran.set(sleep_alertable(None) == Woken::Completions);
+        routine.get() && ran.get() && detached.finish().data() == b"one"
+    });
+    assert!(succeeded(child));
+    client.write(b"still").unwrap();
+    client.write(b"here").unwrap();
+    assert_eq!(sleep_alertable(None), Woken::Completions);
+    assert!(with_routine.get());
+    assert_eq!(reading.finish().data(), b"still");
 }
 
 /// Forks while other threads are in the middle of everything: each child can use pipes at once.

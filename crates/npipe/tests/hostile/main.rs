@@ -9,6 +9,7 @@
 
 mod bells;
 mod crowd;
+mod delegate;
 mod door;
 mod impostor;
 mod innocent;

@@ -74,6 +74,49 @@ pub(crate) fn wait_either(
     wait_sliced(shared, private, deadline)
 }
 
+/// Words that one [`wait_any`] sleeps on at most; the kernel's own limit.
+pub(crate) const MAX_WORDS: usize = 128;
+
+/// Whether [`wait_any`] sleeps on more words than one, as far as is known.
+pub(crate) fn can_wait_for_many() -> bool {
+    !WAITV_MISSING.load(Ordering::Relaxed)
+}
+
+/// Sleeps while all words are as expected, until one is woken or until the deadline. At least one word is private, and
+/// there are [`MAX_WORDS`] at most.
+///
+/// Where the system cannot wait for many words this sleeps on the first private one alone, for at most 50 ms if there are
+/// others.
+pub(crate) fn wait_any(
+    shared: &[(&AtomicU32, u32)],
+    private: &[(&AtomicU32, u32)],
+    deadline: Option<Instant>,
+) -> WaitResult {
+    let Some(first) = private.first() else {
+        return WaitResult::Changed;
+    };
+    let is_alone = shared.is_empty() && private.len() == 1;
+    if !is_alone && can_wait_for_many() {
+        let shared = shared.iter().map(|word| waiter(word.0, word.1, WaitFlags::empty()));
+        let private = private.iter().map(|word| waiter(word.0, word.1, WaitFlags::PRIVATE));
+        let words: Vec<_> = private.chain(shared).take(MAX_WORDS).collect();
+        let until = deadline.map(monotonic);
+        match futex::waitv(&words, WaitvFlags::empty(), until.as_ref(), ClockId::Monotonic) {
+            Err(Errno::NOSYS | Errno::PERM) => WAITV_MISSING.store(true, Ordering::Relaxed),
+            outcome => return outcome_of(outcome.map(drop)),
+        }
+    }
+    let slice = (!is_alone).then(|| Instant::now() + FALLBACK_SLICE);
+    let until = match (deadline, slice) {
+        (Some(deadline), Some(slice)) => Some(deadline.min(slice)),
+        (deadline, slice) => deadline.or(slice),
+    };
+    match wait_with(first.0, first.1, until, Flags::PRIVATE) {
+        WaitResult::TimedOut if deadline.is_none_or(|deadline| deadline > Instant::now()) => WaitResult::Interrupted,
+        other => other,
+    }
+}
+
 /// Wakes every thread, of any process, that sleeps on the shared `word`. Returns how many did.
 pub(crate) fn wake_all(word: &AtomicU32) -> usize {
     // Fails only for words that are not memory, or words used for priority inheritance.
@@ -202,6 +245,27 @@ mod tests {
             let sleeper = scope.spawn(|| wait_either((shared, 0), (&private, 5), soon()));
             wake_until_woken(&sleeper, || wake_private(&private));
             assert_eq!(sleeper.join().unwrap(), WaitResult::Woken);
+        });
+    }
+
+    /// A thread that waits for many things sleeps until one of them happens.
+    #[test]
+    fn any_of_many_words_wakes() {
+        let (segment, _fd) = Segment::create(1 << 16, 4096).unwrap();
+        let (bell, other) = (segment.initial().atomic_u32(0), segment.initial().atomic_u32(64));
+        let own = AtomicU32::new(5);
+        assert_eq!(wait_any(&[(bell, 0)], &[(&own, 4)], None), WaitResult::Changed);
+        assert_eq!(wait_any(&[], &[(&own, 4)], None), WaitResult::Changed);
+        assert_eq!(wait_any(&[], &[], None), WaitResult::Changed);
+        let now = Some(Instant::now());
+        assert_eq!(wait_any(&[(bell, 0)], &[(&own, 5)], now), WaitResult::TimedOut);
+        assert_eq!(wait_any(&[], &[(&own, 5)], now), WaitResult::TimedOut);
+        std::thread::scope(|scope| {
+            for wake in [|word: &AtomicU32| wake_private(word), |word: &AtomicU32| wake_all(word)] {
+                let sleeper = scope.spawn(|| wait_any(&[(other, 0), (bell, 0)], &[(&own, 5)], soon()));
+                wake_until_woken(&sleeper, || wake(&own) + wake(bell));
+                assert_eq!(sleeper.join().unwrap(), WaitResult::Woken);
+            }
         });
     }
 

@@ -1,0 +1,209 @@
+//! Starting operations, and cancelling them.
+//!
+//! A call that can be finished at once is, and its completion is returned (semantics 211); otherwise it stays with the end
+//! and is completed by whoever looks after it. What is refused at once gives the buffer back (semantics 213, 240, 246).
+
+use std::sync::Arc;
+
+use npipe_core::{CallId, Progress, ReadOutcome, Status};
+use npipe_shm::doorbell::Cause;
+
+use super::calls::{Entry, Queue, written};
+use super::link::Link;
+use super::{End, Handle, locked};
+use crate::overlapped::{Buffer, Completion, Issuer, OperationId, Order, Refused, Started};
+
+impl Entry {
+    fn new(call: Option<CallId>, link: Option<Arc<Link>>, buffer: Buffer, order: Order) -> Entry {
+        Entry {
+            id: OperationId::next(),
+            call,
+            link,
+            request: None,
+            buffer,
+            order,
+        }
+    }
+}
+
+fn completed(result: ReadOutcome, buffer: Buffer) -> Started {
+    Started::Complete(Completion {
+        id: OperationId::next(),
+        result: Ok(result),
+        buffer,
+    })
+}
+
+impl Handle {
+    /// Starts to read (semantics 211-215, 219, 220).
+    pub(crate) fn submit_read(&self, mut buffer: Buffer, order: Order) -> Result<Started, Refused> {
+        if let Err(status) = self.require_own().and_then(|()| self.shape.access.require_read()) {
+            return Err(Refused { status, buffer });
+        }
+        let mut queue = self.calls.lock();
+        let mut reading = locked(&self.reading);
+        let result = reading.read(buffer.bytes_mut());
+        if let Ok(Progress::Pending(_)) = result {
+            // From here on a write may count on this read (semantics 119).
+            reading.publish();
+        }
+        let link = reading.lane().map(|lane| lane.memory().clone());
+        drop(reading);
+        let Some(link) = link else {
+            let status = result.err().unwrap_or(Status::PipeDisconnected);
+            return Err(Refused { status, buffer });
+        };
+        link.ring(Cause::ROOM);
+        match self.judge(&link, result) {
+            Ok(Progress::Done(outcome)) => Ok(completed(outcome, buffer)),
+            Ok(Progress::Pending(call)) => {
+                let entry = Entry::new(Some(call), Some(link), buffer, order);
+                let id = entry.id;
+                self.calls.enter(&self.0, &entry);
+                queue.reads.push_back(entry);
+                self.delegate(&mut queue);
+                self.calls.tell_of(queue);
+                Ok(Started::Pending(id))
+            }
+            Err(status) => Err(Refused { status, buffer }),
+        }
+    }
+
+    /// Starts to write (semantics 211-214, 219, 220).
+    pub(crate) fn submit_write(&self, buffer: Buffer, order: Order) -> Result<Started, Refused> {
+        if let Err(status) = self.require_own().and_then(|()| self.shape.access.require_write()) {
+            return Err(Refused { status, buffer });
+        }
+        let mut queue = self.calls.lock();
+        let mut writing = locked(&self.writing);
+        let result = writing.write(buffer.bytes(), self.wait_mode());
+        let link = writing.lane().map(|lane| lane.memory().clone());
+        drop(writing);
+        let (link, progress) = match (link, result) {
+            (Some(link), Ok(progress)) => (link, progress),
+            (_, result) => {
+                let status = result.err().unwrap_or(Status::PipeDisconnected);
+                return Err(Refused { status, buffer });
+            }
+        };
+        link.ring(Cause::DATA);
+        match progress {
+            Progress::Done(bytes) => Ok(completed(written(bytes), buffer)),
+            Progress::Pending(call) => {
+                let entry = Entry::new(Some(call), Some(link), buffer, order);
+                let id = entry.id;
+                self.calls.enter(&self.0, &entry);
+                queue.writes.push_back(entry);
+                self.delegate(&mut queue);
+                self.calls.tell_of(queue);
+                Ok(Started::Pending(id))
+            }
+        }
+    }
+
+    /// Starts a transaction; `reply` is the buffer that comes back (semantics 150-159).
+    pub(crate) fn submit_transact(&self, request: Buffer, reply: Buffer, order: Order) -> Result<Started, Refused> {
+        let mut queue = self.calls.lock();
+        let begun = match self.begin_transact(request.bytes(), reply.len()) {
+            Ok(begun) => begun,
+            Err(status) => return Err(Refused { status, buffer: reply }),
+        };
+        locked(&self.reading).publish();
+        begun.link.ring(Cause::ANY);
+        let mut entry = Entry::new(Some(begun.reply), Some(begun.link), reply, order);
+        entry.request = begun.request.map(|call| (call, request));
+        let id = entry.id;
+        self.calls.enter(&self.0, &entry);
+        queue.reads.push_back(entry);
+        self.delegate(&mut queue);
+        self.calls.tell_of(queue);
+        Ok(Started::Pending(id))
+    }
+
+    /// Keeps a connect that waits; the caller has the host's lock.
+    pub(crate) fn keep_connect(&self, order: Order) -> OperationId {
+        let mut queue = self.calls.lock();
+        let entry = Entry::new(None, None, Buffer::empty(), order);
+        let id = entry.id;
+        self.calls.enter(&self.0, &entry);
+        queue.connects.push(entry);
+        id
+    }
+}
+
+impl End {
+    /// Cancels one operation (semantics 228-231).
+    ///
+    /// # Errors
+    /// [`Status::NotFound`]: it is not pending, any more or at all.
+    pub(crate) fn cancel_operation(&self, id: OperationId) -> Result<(), Status> {
+        self.require_own()?;
+        match self.cancel_those(|entry| entry.id == id) {
+            0 => Err(Status::NotFound),
+            _ => Ok(()),
+        }
+    }
+
+    /// Cancels the operations that a thread has started; says how many there were (semantics 227, 233).
+    pub(crate) fn cancel_issued(&self, issuer: Issuer) -> usize {
+        match self.require_own() {
+            Ok(()) => self.cancel_those(|entry| entry.order.issuer == Some(issuer)),
+            Err(_) => 0,
+        }
+    }
+
+    fn cancel_those(&self, chosen: impl Fn(&Entry) -> bool) -> usize {
+        let mut queue = self.calls.lock();
+        // What is there to complete them has been there before the cancelling (semantics 231).
+        self.go_on(&mut queue);
+        let connects = std::mem::take(&mut queue.connects);
+        let (cancelled, kept): (Vec<_>, Vec<_>) = connects.into_iter().partition(&chosen);
+        queue.connects = kept;
+        let mut count = cancelled.len();
+        for entry in cancelled {
+            queue.complete(entry, Err(Status::Cancelled));
+        }
+        count += self.cancel_reads(&mut queue, &chosen);
+        count += self.cancel_writes(&mut queue, &chosen);
+        if count > 0
+            && let Some(link) = self.link()
+        {
+            link.ring(Cause::ANY);
+            link.wake_own();
+            self.go_on(&mut queue);
+        }
+        self.calls.tell_of(queue);
+        count
+    }
+
+    fn cancel_reads(&self, queue: &mut Queue, chosen: impl Fn(&Entry) -> bool) -> usize {
+        let mut count = 0;
+        while let Some(index) = queue.reads.iter().position(&chosen) {
+            let Some(mut entry) = queue.reads.remove(index) else {
+                break;
+            };
+            let result = match entry.call {
+                Some(call) => locked(&self.reading).cancel(call, entry.buffer.bytes_mut(), Status::Cancelled),
+                None => Err(Status::Cancelled),
+            };
+            self.withdraw_request(&mut entry);
+            queue.complete(entry, result);
+            count += 1;
+        }
+        count
+    }
+
+    fn cancel_writes(&self, queue: &mut Queue, chosen: impl Fn(&Entry) -> bool) -> usize {
+        let mut count = 0;
+        while let Some(index) = queue.writes.iter().position(&chosen) {
+            let Some(entry) = queue.writes.remove(index) else { break };
+            let result = match entry.call {
+                Some(call) => locked(&self.writing).cancel(call, Status::Cancelled),
+                None => Err(Status::Cancelled),
+            };
+            queue.complete(entry, result.map(written));
+            count += 1;
+        }
+        count
+    }
+}

@@ -1,0 +1,161 @@
+//! The engine's own interface: operations on memory of any owner, completed into anything.
+//!
+//! This is what other surfaces are built on, the C interface and those of asynchronous runtimes. Rust programs have
+//! [`PipeStream::start_read`] and its like.
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use npipe_core::{ReadOutcome, Status};
+
+pub use super::buffer::Buffer;
+pub use super::signal::Signal;
+pub use super::thread::{current_issuer, has_queued_calls, run_queued_calls};
+pub use super::wait::{MAX_SIGNALS, wait_until};
+use crate::{PipeServer, PipeStream};
+
+/// Tells an operation from every other one of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OperationId(u64);
+
+impl OperationId {
+    pub(crate) fn next() -> OperationId {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        OperationId(LAST.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Tells a thread that starts operations from every other one that this process ever had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Issuer(NonZeroU64);
+
+impl Issuer {
+    pub(crate) fn next() -> Issuer {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Issuer(NonZeroU64::MIN.saturating_add(LAST.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+/// What became of an operation.
+#[derive(Debug)]
+pub struct Completion {
+    /// Which one.
+    pub id: OperationId,
+    /// How many bytes it has moved, and whether the message that was read has more; none of a connect.
+    pub result: Result<ReadOutcome, Status>,
+    /// The memory it was started with; of a transaction, that for the reply.
+    pub buffer: Buffer,
+}
+
+/// Where completions go.
+pub trait Sink: Send + Sync {
+    /// Takes the completion of an operation that was pending.
+    ///
+    /// Called once for each, in the order of completion, from whichever thread has found it, with the end's lock held: it
+    /// keeps the completion and returns, calls nothing of this library, and waits for nobody who does.
+    fn complete(&self, completion: Completion);
+
+    /// Called afterwards, with no lock held, before the signal is notified. Here it may wake a task, or use the library.
+    fn notify(&self) {}
+}
+
+/// How an operation is to be completed if it is not at once.
+#[derive(Clone)]
+pub struct Order {
+    /// What gets its completion.
+    pub sink: Arc<dyn Sink>,
+    /// What is notified afterwards, where those sleep who wait for it.
+    pub signal: Arc<Signal>,
+    /// The thread that it belongs to, with whose end it is cancelled.
+    pub issuer: Option<Issuer>,
+}
+
+impl fmt::Debug for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Order")
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An operation that was not refused.
+#[derive(Debug)]
+pub enum Started {
+    /// It is finished; the sink hears nothing of it.
+    Complete(Completion),
+    /// The sink gets its completion, and may have it by now.
+    Pending(OperationId),
+}
+
+/// An operation that has failed at once: nothing is pending, and the sink hears nothing of it.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub status: Status,
+    /// The memory it was to use; of a transaction, that for the reply.
+    pub buffer: Buffer,
+}
+
+/// Starts to read. Win32 equivalent: ReadFile with an OVERLAPPED.
+///
+/// # Errors
+/// As [`PipeStream::read`], but for those of waiting.
+#[doc(alias = "ReadFile")]
+pub fn read(stream: &PipeStream, into: Buffer, order: Order) -> Result<Started, Refused> {
+    stream.end.submit_read(into, order)
+}
+
+/// Starts to write. Win32 equivalent: WriteFile with an OVERLAPPED.
+///
+/// # Errors
+/// As [`PipeStream::write`], but for those of waiting.
+#[doc(alias = "WriteFile")]
+pub fn write(stream: &PipeStream, data: Buffer, order: Order) -> Result<Started, Refused> {
+    stream.end.submit_write(data, order)
+}
+
+/// Starts a transaction. Win32 equivalent: TransactNamedPipe with an OVERLAPPED.
+///
+/// # Errors
+/// As [`PipeStream::transact`], but for those of waiting.
+#[doc(alias = "TransactNamedPipe")]
+pub fn transact(stream: &PipeStream, request: Buffer, reply: Buffer, order: Order) -> Result<Started, Refused> {
+    stream.end.submit_transact(request, reply, order)
+}
+
+/// Starts to wait for a client. Win32 equivalent: ConnectNamedPipe with an OVERLAPPED.
+///
+/// # Errors
+/// As [`PipeServer::connect`], but for those of waiting, and [`Status::PipeConnected`] if there is a client already
+/// (semantics 62, 69).
+#[doc(alias = "ConnectNamedPipe")]
+pub fn connect(server: &PipeServer, order: Order) -> Result<Started, Refused> {
+    let started = server.seat().start_connect(&server.end, order);
+    started.map(Started::Pending).map_err(|status| Refused {
+        status,
+        buffer: Buffer::empty(),
+    })
+}
+
+/// Cancels one operation that is pending; it completes with [`Status::Cancelled`], unless it was about to complete
+/// otherwise. Win32 equivalent: CancelIoEx with an OVERLAPPED.
+///
+/// # Errors
+/// [`Status::NotFound`]: it is not pending.
+#[doc(alias = "CancelIoEx")]
+pub fn cancel(stream: &PipeStream, id: OperationId) -> Result<(), Status> {
+    stream.end.cancel_operation(id)
+}
+
+/// Cancels the operations of `issuer` on this end, and says how many there were. Win32 equivalent: CancelIo.
+#[doc(alias = "CancelIo")]
+pub fn cancel_issued(stream: &PipeStream, issuer: Issuer) -> usize {
+    stream.end.cancel_issued(issuer)
+}
+
+/// Completes what can be completed on this end by now, for those who look and do not wait.
+pub fn pump(stream: &PipeStream) {
+    stream.end.pump();
+}

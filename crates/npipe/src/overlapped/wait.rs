@@ -1,0 +1,261 @@
+//! How a thread waits for operations: look, spin for a moment, sleep until something happens, look again.
+//!
+//! A thread that waits on a signal looks after the operations of that signal itself: it takes the place of the delegate on
+//! their connections, and sleeps on all their bells at once, so that the peer wakes it directly. That goes for
+//! [`MAX_ATTENDED`] connections; the time for falling asleep grows with their number, and from there on the delegate, which
+//! epoll tells who has rung, costs less. Of several threads that wait on one signal the first attends, the others sleep.
+//!
+//! When it leaves, with what it waited for or without, what is still pending goes back to the delegate.
+
+use std::cell::Cell;
+use std::time::Instant;
+
+use super::signal::{Listener, Signal, Source};
+use crate::end::link::{Glance, Wish};
+use crate::end::wait::QUIET;
+use crate::sys::futex;
+
+/// Connections that a waiting thread looks after itself, at most.
+pub(crate) const MAX_ATTENDED: usize = 32;
+
+/// Connections that a waiting thread spins on, at most: each look costs a cache line of another processor's.
+const MAX_SPUN: usize = 8;
+
+/// Signals that one wait can be for. Win32 allows waits on 64 objects, and one is the thread's own.
+pub const MAX_SIGNALS: usize = 65;
+
+const _: () = assert!(MAX_SIGNALS + MAX_ATTENDED <= futex::MAX_WORDS);
+
+/// A connection that the waiting thread looks after.
+struct Attended {
+    source: Source,
+    wish: Cell<Wish>,
+    seen: Cell<Glance>,
+}
+
+impl Attended {
+    fn new(source: Source) -> Option<Attended> {
+        let (wish, seen) = source.end.attend(&source.link)?;
+        let (wish, seen) = (Cell::new(wish), Cell::new(seen));
+        Some(Attended { source, wish, seen })
+    }
+
+    fn has_changed(&self) -> bool {
+        self.source.link.glance(self.wish.get()) != self.seen.get()
+    }
+
+    /// Looks if there is anything new.
+    /// Looks if there may be anything new: a write may also go on without a sign of it.
+    fn look(&self) {
+        if self.wish.get() == Wish::Data && !self.has_changed() {
+            return;
+        }
+        let attended = self.source.end.attend(&self.source.link);
+        // Of an end on which nothing is pending, nothing is new.
+        let seen = attended.map_or_else(|| self.source.link.glance(self.wish.get()), |(_, seen)| seen);
+        self.seen.set(seen);
+        if let Some((wish, _)) = attended {
+            self.wish.set(wish);
+        }
+    }
+}
+
+/// The connections of some signals, as the thread that waits on them has them.
+struct Attendance<'a> {
+    led: Vec<&'a Signal>,
+    attended: Vec<Attended>,
+    /// Whether the delegate has been relieved of them.
+    taken_over: bool,
+}
+
+impl<'a> Attendance<'a> {
+    fn begin(signals: &[&'a Signal]) -> Attendance<'a> {
+        let mut attendance = Attendance {
+            led: Vec::new(),
+            attended: Vec::new(),
+            taken_over: false,
+        };
+        if !futex::can_wait_for_many() {
+            return attendance;
+        }
+        for &signal in signals {
+            if !signal.lead() {
+                continue;
+            }
+            attendance.led.push(signal);
+            let room = MAX_ATTENDED - attendance.attended.len();
+            for source in signal.sources(room).unwrap_or_default() {
+                let same = |other: &Attended| std::ptr::eq(&*other.source.link, &*source.link);
+                if !attendance.attended.iter().any(same) {
+                    attendance.attended.extend(Attended::new(source));
+                }
+            }
+        }
+        attendance
+    }
+
+    /// Looks wherever there is anything new.
+    fn look(&self) {
+        self.attended.iter().for_each(Attended::look);
+    }
+
+    fn take_over(&mut self) {
+        self.taken_over = true;
+        for attended in &self.attended {
+            let Attended { source, wish, .. } = attended;
+            source.end.take_over(&source.link, wish.get());
+        }
+    }
+
+    /// Spins until something changes, for as long as it has paid off lately; looks then. `false`: it has not.
+    fn spin(&self, signals: &[&Signal], deadline: Option<Instant>) -> bool {
+        if self.attended.len() > MAX_SPUN {
+            return false;
+        }
+        let budget = |attended: &Attended| attended.source.link.spin_budget();
+        let Some(budgets) = self.attended.iter().map(budget).collect::<Option<Vec<u64>>>() else {
+            return false;
+        };
+        let Some(budget_ns) = budgets.iter().copied().min() else {
+            return false;
+        };
+        const LOOKS: usize = 64;
+        let heard: Vec<u32> = signals.iter().map(|signal| signal.notices()).collect();
+        let start = Instant::now();
+        loop {
+            for _ in 0..LOOKS / self.attended.len() {
+                for (attended, own_ns) in self.attended.iter().zip(&budgets) {
+                    if attended.has_changed() {
+                        attended.source.link.spun_well(*own_ns);
+                        attended.look();
+                        return true;
+                    }
+                }
+                std::hint::spin_loop();
+            }
+            let now = Instant::now();
+            if signals
+                .iter()
+                .zip(&heard)
+                .any(|(signal, heard)| signal.notices() != *heard)
+            {
+                return true;
+            }
+            if (now - start).as_nanos() as u64 >= budget_ns || deadline.is_some_and(|end| end <= now) {
+                return false;
+            }
+        }
+    }
+
+    /// Sleeps until something happens. `ready` is asked once more before, and ends the wait if it says so.
+    fn sleep<T>(
+        &self,
+        signals: &[&Signal],
+        deadline: Option<Instant>,
+        ready: &mut impl FnMut() -> Option<T>,
+    ) -> Option<T> {
+        let listeners: Vec<Listener<'_>> = signals.iter().map(|signal| signal.announce()).collect();
+        let announced = self.attended.iter().map(|attended| {
+            let (bell, sleeper) = attended.source.link.announce(attended.wish.get());
+            (bell, sleeper.bell(), sleeper)
+        });
+        let announced: Vec<_> = announced.collect();
+        self.look();
+        if let Some(value) = ready() {
+            return Some(value);
+        }
+        let own: Vec<_> = listeners.iter().map(Listener::word).collect();
+        let bells: Vec<_> = announced.iter().map(|(bell, rung, _)| (*bell, *rung)).collect();
+        futex::wait_any(&bells, &own, deadline);
+        None
+    }
+
+    /// What is to be done when all is quiet: give back memory, if a connection has more than a chat needs.
+    fn has_upkeep(&self) -> bool {
+        self.attended
+            .iter()
+            .any(|attended| attended.source.end.upkeep().is_some())
+    }
+
+    fn keep_up(&self) {
+        for tidy in self.attended.iter().filter_map(|attended| attended.source.end.upkeep()) {
+            tidy();
+        }
+    }
+
+    fn learn(&self, waited: std::time::Duration) {
+        for attended in self.attended.iter().filter(|attended| attended.has_changed()) {
+            attended.source.link.slept(waited);
+        }
+    }
+}
+
+impl Drop for Attendance<'_> {
+    fn drop(&mut self) {
+        for signal in &self.led {
+            signal.resign();
+        }
+        if self.taken_over {
+            for attended in &self.attended {
+                let Attended { source, wish, seen } = attended;
+                source.end.hand_back(&source.link, wish.get(), seen.get());
+            }
+        }
+    }
+}
+
+/// Waits until `ready` has a value; `None` when the deadline passes first.
+///
+/// It is asked again whenever one of the signals was notified, after everything that can be completed is. A deadline that
+/// has passed makes this a mere look.
+///
+/// # Panics
+/// With more than [`MAX_SIGNALS`] signals.
+pub fn wait_until<T>(
+    signals: &[&Signal],
+    deadline: Option<Instant>,
+    mut ready: impl FnMut() -> Option<T>,
+) -> Option<T> {
+    assert!(signals.len() <= MAX_SIGNALS, "too many signals to wait for");
+    let mut attendance = Attendance::begin(signals);
+    if let Some(value) = ready() {
+        return Some(value);
+    }
+    let has_passed = |now: Instant| deadline.is_some_and(|deadline| deadline <= now);
+    if has_passed(Instant::now()) {
+        return None;
+    }
+    attendance.take_over();
+    let begun = Instant::now();
+    let mut quiet = None;
+    loop {
+        if attendance.spin(signals, deadline) {
+            if let Some(value) = ready() {
+                return Some(value);
+            }
+            if has_passed(Instant::now()) {
+                return None;
+            }
+            continue;
+        }
+        // Once in a wait; a timer is dear, and only set if there is something to do.
+        let tidy = quiet.get_or_insert_with(|| attendance.has_upkeep().then(|| begun + QUIET));
+        let until = deadline.into_iter().chain(*tidy).min();
+        if let Some(value) = attendance.sleep(signals, until, &mut ready) {
+            return Some(value);
+        }
+        let now = Instant::now();
+        if tidy.is_some_and(|time| time <= now) {
+            attendance.keep_up();
+            *tidy = None;
+        }
+        attendance.learn(now - begun);
+        attendance.look();
+        if let Some(value) = ready() {
+            return Some(value);
+        }
+        if has_passed(now) {
+            return None;
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Cancelling operations: one, those of a thread, all; by dropping them, and with the thread that started them.
+
+use npipe::Status;
+
+use crate::{NAME, Place, error, finish, moved, outcome, pending_read, text, until, whole};
+
+/// semantics 127, 228, 230, 231: one of several; those behind move up.
+#[test]
+fn one_operation_of_several() {
+    let place = Place::new();
+    let server = place.messages().in_buffer_size(3).create(NAME).unwrap();
+    let client = place.message_client();
+    let (first, second) = (pending_read(&server), pending_read(&server));
+    first.cancel().unwrap();
+    assert!(first.is_complete() && !second.is_complete());
+    assert_eq!(error(first.result()), "ERROR_OPERATION_ABORTED");
+    assert_eq!(error(first.cancel()), "ERROR_NOT_FOUND");
+    let cancelled = first.finish();
+    assert_eq!((cancelled.data(), cancelled.buffer.len()), (&b""[..], 64));
+
+    client.write(b"one").unwrap();
+    assert_eq!(error(second.cancel()), "ERROR_NOT_FOUND", "it is complete");
+    assert_eq!(outcome(second.finish()), whole("one"), "its result stands");
+
+    let (first, second) = (client.start_write("1234").unwrap(), client.start_write("567").unwrap());
+    first.cancel().unwrap();
+    assert_eq!(first.finish().result, Err(Status::Cancelled));
+    assert_eq!(finish(second).result, moved(3));
+    assert_eq!(text(&server), "567");
+    assert_eq!(server.peek(&mut []).unwrap().total, 0);
+}
+
+/// semantics 228-230: all, by another handle, whichever thread has started them.
+#[test]
+fn all_operations_of_an_end() {
+    let place = Place::new();
+    let server = place.messages().out_buffer_size(1).create(NAME).unwrap();
+    let client = place.message_client();
+    let (reading, writing) = (pending_read(&server), server.start_write("waits").unwrap());
+    let other = server.try_clone().unwrap();
+    crate::call(move || other.cancel()).end().unwrap();
+    assert_eq!(finish(reading).result, Err(Status::Cancelled));
+    assert_eq!(finish(writing).result, Err(Status::Cancelled));
+    assert_eq!(error(server.cancel()), "ERROR_NOT_FOUND");
+    assert_eq!(client.peek(&mut []).unwrap().total, 0, "the write is taken back");
+}
+
+/// semantics 227: those of the calling thread, and success if there are none.
+#[test]
+fn the_operations_of_this_thread() {
+    let place = Place::new();
+    let (server, client) = place.message_pair();
+    assert_eq!(server.cancel_own(), 0);
+    let own = pending_read(&server);
+    let other = server.try_clone().unwrap();
+    let counted = crate::call(move || {
+        let theirs = pending_read(&other);
+        (other.cancel_own(), theirs.is_complete())
+    });
+    assert_eq!(counted.end(), (1, true));
+    assert!(!own.is_complete());
+    assert_eq!(server.cancel_own(), 1);
+    assert_eq!(own.finish().result, Err(Status::Cancelled));
+    client.write(b"for nobody").unwrap();
+    assert_eq!(text(&server), "for nobody");
+}
+
+/// semantics 127, 230: dropping an operation cancels it, and takes nothing.
+#[test]
+fn dropping_cancels() {
+    let place = Place::new();
+    let server = place.messages().out_buffer_size(1).create(NAME).unwrap();
+    let client = place.message_client();
+    drop(pending_read(&server));
+    client.write(b"kept").unwrap();
+    assert_eq!(text(&server), "kept");
+    drop(server.start_write("taken back").unwrap());
+    assert_eq!(client.peek(&mut []).unwrap().total, 0);
+    // One that is complete, though nobody has looked, takes what it was served.
+    let served = pending_read(&server);
+    client.write(b"served").unwrap();
+    client.write(b"next").unwrap();
+    assert!(served.is_complete());
+    drop(served);
+    assert_eq!(text(&server), "next");
+}
+
+/// semantics 211: a detached operation goes on.
+#[test]
+fn a_detached_operation_goes_on() {
+    let place = Place::new();
+    let server = place.messages().out_buffer_size(1).create(NAME).unwrap();
+    let client = place.message_client();
+    server.start_write("goes on").unwrap().detach();
+    assert_eq!(text(&client), "goes on");
+    pending_read(&server).detach();
+    client.write(b"read by it").unwrap();
+    client.write(b"next").unwrap();
+    until(|| (server.peek(&mut []).unwrap().total == 4).then_some(()));
+    assert_eq!(text(&server), "next");
+}
+
+/// semantics 233: operations end with the thread that started them.
+#[test]
+fn operations_end_with_their_thread() {
+    let place = Place::new();
+    let (server, client) = place.message_pair();
+    let theirs = std::thread::scope(|scope| scope.spawn(|| pending_read(&server)).join().unwrap());
+    assert_eq!(finish(theirs).result, Err(Status::Cancelled));
+    std::thread::scope(|scope| {
+        let with_routine = || server.read_then(vec![0; 8], |_| unreachable!("its thread is gone"));
+        scope.spawn(with_routine).join().unwrap().unwrap();
+    });
+    assert_eq!(error(server.cancel()), "ERROR_NOT_FOUND");
+    client.write(b"for nobody").unwrap();
+    assert_eq!(text(&server), "for nobody");
+}

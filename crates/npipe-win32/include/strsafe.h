@@ -12,7 +12,7 @@
 #define STRSAFE_E_INVALID_PARAMETER ((HRESULT)0x80070057u)
 #define STRSAFE_E_END_OF_FILE ((HRESULT)0x80070026u)
 
-NPIPE_INLINE size_t npipe_strnlenA(const CHAR *text, size_t most) { return strnlen(text, most); }
+NPIPE_INLINE size_t npipe_strnlenA(const CHAR *text, size_t most) { return npipe_strnlen(text, most); }
 NPIPE_INLINE size_t npipe_strnlenW(const WCHAR *text, size_t most) { return npipe_wcsnlen(text, most); }
 
 NPIPE_INLINE int npipe_vsafeA(CHAR *to, size_t size, const CHAR *format, va_list arguments)
@@ -33,10 +33,10 @@ NPIPE_INLINE int npipe_vsafeW(WCHAR *to, size_t size, const WCHAR *format, va_li
         size_t length; \
         if (!size || size > STRSAFE_MAX_CCH) \
             return STRSAFE_E_INVALID_PARAMETER; \
-        length = npipe_strnlen##U(from, most < size ? most : size); \
-        memcpy(to, from, (length < size ? length : size - 1) * sizeof(UNIT)); \
-        to[length < size ? length : size - 1] = 0; \
-        return length < size ? S_OK : STRSAFE_E_INSUFFICIENT_BUFFER; \
+        for (length = 0; length < most && length + 1 < size && from[length]; length++) \
+            to[length] = from[length]; \
+        to[length] = 0; \
+        return length == most || !from[length] ? S_OK : STRSAFE_E_INSUFFICIENT_BUFFER; \
     } \
     NPIPE_INLINE HRESULT StringCchCopy##U(UNIT *to, size_t size, const UNIT *from) \
     { \

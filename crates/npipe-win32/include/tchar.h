@@ -84,9 +84,12 @@ template <class Text> int npipe_enter(int (*entry)(int, Text **, Text **), int c
 #define NPIPE_ENTER(entry, count, arguments) npipe_enter(entry, count, arguments)
 #else
 /* A function that takes fewer arguments leaves the others alone. */
-#define NPIPE_ENTER(entry, count, arguments) \
-    ((int (*)(int, WCHAR **, WCHAR **))(void (*)(void))(entry))( \
-        (count), npipe_wide_arguments((count), (arguments)), npipe_wide_arguments(0, NULL))
+NPIPE_INLINE int npipe_enter(void (*entry)(void), int count, char **arguments)
+{
+    int (*wide_entry)(int, WCHAR **, WCHAR **) = (int (*)(int, WCHAR **, WCHAR **))entry;
+    return wide_entry(count, npipe_wide_arguments(count, arguments), npipe_wide_arguments(0, NULL));
+}
+#define NPIPE_ENTER(entry, count, arguments) npipe_enter((void (*)(void))(entry), count, arguments)
 #endif
 #define NPIPE_ENTRY(...) \
     npipe_wmain(__VA_ARGS__); \

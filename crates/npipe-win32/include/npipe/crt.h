@@ -15,6 +15,15 @@
 #define _fileno fileno
 #define _isatty isatty
 
+/* strnlen, which strict C hides. */
+NPIPE_INLINE size_t npipe_strnlen(const char *text, size_t most)
+{
+    size_t length = 0;
+    while (length < most && text[length])
+        length++;
+    return length;
+}
+
 NPIPE_INLINE int strcpy_s(char *to, size_t size, const char *from)
 {
     size_t length;
@@ -32,7 +41,7 @@ NPIPE_INLINE int strcpy_s(char *to, size_t size, const char *from)
 
 NPIPE_INLINE int strcat_s(char *to, size_t size, const char *from)
 {
-    size_t length = to ? strnlen(to, size) : 0;
+    size_t length = to ? npipe_strnlen(to, size) : 0;
     if (!to || length >= size)
         return EINVAL;
     return strcpy_s(to + length, size - length, from);

@@ -61,7 +61,7 @@ fn headers_stand_alone() {
         }
         let header = path.file_name().expect("a name").to_string_lossy().into_owned();
         let text = format!("#include <{header}>\nint main(void) {{ return 0; }}\n");
-        for (name, standard) in [("alone.c", "-std=gnu11"), ("alone.cpp", "-std=c++11")] {
+        for (name, standard) in [("alone.c", "-std=c11"), ("alone.cpp", "-std=c++11")] {
             let source = place.source(name, &text);
             for unicode in [&["-DUNICODE", "-D_UNICODE"][..], &[]] {
                 let mut flags = vec![standard, "-Wall", "-Wextra", "-Werror", "-pedantic-errors"];

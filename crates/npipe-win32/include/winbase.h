@@ -72,6 +72,7 @@ BOOL WINAPI DuplicateHandle(HANDLE source_process, HANDLE source, HANDLE target_
                             BOOL inherit, DWORD options);
 BOOL WINAPI GetHandleInformation(HANDLE handle, LPDWORD flags);
 BOOL WINAPI SetHandleInformation(HANDLE handle, DWORD mask, DWORD flags);
+BOOL WINAPI GetProcessHandleCount(HANDLE process, LPDWORD count);
 
 /* Files, and the client's end of pipes. */
 #define CREATE_NEW 1u
@@ -123,11 +124,32 @@ BOOL WINAPI DeleteFileA(LPCSTR name);
 BOOL WINAPI DeleteFileW(LPCWSTR name);
 HANDLE WINAPI GetStdHandle(DWORD which);
 BOOL WINAPI SetStdHandle(DWORD which, HANDLE handle);
+BOOL WINAPI ReadFileEx(HANDLE file, LPVOID buffer, DWORD size, LPOVERLAPPED overlapped,
+                       LPOVERLAPPED_COMPLETION_ROUTINE routine);
+BOOL WINAPI WriteFileEx(HANDLE file, LPCVOID buffer, DWORD size, LPOVERLAPPED overlapped,
+                        LPOVERLAPPED_COMPLETION_ROUTINE routine);
 BOOL WINAPI CancelIo(HANDLE file);
 BOOL WINAPI CancelIoEx(HANDLE file, LPOVERLAPPED overlapped);
 BOOL WINAPI CancelSynchronousIo(HANDLE thread);
 BOOL WINAPI GetOverlappedResult(HANDLE file, LPOVERLAPPED overlapped, LPDWORD bytes, BOOL wait);
 BOOL WINAPI GetOverlappedResultEx(HANDLE file, LPOVERLAPPED overlapped, LPDWORD bytes, DWORD timeout, BOOL alertable);
+
+/* Completion ports. */
+#define FILE_SKIP_COMPLETION_PORT_ON_SUCCESS 1u
+#define FILE_SKIP_SET_EVENT_ON_HANDLE 2u
+typedef struct _OVERLAPPED_ENTRY {
+    ULONG_PTR lpCompletionKey;
+    LPOVERLAPPED lpOverlapped;
+    ULONG_PTR Internal;
+    DWORD dwNumberOfBytesTransferred;
+} OVERLAPPED_ENTRY, *LPOVERLAPPED_ENTRY;
+HANDLE WINAPI CreateIoCompletionPort(HANDLE file, HANDLE existing, ULONG_PTR key, DWORD threads);
+BOOL WINAPI GetQueuedCompletionStatus(HANDLE port, LPDWORD bytes, PULONG_PTR key, LPOVERLAPPED *overlapped,
+                                      DWORD timeout);
+BOOL WINAPI GetQueuedCompletionStatusEx(HANDLE port, LPOVERLAPPED_ENTRY entries, ULONG count, PULONG removed,
+                                        DWORD timeout, BOOL alertable);
+BOOL WINAPI PostQueuedCompletionStatus(HANDLE port, DWORD bytes, ULONG_PTR key, LPOVERLAPPED overlapped);
+BOOL WINAPI SetFileCompletionNotificationModes(HANDLE file, UCHAR modes);
 
 /* Pipes. */
 #define PIPE_ACCESS_INBOUND 1u
@@ -204,6 +226,19 @@ DWORD WINAPI SignalObjectAndWait(HANDLE signal, HANDLE object, DWORD timeout, BO
 VOID WINAPI Sleep(DWORD timeout);
 DWORD WINAPI SleepEx(DWORD timeout, BOOL alertable);
 DWORD WINAPI QueueUserAPC(PAPCFUNC routine, HANDLE thread, ULONG_PTR parameter);
+
+/* Callbacks on threads of the library. */
+#define WT_EXECUTEDEFAULT 0x00u
+#define WT_EXECUTEINIOTHREAD 0x01u
+#define WT_EXECUTEINWAITTHREAD 0x04u
+#define WT_EXECUTEONLYONCE 0x08u
+#define WT_EXECUTELONGFUNCTION 0x10u
+typedef VOID (CALLBACK *WAITORTIMERCALLBACK)(PVOID context, BOOLEAN timed_out);
+BOOL WINAPI RegisterWaitForSingleObject(PHANDLE wait, HANDLE object, WAITORTIMERCALLBACK routine, PVOID context,
+                                        ULONG timeout, ULONG flags);
+BOOL WINAPI UnregisterWait(HANDLE wait);
+BOOL WINAPI UnregisterWaitEx(HANDLE wait, HANDLE completion);
+BOOL WINAPI BindIoCompletionCallback(HANDLE file, LPOVERLAPPED_COMPLETION_ROUTINE routine, ULONG flags);
 
 /* Threads and the process. */
 #define CREATE_SUSPENDED 4u

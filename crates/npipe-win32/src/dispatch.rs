@@ -5,12 +5,17 @@
 //! or nothing and two waits never take the same signal. Whoever signals serves the waits in their order, at once: a thread
 //! that is released stays so even if the signal is gone before it runs.
 //!
+//! A thread that waits sleeps on signals of npipe's engine: its own, and those of its objects. Operations on pipes that
+//! belong to these are looked after by the waiting thread itself, without another one in between.
+//!
 //! The *gate* of a pipe's end is the exception, for speed: it opens and closes without the lock, and takes the lock only
 //! while somebody waits for it. A gate is never consumed, so nothing can be taken twice.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
+
+use npipe::overlapped::engine::{self, Signal as EngineSignal};
 
 use crate::failure::{Failure, Outcome};
 use crate::threads::Thread;
@@ -52,6 +57,8 @@ pub(crate) struct Waitable {
     /// How many waits hang on it, for those who look without the lock.
     watchers: AtomicUsize,
     state: Mutex<State>,
+    /// What threads sleep on that wait for operations which signal it, once there are any.
+    signal: OnceLock<Arc<EngineSignal>>,
 }
 
 struct State {
@@ -76,6 +83,7 @@ impl Waitable {
                 signal,
                 waits: Vec::new(),
             }),
+            signal: OnceLock::new(),
         })
     }
 
@@ -104,6 +112,11 @@ impl Waitable {
     /// An open gate.
     pub(crate) fn gate() -> Arc<Waitable> {
         Waitable::new(Signal::Gate, true)
+    }
+
+    /// The engine's signal of operations that end with this one.
+    pub(crate) fn signal(&self) -> &Arc<EngineSignal> {
+        self.signal.get_or_init(Arc::default)
     }
 
     /// Closes a gate: an operation has begun.
@@ -279,7 +292,8 @@ impl Wait {
     /// Finishes the wait if its objects allow it. Once finished, it takes no more.
     fn try_finish(&self) -> bool {
         let mut outcome = locked(&self.outcome);
-        if outcome.is_some() {
+        // A sleep has no objects and is never finished by them.
+        if outcome.is_some() || self.objects.is_empty() {
             return false;
         }
         *outcome = try_take(&self.objects, self.all, &self.thread);
@@ -314,48 +328,40 @@ pub(crate) fn deadline(timeout_ms: u32) -> Option<Instant> {
 // semantics 236-238, 244
 pub(crate) fn wait(objects: Vec<Arc<Waitable>>, all: bool, timeout_ms: u32, alertable: bool) -> u32 {
     let thread = Thread::current();
-    let mut guard = lock();
     // An object that is signaled already comes before calls that are due.
-    if !objects.is_empty()
-        && let Some(outcome) = try_take(&objects, all, &thread)
-    {
+    let guard = lock();
+    let ready = if objects.is_empty() {
+        None
+    } else {
+        try_take(&objects, all, &thread)
+    };
+    drop(guard);
+    if let Some(outcome) = ready {
         return outcome;
     }
-    if alertable && thread.has_calls(&guard) {
-        return WAIT_IO_COMPLETION;
-    }
-    if timeout_ms == 0 {
-        return WAIT_TIMEOUT;
-    }
-    let deadline = deadline(timeout_ms);
-    let sleeps_only = objects.is_empty();
+    let signals: Vec<Arc<EngineSignal>> = std::iter::once(Arc::clone(thread.signal()))
+        .chain(objects.iter().filter_map(|object| object.signal.get().cloned()))
+        .collect();
+    let signals: Vec<&EngineSignal> = signals.iter().map(|signal| &**signal).collect();
     let wait = Arc::new(Wait {
         objects,
         all,
         thread: Arc::clone(&thread),
         outcome: Mutex::new(None),
     });
+    let guard = lock();
     wait.hang_on();
-    thread.set_alertable(&guard, alertable);
-    let outcome = loop {
+    drop(guard);
+    let found = engine::wait_until(&signals, deadline(timeout_ms), || {
+        let guard = lock();
         // Gates open without the lock; what hangs on the objects by now misses none.
-        if !sleeps_only {
-            wait.try_finish();
-        }
-        if let Some(outcome) = *locked(&wait.outcome) {
-            break outcome;
-        }
-        if alertable && thread.has_calls(&guard) {
-            break WAIT_IO_COMPLETION;
-        }
-        let expired;
-        (guard, expired) = thread.sleep_until(guard, deadline);
-        if expired {
-            let last = *locked(&wait.outcome);
-            break last.unwrap_or(WAIT_TIMEOUT);
-        }
-    };
-    thread.set_alertable(&guard, false);
+        wait.try_finish();
+        let outcome = *locked(&wait.outcome);
+        outcome.or_else(|| (alertable && thread.has_calls(&guard)).then_some(WAIT_IO_COMPLETION))
+    });
+    let _guard = lock();
     wait.let_go();
-    outcome
+    // Between the last look and here somebody may have finished it, and then it has taken its objects.
+    let last = *locked(&wait.outcome);
+    last.or(found).unwrap_or(WAIT_TIMEOUT)
 }

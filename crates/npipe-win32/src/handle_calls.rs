@@ -131,6 +131,16 @@ crate::export! {
         handles::get(handle)?.object.file_type()
     }
 
+    /// GetProcessHandleCount, of this process.
+    ///
+    /// # Errors
+    /// ERROR_INVALID_HANDLE for what is no process.
+    fn GetProcessHandleCount(process: Handle, count: Out<u32>) -> Bool [FALSE] {
+        require_this_process(process)?;
+        count.set(handles::count() as u32);
+        Ok(TRUE)
+    }
+
     /// OpenProcess, of this process itself. The rights asked for are not checked.
     ///
     /// # Errors

@@ -162,6 +162,12 @@ pub(crate) fn duplicate(
     })
 }
 
+/// How many handles are open.
+pub(crate) fn count() -> usize {
+    let free = locked(&FREE);
+    free.fresh - free.returned.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,68 +1,87 @@
 //! ReadFile, WriteFile, FlushFileBuffers and their cancellation, for all that can be read and written.
 
-use npipe::Status;
+use std::sync::Arc;
 
-use crate::failure::{Failure, Outcome, not_implemented};
+use npipe::Status;
+use npipe::overlapped::engine;
+
+use crate::failure::{Failure, Outcome};
 use crate::handles::{self, Entry};
 use crate::object::Object;
+use crate::operations;
 use crate::overlapped::{self, Moved};
-use crate::pipes::AnonymousEnd;
+use crate::pipes::{AnonymousEnd, PipeEnd};
 use crate::pointers::{Buffer, Bytes, Out, Shared};
+use crate::threads::CompletionRoutine;
 use crate::types::{Bool, FALSE, Handle, OVERLAPPED, TRUE, code};
 
 type Structure<'a> = Shared<'a, OVERLAPPED>;
 
-fn read(entry: &Entry, handle: Handle, into: Buffer<'_>, size: u32, structure: Structure<'_>) -> Outcome<Moved> {
-    match &entry.object {
+fn read(handle: Handle, into: Buffer<'_>, size: u32, count: Out<u32>, structure: Structure<'_>) -> Outcome<Bool> {
+    let entry = handles::get(handle)?;
+    let moved = match &entry.object {
         Object::Pipe(end) => {
             entry.access.require_read()?;
-            let into = into.slice(size)?;
             if end.overlapped && structure.get().is_some() {
-                return Err(not_implemented("ReadFile with an OVERLAPPED on an overlapped handle"));
+                return operations::read(end, into, size, structure, count);
             }
+            let into = into.slice(size)?;
             let read = || end.inside(handle, || end.read_message(into)).map(Moved::from);
-            overlapped::synchronously(structure, read)
+            overlapped::synchronously(structure, read)?
         }
         Object::Anonymous(end) => match &**end {
             // semantics 256
             AnonymousEnd::Reader(reader) => {
                 let into = into.slice(size)?;
-                overlapped::synchronously(structure, || Ok(reader.read(into)?.into()))
+                overlapped::synchronously(structure, || Ok(reader.read(into)?.into()))?
             }
-            AnonymousEnd::Writer(_) => Err(Failure::from(Status::AccessDenied)),
+            AnonymousEnd::Writer(_) => return Err(Failure::from(Status::AccessDenied)),
         },
         Object::File(file) => {
             entry.access.require_read()?;
-            file.read(into.slice(size)?, structure)
+            file.read(into.slice(size)?, structure)?
         }
-        Object::PipeDevice => Err(Failure(code::INVALID_PARAMETER)),
-        _ => Err(Failure(code::INVALID_HANDLE)),
-    }
+        Object::PipeDevice => return Err(Failure(code::INVALID_PARAMETER)),
+        _ => return Err(Failure(code::INVALID_HANDLE)),
+    };
+    moved.answer(count)
 }
 
-fn write(entry: &Entry, handle: Handle, data: Bytes<'_>, size: u32, structure: Structure<'_>) -> Outcome<Moved> {
-    match &entry.object {
+fn write(handle: Handle, data: Bytes<'_>, size: u32, count: Out<u32>, structure: Structure<'_>) -> Outcome<Bool> {
+    let entry = handles::get(handle)?;
+    let moved = match &entry.object {
         Object::Pipe(end) => {
             entry.access.require_write()?;
-            let data = data.slice(size)?;
             if end.overlapped && structure.get().is_some() {
-                return Err(not_implemented("WriteFile with an OVERLAPPED on an overlapped handle"));
+                return operations::write(end, data, size, structure, count);
             }
+            let data = data.slice(size)?;
             let write = || end.inside(handle, || end.write(data)).map(Moved::from);
-            overlapped::synchronously(structure, write)
+            overlapped::synchronously(structure, write)?
         }
         Object::Anonymous(end) => match &**end {
             AnonymousEnd::Writer(writer) => {
                 let data = data.slice(size)?;
-                overlapped::synchronously(structure, || Ok(writer.write(data)?.into()))
+                overlapped::synchronously(structure, || Ok(writer.write(data)?.into()))?
             }
-            AnonymousEnd::Reader(_) => Err(Failure::from(Status::AccessDenied)),
+            AnonymousEnd::Reader(_) => return Err(Failure::from(Status::AccessDenied)),
         },
         Object::File(file) => {
             entry.access.require_write()?;
-            file.write(data.slice(size)?, structure)
+            file.write(data.slice(size)?, structure)?
         }
-        Object::PipeDevice => Err(Failure(code::INVALID_PARAMETER)),
+        Object::PipeDevice => return Err(Failure(code::INVALID_PARAMETER)),
+        _ => return Err(Failure(code::INVALID_HANDLE)),
+    };
+    moved.answer(count)
+}
+
+/// The end that ReadFileEx and WriteFileEx are for.
+fn end_for_routines(entry: Entry) -> Outcome<Arc<PipeEnd>> {
+    match entry.object {
+        Object::Pipe(end) => Ok(end),
+        // What blocks has no operations.
+        Object::Anonymous(_) | Object::File(_) | Object::PipeDevice => Err(Failure(code::INVALID_PARAMETER)),
         _ => Err(Failure(code::INVALID_HANDLE)),
     }
 }
@@ -108,7 +127,7 @@ crate::export! {
         overlapped: Shared<'_, OVERLAPPED>,
     ) -> Bool [FALSE] {
         count.set(0);
-        read(&handles::get(handle)?, handle, into, size, overlapped)?.answer(count)
+        read(handle, into, size, count, overlapped)
     }
 
     /// WriteFile. Waits until what is unread fits the quota.
@@ -124,7 +143,7 @@ crate::export! {
         overlapped: Shared<'_, OVERLAPPED>,
     ) -> Bool [FALSE] {
         count.set(0);
-        write(&handles::get(handle)?, handle, data, size, overlapped)?.answer(count)
+        write(handle, data, size, count, overlapped)
     }
 
     /// FlushFileBuffers: of a pipe, waits until the peer has read everything.
@@ -136,17 +155,56 @@ crate::export! {
         Ok(TRUE)
     }
 
-    /// CancelIo: this thread's operations on a handle, of which there are none while it is here and not in one.
+    /// ReadFileEx: `routine` runs when this thread waits alertably after the operation is complete.
+    ///
+    /// # Errors
+    /// Those of ReadFile that show at once; ERROR_INVALID_PARAMETER without an OVERLAPPED or a routine, for a handle that
+    /// is not overlapped, or that has a completion port.
+    // semantics 234-245
+    fn ReadFileEx(
+        handle: Handle,
+        into: Buffer<'_>,
+        size: u32,
+        overlapped: Shared<'_, OVERLAPPED>,
+        routine: Option<CompletionRoutine>,
+    ) -> Bool [FALSE] {
+        let entry = handles::get(handle)?;
+        entry.access.require_read()?;
+        operations::read_ex(&end_for_routines(entry)?, into, size, overlapped, routine)
+    }
+
+    /// WriteFileEx.
+    ///
+    /// # Errors
+    /// As ReadFileEx, with those of WriteFile.
+    fn WriteFileEx(
+        handle: Handle,
+        data: Bytes<'_>,
+        size: u32,
+        overlapped: Shared<'_, OVERLAPPED>,
+        routine: Option<CompletionRoutine>,
+    ) -> Bool [FALSE] {
+        let entry = handles::get(handle)?;
+        entry.access.require_write()?;
+        operations::write_ex(&end_for_routines(entry)?, data, size, overlapped, routine)
+    }
+
+    /// CancelIo: what this thread has started on a handle's end and is pending.
     ///
     /// # Errors
     /// ERROR_INVALID_HANDLE.
     // semantics 227
     fn CancelIo(handle: Handle) -> Bool [FALSE] {
-        handles::get(handle)?.object.file_type()?;
+        let object = handles::get(handle)?.object;
+        object.file_type()?;
+        if let Object::Pipe(end) = object {
+            engine::cancel_issued(&end, engine::current_issuer());
+        }
         Ok(TRUE)
     }
 
-    /// CancelIoEx: all calls that wait on the handle's end, whichever thread's.
+    /// CancelIoEx: one operation by its OVERLAPPED, or all operations and calls that wait on the handle's end, whichever
+    /// thread's.
     ///
     /// # Errors
     /// ERROR_NOT_FOUND if there are none; ERROR_INVALID_HANDLE.
@@ -154,11 +212,10 @@ crate::export! {
     fn CancelIoEx(handle: Handle, overlapped: Shared<'_, OVERLAPPED>) -> Bool [FALSE] {
         let object = handles::get(handle)?.object;
         object.file_type()?;
-        if overlapped.get().is_some() {
-            // None is under way that has a structure and is not in a call that waits.
-            return Err(Failure(code::NOT_FOUND));
+        match &object {
+            Object::Pipe(end) if overlapped.get().is_some() => operations::cancel(end, overlapped)?,
+            _ => cancel_all(&object)?,
         }
-        cancel_all(&object)?;
         Ok(TRUE)
     }
 

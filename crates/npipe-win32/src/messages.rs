@@ -44,7 +44,7 @@ const TEXTS: &[(u32, &str)] = &[
     (code::NOT_OWNER, "The mutex belongs to another thread, or to none."),
     (code::TOO_MANY_POSTS, "The semaphore would exceed its maximum."),
     (code::MR_MID_NOT_FOUND, "There is no message for this number."),
-    (735, "The wait was abandoned: its handle was closed."),
+    (code::ABANDONED_WAIT_0, "The wait was abandoned: its handle was closed."),
     (code::NOACCESS, "The address is not usable."),
     (code::NO_UNICODE_TRANSLATION, "The text is not well-formed."),
     (code::INTERNAL_ERROR, "An internal error occurred."),

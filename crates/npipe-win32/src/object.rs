@@ -6,6 +6,8 @@ use crate::dispatch::Waitable;
 use crate::failure::{Failure, Outcome};
 use crate::files::OpenFile;
 use crate::pipes::{AnonymousEnd, PipeEnd};
+use crate::pool::Registration;
+use crate::ports::Port;
 use crate::threads::Thread;
 use crate::types::{FILE_TYPE_PIPE, Handle, code};
 
@@ -24,6 +26,9 @@ pub(crate) enum Object {
     Mutex(Arc<Waitable>),
     Semaphore(Arc<Waitable>),
     Thread(Arc<Thread>),
+    Port(Arc<Port>),
+    /// A registered wait.
+    Registration(Arc<Registration>),
     /// This process.
     Process,
 }
@@ -31,8 +36,10 @@ pub(crate) enum Object {
 impl Object {
     /// One more handle stands for it.
     pub(crate) fn opened(&self) {
-        if let Object::Pipe(end) = self {
-            end.opened();
+        match self {
+            Object::Pipe(end) => end.opened(),
+            Object::Port(port) => port.opened(),
+            _ => {}
         }
     }
 
@@ -40,8 +47,10 @@ impl Object {
     /// when nobody uses them.
     // semantics 190
     pub(crate) fn closed(&self) {
-        if let Object::Pipe(end) = self {
-            end.closed();
+        match self {
+            Object::Pipe(end) => end.closed(),
+            Object::Port(port) => port.closed(),
+            _ => {}
         }
     }
 
@@ -52,8 +61,8 @@ impl Object {
             Object::Thread(thread) => Arc::clone(thread.waitable()),
             Object::Pipe(end) => end.waitable(),
             Object::Anonymous(_) | Object::PipeDevice | Object::File(_) => Waitable::gate(),
-            // It is over when nobody can ask any more.
-            Object::Process => Waitable::event(true, false),
+            // A process is over when nobody can ask any more; whoever waits for a port asks it for a packet.
+            Object::Process | Object::Port(_) | Object::Registration(_) => Waitable::event(true, false),
         }
     }
 

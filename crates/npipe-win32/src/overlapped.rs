@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use npipe::Status;
+use npipe::overlapped::engine;
 
 use crate::dispatch::{self, Waitable};
 use crate::failure::{Failure, Outcome, boundary, set_last_error};
 use crate::handles;
-use crate::object::Object;
+use crate::object::{Object, pipe_end};
 use crate::pointers::{Out, Shared};
 use crate::types::{
     Bool, FALSE, Handle, INFINITE, OVERLAPPED, STATUS_PENDING, TRUE, WAIT_IO_COMPLETION, WAIT_OBJECT_0, WAIT_TIMEOUT,
@@ -54,7 +55,7 @@ impl Moved {
 
 /// The event of a structure; its low bit is for completion ports alone.
 // semantics 226
-fn event(overlapped: &OVERLAPPED) -> Outcome<Option<Arc<Waitable>>> {
+pub(crate) fn event(overlapped: &OVERLAPPED) -> Outcome<Option<Arc<Waitable>>> {
     match overlapped.hEvent.load(Ordering::Relaxed) & !1 {
         0 => Ok(None),
         handle => match handles::get(handle)?.object {
@@ -94,7 +95,7 @@ pub(crate) fn synchronously(
 }
 
 /// The Win32 number of what stands in `Internal`.
-fn result_of(status: usize) -> u32 {
+pub(crate) fn result_of(status: usize) -> u32 {
     match status as u32 {
         0 => code::SUCCESS,
         status => Status::from_ntstatus(status).map_or(code::GEN_FAILURE, Status::win32),
@@ -112,7 +113,15 @@ fn result(
 ) -> Outcome<u32> {
     let overlapped = overlapped.require()?;
     let mut status = overlapped.Internal.load(Ordering::Acquire);
+    if status == STATUS_PENDING && timeout_ms == 0 {
+        // It may be complete and nobody has looked.
+        if let Ok(end) = pipe_end(handle) {
+            engine::pump(&end);
+        }
+        status = overlapped.Internal.load(Ordering::Acquire);
+    }
     if status == STATUS_PENDING {
+        // Without a wait there is none to run calls in (semantics 218).
         if timeout_ms == 0 {
             return Ok(code::IO_INCOMPLETE);
         }

@@ -12,6 +12,8 @@
 use std::marker::PhantomData;
 use std::slice;
 
+use npipe::overlapped::engine;
+
 use crate::failure::{Failure, Outcome};
 use crate::types::{Wide, code};
 
@@ -33,6 +35,12 @@ impl<T: Copy> Out<T> {
             // SAFETY: not NULL, so the caller vouches for room for one `T`, however aligned.
             unsafe { self.0.write_unaligned(value) };
         }
+    }
+
+    /// The `index`th of an array of results.
+    pub(crate) fn set_at(self, index: usize, value: T) {
+        // SAFETY: the caller vouches for as many as the size says that stands beside the pointer.
+        unsafe { self.0.wrapping_add(index).write_unaligned(value) };
     }
 
     /// What is there; `None` for NULL.
@@ -92,6 +100,44 @@ impl<'a, T> Shared<'a, T> {
     }
 }
 
+/// A [`Shared`] structure that an operation keeps until it is over, on whichever threads.
+pub(crate) struct Kept<T>(*const T);
+
+// SAFETY: `T` consists of atomic words, which any thread may use.
+unsafe impl<T: Sync> Send for Kept<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Kept<T> {}
+
+impl<T> Kept<T> {
+    pub(crate) fn get(&self) -> &T {
+        // SAFETY: checked by `Shared::keep`; the caller vouches that it lives until its operation is over.
+        unsafe { &*self.0 }
+    }
+
+    /// Whether it is this one.
+    pub(crate) fn is(&self, other: Shared<'_, T>) -> bool {
+        self.0 == other.0
+    }
+
+    /// Its address, which the program is given back.
+    pub(crate) fn address(&self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl<T> Shared<'_, T> {
+    /// For an operation that goes on when the call is over.
+    ///
+    /// # Errors
+    /// ERROR_INVALID_PARAMETER for NULL.
+    pub(crate) fn keep(self) -> Outcome<Kept<T>> {
+        match self.get() {
+            Some(_) => Ok(Kept(self.0)),
+            None => Err(Failure(code::INVALID_PARAMETER)),
+        }
+    }
+}
+
 /// Bytes that are read, by a pointer and a length.
 #[repr(transparent)]
 #[derive(Clone, Copy)]
@@ -109,6 +155,17 @@ impl<'a> Bytes<'a> {
         }
         // SAFETY: not NULL; the caller vouches for `length` readable bytes that stay as they are during the call.
         Ok(unsafe { slice::from_raw_parts(self.0, length as usize) })
+    }
+
+    /// For an operation that goes on when the call is over.
+    ///
+    /// # Errors
+    /// As [`slice`](Bytes::slice).
+    pub(crate) fn lend(self, length: u32) -> Outcome<engine::Buffer> {
+        self.slice(length)?;
+        // SAFETY: the caller vouches, as with an OVERLAPPED on Windows, that the bytes stay as they are until the operation
+        // is over; nobody writes to those that are to be written to a pipe.
+        Ok(unsafe { engine::Buffer::from_raw(self.0.cast_mut(), length as usize) })
     }
 }
 
@@ -132,6 +189,17 @@ impl<'a> Buffer<'a> {
         }
         // SAFETY: not NULL; the caller vouches for `length` writable bytes that nobody else uses during the call.
         Ok(unsafe { slice::from_raw_parts_mut(self.0, length as usize) })
+    }
+
+    /// For an operation that goes on when the call is over.
+    ///
+    /// # Errors
+    /// As [`slice`](Buffer::slice).
+    pub(crate) fn lend(self, length: u32) -> Outcome<engine::Buffer> {
+        let address = self.0;
+        self.slice(length)?;
+        // SAFETY: the caller vouches, as with an OVERLAPPED on Windows, that the buffer is the operation's until it is over.
+        Ok(unsafe { engine::Buffer::from_raw(address, length as usize) })
     }
 }
 

@@ -8,8 +8,8 @@ use crate::pointers::{Ansi, WideText};
 use crate::text::Words;
 use crate::types::{Bool, FALSE, Handle, NULL, TRUE, code};
 use crate::{
-    Export, environment, events, failure, files, handle_calls, heap, io, locks, messages, overlapped, pipes, slots,
-    strings, threads, waits,
+    Export, environment, events, failure, files, handle_calls, heap, io, locks, messages, overlapped, pipes, pool,
+    ports, slots, strings, threads, waits,
 };
 
 /// The module of the program and of this library.
@@ -38,6 +38,9 @@ fn all() -> impl Iterator<Item = &'static Export> {
         pipes::named::EXPORTS,
         pipes::state::EXPORTS,
         pipes::transfer::EXPORTS,
+        pool::EXPORTS,
+        ports::EXPORTS,
+        ports::UNWINDING,
         EXPORTS,
         slots::EXPORTS,
         strings::EXPORTS,

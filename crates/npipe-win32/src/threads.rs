@@ -18,15 +18,17 @@ use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 
 use npipe::Access;
+use npipe::overlapped::engine::{self, Issuer, Signal};
 
 use crate::dispatch::{self, Guard, Waitable, locked};
 use crate::failure::{Failure, Outcome, boundary};
 use crate::handles;
 use crate::object::Object;
+use crate::operations;
+use crate::pipes::PipeEnd;
 use crate::pointers::{In, Out};
 use crate::types::{
     Bool, CURRENT_THREAD, FALSE, Handle, INVALID_HANDLE_VALUE, NULL, SECURITY_ATTRIBUTES, STILL_ACTIVE, TRUE,
@@ -41,7 +43,18 @@ pub(crate) enum Call {
         routine: unsafe extern "C-unwind" fn(usize),
         argument: usize,
     },
+    /// By an operation that is complete: its routine, with what it is told.
+    Completion {
+        routine: CompletionRoutine,
+        error: u32,
+        bytes: u32,
+        /// The structure's address, as the program gave it.
+        overlapped: usize,
+    },
 }
+
+/// LPOVERLAPPED_COMPLETION_ROUTINE.
+pub(crate) type CompletionRoutine = unsafe extern "C-unwind" fn(u32, u32, usize);
 
 impl Call {
     /// Runs it. The caller's frame holds nothing that would have to be dropped.
@@ -49,6 +62,15 @@ impl Call {
         match self {
             // SAFETY: whoever queued it vouches for the routine.
             Call::User { routine, argument } => unsafe { routine(argument) },
+            Call::Completion {
+                routine,
+                error,
+                bytes,
+                overlapped,
+            } => {
+                // SAFETY: whoever started the operation vouches for the routine.
+                unsafe { routine(error, bytes, overlapped) }
+            }
         }
     }
 }
@@ -60,8 +82,8 @@ pub(crate) struct Thread {
     exit_code: AtomicU32,
     /// Signaled when it is over.
     over: Arc<Waitable>,
-    /// Rung, with the dispatcher's lock, when it shall look at what it waits for.
-    bell: Condvar,
+    /// Notified when it shall look at what it waits for; its operations with routines are looked after where it waits.
+    signal: Arc<Signal>,
     state: Mutex<State>,
     /// How often it was suspended before it ran.
     gate: (Mutex<u32>, Condvar),
@@ -71,9 +93,11 @@ pub(crate) struct Thread {
 
 #[derive(Default)]
 struct State {
-    alertable: bool,
     calls: VecDeque<Call>,
     owned: Vec<Arc<Waitable>>,
+    /// How the engine knows it, and the ends on which it has started operations.
+    issuer: Option<Issuer>,
+    ends: Vec<Weak<PipeEnd>>,
 }
 
 /// What a thread's storage holds: its end is the thread's.
@@ -95,7 +119,7 @@ impl Thread {
             id: AtomicU32::new(0),
             exit_code: AtomicU32::new(0),
             over: Waitable::event(true, false),
-            bell: Condvar::new(),
+            signal: Arc::default(),
             state: Mutex::new(State::default()),
             gate: (Mutex::new(suspended), Condvar::new()),
             blocked_in: AtomicUsize::new(0),
@@ -124,31 +148,29 @@ impl Thread {
         self.exit_code.load(Ordering::Acquire)
     }
 
+    /// What it sleeps on.
+    pub(crate) fn signal(&self) -> &Arc<Signal> {
+        &self.signal
+    }
+
     /// Wakes it from a wait, if it is in one.
     pub(crate) fn wake(&self) {
-        self.bell.notify_all();
+        self.signal.notify();
     }
 
-    /// Sleeps until it is woken or time is up; the second is true then.
-    pub(crate) fn sleep_until(&self, guard: Guard, deadline: Option<Instant>) -> (Guard, bool) {
-        let Some(deadline) = deadline else {
-            return (self.bell.wait(guard).unwrap_or_else(PoisonError::into_inner), false);
-        };
-        let Some(left) = deadline
-            .checked_duration_since(Instant::now())
-            .filter(|left| !left.is_zero())
-        else {
-            return (guard, true);
-        };
-        let (guard, _) = self
-            .bell
-            .wait_timeout(guard, left)
-            .unwrap_or_else(PoisonError::into_inner);
-        (guard, Instant::now() >= deadline)
-    }
-
-    pub(crate) fn set_alertable(&self, _guard: &Guard, alertable: bool) {
-        locked(&self.state).alertable = alertable;
+    /// Notes that the thread that calls has an operation on an end, which is cancelled with it.
+    pub(crate) fn issues_on(end: &Arc<PipeEnd>) -> Issuer {
+        let thread = Thread::current();
+        let mut state = locked(&thread.state);
+        let known = state
+            .ends
+            .iter()
+            .any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(end)));
+        if !known {
+            state.ends.retain(|known| known.strong_count() > 0);
+            state.ends.push(Arc::downgrade(end));
+        }
+        *state.issuer.get_or_insert_with(engine::current_issuer)
     }
 
     pub(crate) fn has_calls(&self, _guard: &Guard) -> bool {
@@ -163,9 +185,8 @@ impl Thread {
         }
         let mut state = locked(&self.state);
         state.calls.push_back(call);
-        if state.alertable {
-            self.wake();
-        }
+        drop(state);
+        self.wake();
         true
     }
 
@@ -204,8 +225,14 @@ impl Thread {
     }
 
     fn end(&self) {
-        let guard = dispatch::lock();
         let state = std::mem::take(&mut *locked(&self.state));
+        // Their completions take locks of their own.
+        if let Some(issuer) = state.issuer {
+            for end in &state.ends {
+                operations::cancel_issued(end, issuer);
+            }
+        }
+        let guard = dispatch::lock();
         for mutex in state.owned {
             mutex.abandon(&guard);
         }

@@ -87,6 +87,7 @@ pub(crate) mod code {
     pub(crate) const TOO_MANY_POSTS: u32 = 298;
     pub(crate) const MR_MID_NOT_FOUND: u32 = 317;
     pub(crate) const PIPE_CONNECTED: u32 = 535;
+    pub(crate) const ABANDONED_WAIT_0: u32 = 735;
     pub(crate) const IO_INCOMPLETE: u32 = 996;
     pub(crate) const NOACCESS: u32 = 998;
     pub(crate) const NO_UNICODE_TRANSLATION: u32 = 1113;

@@ -5,10 +5,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use npipe::anonymous;
 use npipe::{Access, ClientOptions, Direction, PipeMode, ServerOptions};
 
-use super::{AnonymousEnd, PipeEnd, Side};
+use super::anonymous;
+use super::{PipeEnd, Side};
 use crate::failure::{Failure, Outcome, not_implemented, set_last_error};
 use crate::handles;
 use crate::object::Object;
@@ -119,7 +119,9 @@ pub(crate) fn open(name: &OsStr, desired: u32, inherit: bool, flags: u32) -> Out
         read_attributes: true,
         ..asked
     };
-    insert(end, access, inherit)
+    let handle = insert(end, access, inherit)?;
+    super::local::settle();
+    Ok(handle)
 }
 
 /// Whether a path is that of a pipe, or of the place where all pipes are.
@@ -224,9 +226,9 @@ crate::export! {
         }
         let inherit = attributes.get().is_some_and(|attributes| attributes.bInheritHandle != FALSE);
         let (reader, writer) = anonymous::pipe(size)?;
-        let reader = Object::Anonymous(Arc::new(AnonymousEnd::Reader(reader)));
+        let reader = Object::Anonymous(Arc::new(reader));
         let reader = handles::insert(reader, READ_END, inherit)?;
-        let writer = Object::Anonymous(Arc::new(AnonymousEnd::Writer(writer)));
+        let writer = Object::Anonymous(Arc::new(writer));
         let writer = handles::insert(writer, WRITE_END, inherit).inspect_err(|_| {
             let _ = handles::close(reader);
         })?;

@@ -4,22 +4,25 @@
 //! the signal that waits for it see. The signal is the file object's of Windows: on from the beginning, off while a call is
 //! inside, and off for good on a client whose server has disconnected it.
 
+mod anonymous;
 pub(crate) mod create;
+pub(crate) mod local;
 pub(crate) mod named;
 pub(crate) mod state;
 pub(crate) mod transfer;
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use npipe::anonymous::{AnonymousReader, AnonymousWriter};
 use npipe::{PipeClient, PipeServer, PipeStream, Status};
 
 use crate::dispatch::Waitable;
 use crate::failure::{Failure, Outcome};
+use crate::operations::Pending;
 use crate::threads::Thread;
 use crate::types::Handle;
+pub(crate) use anonymous::AnonymousEnd;
 
 /// Which end it is.
 pub(crate) enum Side {
@@ -33,17 +36,25 @@ pub(crate) struct PipeEnd {
     /// Opened with FILE_FLAG_OVERLAPPED.
     pub(crate) overlapped: bool,
     gate: Arc<Waitable>,
+    /// Its overlapped operations.
+    pub(crate) pending: Pending,
+    /// A client whose server is this process too.
+    is_local: AtomicBool,
     handles: AtomicUsize,
 }
 
 impl PipeEnd {
     pub(crate) fn new(side: Side, overlapped: bool) -> Arc<PipeEnd> {
-        Arc::new(PipeEnd {
+        let end = Arc::new(PipeEnd {
             side,
             overlapped,
             gate: Waitable::gate(),
+            pending: Pending::default(),
+            is_local: AtomicBool::new(false),
             handles: AtomicUsize::new(0),
-        })
+        });
+        local::enter(&end);
+        end
     }
 
     pub(crate) fn opened(&self) {
@@ -53,6 +64,7 @@ impl PipeEnd {
     pub(crate) fn closed(&self) {
         if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.close();
+            local::leave(self);
         }
     }
 
@@ -66,6 +78,11 @@ impl PipeEnd {
             Side::Server(server) => Ok(server),
             Side::Client(_) => Err(Failure::from(Status::IllegalFunction)),
         }
+    }
+
+    /// The signal of its handles.
+    pub(crate) fn gate(&self) -> &Waitable {
+        &self.gate
     }
 
     pub(crate) fn waitable(&self) -> Arc<Waitable> {
@@ -88,6 +105,7 @@ impl PipeEnd {
         let result = act();
         Thread::blocks_in(0);
         self.gate.open_gate();
+        local::settle();
         Ok(result?)
     }
 }
@@ -101,11 +119,4 @@ impl Deref for PipeEnd {
             Side::Client(client) => client,
         }
     }
-}
-
-/// An end of an anonymous pipe. The read end is the server's.
-// semantics 253
-pub(crate) enum AnonymousEnd {
-    Reader(AnonymousReader),
-    Writer(AnonymousWriter),
 }

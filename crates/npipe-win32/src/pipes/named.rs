@@ -1,24 +1,24 @@
 //! ConnectNamedPipe, DisconnectNamedPipe, WaitNamedPipe, CallNamedPipe.
 
 use std::ffi::OsStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use npipe::{ClientOptions, PipeMode, Status};
 
-use super::{AnonymousEnd, PipeEnd};
-use crate::failure::{Failure, Outcome, not_implemented};
+use super::{AnonymousEnd, PipeEnd, local};
+use crate::failure::{Failure, Outcome};
 use crate::object::{Object, pipe_end};
+use crate::operations;
 use crate::overlapped;
 use crate::pointers::{Ansi, Buffer, Bytes, Out, Shared, WideText};
 use crate::text::Words;
 use crate::types::{Bool, FALSE, Handle, NMPWAIT_WAIT_FOREVER, OVERLAPPED, TRUE, code};
 
-fn connect(end: &PipeEnd, handle: Handle, overlapped: Shared<'_, OVERLAPPED>) -> Outcome<()> {
+fn connect(end: &Arc<PipeEnd>, handle: Handle, overlapped: Shared<'_, OVERLAPPED>) -> Outcome<()> {
     let server = end.server()?;
     if end.overlapped && overlapped.get().is_some() {
-        return Err(not_implemented(
-            "ConnectNamedPipe with an OVERLAPPED on an overlapped handle",
-        ));
+        return operations::connect(end, overlapped);
     }
     overlapped::synchronously(overlapped, || end.inside(handle, || server.listen()).map(|()| 0.into()))?;
     Ok(())
@@ -68,7 +68,7 @@ crate::export! {
     /// ConnectNamedPipe. On a handle without FILE_FLAG_OVERLAPPED, or with a NULL OVERLAPPED, it waits.
     ///
     /// # Errors
-    /// ERROR_PIPE_CONNECTED (which is success), ERROR_NO_DATA (came and went), ERROR_PIPE_LISTENING (PIPE_NOWAIT),
+    /// ERROR_IO_PENDING (an operation was started), ERROR_PIPE_CONNECTED (which is success), ERROR_NO_DATA (came and went), ERROR_PIPE_LISTENING (PIPE_NOWAIT),
     /// ERROR_INVALID_FUNCTION (a client's end), ERROR_OPERATION_ABORTED, ERROR_INVALID_HANDLE.
     fn ConnectNamedPipe(handle: Handle, overlapped: Shared<'_, OVERLAPPED>) -> Bool [FALSE] {
         match crate::handles::get(handle)?.object {
@@ -85,6 +85,7 @@ crate::export! {
     /// ERROR_PIPE_NOT_CONNECTED (disconnected already), ERROR_INVALID_FUNCTION (a client's end), ERROR_INVALID_HANDLE.
     fn DisconnectNamedPipe(handle: Handle) -> Bool [FALSE] {
         pipe_end(handle)?.server()?.disconnect()?;
+        local::settle();
         Ok(TRUE)
     }
 

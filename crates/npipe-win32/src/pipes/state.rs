@@ -1,6 +1,5 @@
 //! What programs ask about an end, and the modes that they set.
 
-use npipe::anonymous::{AnonymousReader, AnonymousWriter};
 use npipe::{PipeEnd as Role, PipeInfo, PipeMode, PipeState, Status};
 
 use super::{AnonymousEnd, Side};
@@ -49,8 +48,8 @@ fn set_state(entry: &Entry, mode: u32) -> Outcome<()> {
     match &entry.object {
         Object::Pipe(end) => end.set_state(read_mode, nowait)?,
         Object::Anonymous(end) => match &**end {
-            AnonymousEnd::Reader(reader) => AnonymousReader::set_state(reader, read_mode, nowait)?,
-            AnonymousEnd::Writer(writer) => AnonymousWriter::set_state(writer, read_mode, nowait)?,
+            AnonymousEnd::Reader(reader) => reader.set_state(read_mode, nowait)?,
+            AnonymousEnd::Writer(writer) => writer.set_state(read_mode, nowait)?,
         },
         _ => return Err(Failure(code::INVALID_HANDLE)),
     }

@@ -3,9 +3,10 @@
 use npipe::{Peeked, PipeMode, Status};
 
 use super::AnonymousEnd;
-use crate::failure::{Failure, Outcome, not_implemented};
+use crate::failure::{Failure, Outcome};
 use crate::handles;
 use crate::object::Object;
+use crate::operations;
 use crate::overlapped::{self, Moved};
 use crate::pointers::{Buffer, Bytes, Out, Shared};
 use crate::types::{Bool, FALSE, Handle, OVERLAPPED, TRUE, code};
@@ -79,7 +80,7 @@ crate::export! {
         entry.access.require_read()?;
         entry.access.require_write()?;
         if end.overlapped && overlapped.get().is_some() {
-            return Err(not_implemented("TransactNamedPipe with an OVERLAPPED on an overlapped handle"));
+            return operations::transact(end, (request, request_bytes), (reply, reply_bytes), overlapped, bytes);
         }
         let (request, reply) = (request.slice(request_bytes)?, reply.slice(reply_bytes)?);
         let transact = || end.inside(handle, || end.transact(request, reply)).map(Moved::from);

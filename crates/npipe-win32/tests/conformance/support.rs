@@ -106,6 +106,7 @@ impl Place {
             .map(|(number, source)| self.object(&format!("{name}-{number}.o"), source, build))
             .collect();
         let mut link = Command::new("c++");
+        link.args(build.flags.iter().filter(|flag| flag.starts_with("-fsanitize")));
         link.arg("-o").arg(&program).args(objects);
         if build.statically {
             link.arg(library().join("libnpipe.a"));

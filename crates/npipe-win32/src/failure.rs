@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
@@ -114,7 +114,11 @@ pub(crate) fn boundary<T>(failed: T, body: impl FnOnce() -> Outcome<T>) -> T {
 pub(crate) fn not_implemented(what: &'static str) -> Failure {
     static NAMED: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
     if NAMED.lock().unwrap_or_else(PoisonError::into_inner).insert(what) {
-        eprintln!("npipe: {what} is not implemented (ERROR_CALL_NOT_IMPLEMENTED)");
+        // Where there is no stderr nobody reads it.
+        let _ = writeln!(
+            io::stderr(),
+            "npipe: {what} is not implemented (ERROR_CALL_NOT_IMPLEMENTED)"
+        );
     }
     Failure(code::CALL_NOT_IMPLEMENTED)
 }

@@ -13,7 +13,7 @@
 //! own holds anything that would have to be dropped.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -97,7 +97,29 @@ struct State {
     owned: Vec<Arc<Waitable>>,
     /// How the engine knows it, and the ends on which it has started operations.
     issuer: Option<Issuer>,
-    ends: Vec<Weak<PipeEnd>>,
+    ends: Ends,
+}
+
+/// Ends by their addresses; those that are gone are forgotten now and then.
+#[derive(Default)]
+struct Ends {
+    known: HashMap<usize, Weak<PipeEnd>>,
+    prune_at: usize,
+}
+
+impl Ends {
+    fn note(&mut self, end: &Arc<PipeEnd>) {
+        let address = Arc::as_ptr(end) as usize;
+        // The weak reference keeps the address from being another end's.
+        if self.known.contains_key(&address) {
+            return;
+        }
+        if self.known.len() >= self.prune_at {
+            self.known.retain(|_, end| end.strong_count() > 0);
+            self.prune_at = (self.known.len() * 2).max(64);
+        }
+        self.known.insert(address, Arc::downgrade(end));
+    }
 }
 
 /// What a thread's storage holds: its end is the thread's.
@@ -162,13 +184,9 @@ impl Thread {
     pub(crate) fn issues_on(end: &Arc<PipeEnd>) -> Issuer {
         let thread = Thread::current();
         let mut state = locked(&thread.state);
-        let known = state
-            .ends
-            .iter()
-            .any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(end)));
-        if !known {
-            state.ends.retain(|known| known.strong_count() > 0);
-            state.ends.push(Arc::downgrade(end));
+        // Those of a port go on without it.
+        if end.pending.port().is_none() {
+            state.ends.note(end);
         }
         *state.issuer.get_or_insert_with(engine::current_issuer)
     }
@@ -228,7 +246,7 @@ impl Thread {
         let state = std::mem::take(&mut *locked(&self.state));
         // Their completions take locks of their own.
         if let Some(issuer) = state.issuer {
-            for end in &state.ends {
+            for end in state.ends.known.values() {
                 operations::cancel_issued(end, issuer);
             }
         }

@@ -123,6 +123,33 @@ static void t_threads(void)
     CloseHandle(s); CloseHandle(c); CloseHandle(port); ov_free(&left);
 }
 
+/* who cancels what */
+static DWORD cancels_own(void *h) { return CancelIo(h); }
+
+static void t_cancel(void)
+{
+    HANDLE s, c, d; OV r, q; JOB j; const char *a, *b;
+    if (!pair(&s, &c, BYTEPIPE, FILE_FLAG_OVERLAPPED)) return;
+    ov_init(&r); ov_init(&q);
+    DuplicateHandle(GetCurrentProcess(), s, GetCurrentProcess(), &d, 0, FALSE, DUPLICATE_SAME_ACCESS);
+    ord(s, &r, 9); ord(s, &q, 9);
+    job_fn(&j, cancels_own, s); a = job_end(&j, 0);
+    P("of_another_thread", "%s %s %s", a, gor(s, &r, FALSE, 0), gor(s, &q, FALSE, 0));
+    a = B(CancelIoEx(d, &q.o));
+    P("through_a_duplicate", "%s %s", a, gor(s, &q, TRUE, 0));
+    P("again", "%s", B(CancelIoEx(s, &q.o)));
+    ord(s, &q, 9);
+    a = B(CancelIoEx(s, NULL)); b = gor(s, &r, TRUE, 0);
+    P("all", "%s %s %s", a, b, gor(s, &q, TRUE, 0));
+    P("none_left", "%s %s", B(CancelIoEx(s, NULL)), B(CancelIo(s)));
+    ord(s, &r, 9); wrs(c, "done", 4); WaitForSingleObject(r.o.hEvent, 5000);
+    a = B(CancelIoEx(s, &r.o));
+    P("what_is_complete", "%s %s", a, gor(s, &r, FALSE, 1));
+    ord(s, &r, 9); a = B(CancelIo(s));
+    P("own", "%s %s", a, gor(s, &r, TRUE, 0));
+    CloseHandle(s); CloseHandle(d); CloseHandle(c); ov_free(&r); ov_free(&q);
+}
+
 /* callbacks on threads that the program has not made */
 static LONG called, timed; static HANDLE told;
 static VOID CALLBACK wait_over(PVOID p, BOOLEAN timed_out) { InterlockedIncrement(timed_out ? &timed : &called); SetEvent((HANDLE)p); }
@@ -158,6 +185,6 @@ static void t_pool(void)
 int main(int argc, char **argv)
 {
     static const SECTION s[] = { { "packets", t_packets }, { "connects", t_connects }, { "rules", t_rules }, { "waiting", t_waiting },
-        { "threads", t_threads }, { "pool", t_pool }, { NULL, NULL } };
+        { "threads", t_threads }, { "cancel", t_cancel }, { "pool", t_pool }, { NULL, NULL } };
     return probe_run("ports", s, argc, argv);
 }

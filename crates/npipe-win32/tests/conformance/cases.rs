@@ -155,13 +155,13 @@ fn handles() {
     check("handles");
 }
 
-/// semantics 211-223, 225, 226, 228, 230, 231
+/// semantics 211-223, 225
 #[test]
 fn overlapped() {
     check("overlapped");
 }
 
-/// semantics 227, 230, 234-243
+/// semantics 227, 230, 234-244
 #[test]
 fn apc() {
     check("apc");
@@ -173,7 +173,7 @@ fn stress() {
     check("stress");
 }
 
-/// semantics 226, 233, 245-252
+/// semantics 226-231, 233, 245-252
 #[test]
 fn ports() {
     check("ports");

@@ -1,19 +1,22 @@
 //! Many clients, one thread: a server with completion routines, in the manner of Microsoft's sample of that name.
-//!
-//! Each client's server end moves from routine to routine, and closes when one of them does not pass it on. Try it with
-//! `npipe call mynamedpipe hello`.
+//! A client's server end moves from routine to routine, and closes with the one that does not pass it on.
 
 use std::rc::Rc;
 
 use npipe::overlapped::{Completed, Operation, Waited};
-use npipe::{PipeMode, PipeServer, ServerOptions};
+use npipe::{PipeMode, PipeServer, ServerOptions, Status};
 
 /// An instance of the pipe, and the wait for its client.
 fn create_and_connect() -> npipe::Result<(PipeServer, Operation)> {
     let mut options = ServerOptions::new();
-    let server = options.pipe_mode(PipeMode::Message).create(r"\\.\pipe\mynamedpipe")?;
-    let connecting = server.start_connect()?;
-    Ok((server, connecting))
+    options.pipe_mode(PipeMode::Message);
+    loop {
+        let server = options.create(r"\\.\pipe\mynamedpipe")?;
+        match server.start_connect() {
+            Err(error) if error.status() == Status::PipeClosing => {} // A client has come and gone.
+            connecting => return Ok((server, connecting?)),
+        }
+    }
 }
 
 /// Reads the next request of a client.
@@ -46,14 +49,11 @@ fn report(outcome: npipe::Result<()>) {
 pub(crate) fn main() -> npipe::Result<()> {
     let (mut server, mut connecting) = create_and_connect()?;
     loop {
-        match connecting.wait_alertable(None) {
-            Waited::Complete => {
-                let client = server;
-                (server, connecting) = create_and_connect()?;
-                report(read_request(Rc::new(client), vec![0; 4096]));
-            }
-            // Routines have run, and perhaps started more.
-            Waited::Completions | Waited::TimedOut => {}
+        // Otherwise routines have run, and perhaps started more.
+        if connecting.wait_alertable(None) == Waited::Complete {
+            let client = server;
+            (server, connecting) = create_and_connect()?;
+            report(read_request(Rc::new(client), vec![0; 4096]));
         }
     }
 }

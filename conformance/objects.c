@@ -1,5 +1,6 @@
 /* Events, mutexes, semaphores, threads, waits, calls queued to threads, locks. */
 #include "probe.h"
+#include <process.h>
 
 static DWORD WINAPI keeps_mutex(LPVOID p) { WaitForSingleObject(p, INFINITE); return 5; }
 static DWORD WINAPI wait_for(LPVOID p) { return WaitForSingleObject(p, 10000); }
@@ -41,6 +42,19 @@ static void t_semaphore(void)
     P("all_released", "%s", wr(WaitForMultipleObjects(3, t, TRUE, 10000)));
     for (i = 0; i < 3; i++) CloseHandle(t[i]);
     CloseHandle(s);
+}
+
+static unsigned __stdcall by_crt(void *p) { if (p) _endthreadex(8); return 6; }
+
+static void t_threads(void)
+{
+    HANDLE t[2]; DWORD a = 0, b = 0; unsigned id = 0;
+    t[0] = (HANDLE)_beginthreadex(NULL, 0, by_crt, NULL, 0, &id); t[1] = (HANDLE)_beginthreadex(NULL, 0, by_crt, t, 0, NULL);
+    WaitForMultipleObjects(2, t, TRUE, 10000);
+    GetExitCodeThread(t[0], &a); GetExitCodeThread(t[1], &b);
+    P("beginthreadex", "%lu %lu %d", (unsigned long)a, (unsigned long)b, id != 0);
+    P("unknown_flags", "%s", (CLR(), CreateThread(NULL, 0, wait_for, NULL, 0x80000000, NULL) ? "thread" : en(GetLastError())));
+    CloseHandle(t[0]); CloseHandle(t[1]);
 }
 
 static void t_waits(void)
@@ -174,7 +188,7 @@ static void t_races(void)
 
 int main(int argc, char **argv)
 {
-    static const SECTION s[] = { { "mutex", t_mutex }, { "semaphore", t_semaphore }, { "waits", t_waits }, { "calls", t_calls },
+    static const SECTION s[] = { { "mutex", t_mutex }, { "semaphore", t_semaphore }, { "threads", t_threads }, { "waits", t_waits }, { "calls", t_calls },
         { "locks", t_locks }, { "races", t_races }, { NULL, NULL } };
     return probe_run("objects", s, argc, argv);
 }

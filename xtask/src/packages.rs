@@ -27,17 +27,17 @@ const PACKAGES: &[Package] = &[
     Package {
         debian_name: "gcc",
         sign: Sign::Program("cc"),
-        reason: "the linker of every Rust program, the loom tests' fresh build included",
+        reason: "the linker of every Rust program, the loom tests' fresh build included; the C programs of conformance/",
     },
     Package {
         debian_name: "g++",
         sign: Sign::Program("c++"),
-        reason: "libFuzzer, which the fuzz targets are linked with, is written in C++",
+        reason: "libFuzzer, which the fuzz targets are linked with, is written in C++; the C library's tests use it from C++",
     },
     Package {
         debian_name: "libc6-dev",
         sign: Sign::File("/usr/include/stdio.h"),
-        reason: "start-up files and C library that Rust programs are linked with",
+        reason: "start-up files and C library that Rust and C programs are linked with",
     },
 ];
 

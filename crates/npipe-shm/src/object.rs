@@ -278,9 +278,12 @@ impl Holders {
         })
     }
 
-    /// Gives a place up whose holder has no calls any more.
-    pub fn leave(&self, id: HolderId) {
-        self.0[usize::from(id.0)].state.fetch_and(!PHASE, Ordering::AcqRel);
+    /// Gives a place up; it is free when both halves have forgotten its holder.
+    pub fn retire(&self, place: Place) {
+        let Place { id, stamp } = place;
+        let state = &self.0[usize::from(id.0)].state;
+        // Who takes us for dead already has done the same.
+        let _ = state.compare_exchange(stamp | HOLDS, stamp | GONE, Ordering::AcqRel, Ordering::Relaxed);
     }
 
     /// Those who hold the end now.
@@ -425,8 +428,11 @@ mod tests {
         let id = holders.join(7, 70).expect("all are free");
         let seen: Vec<Seen> = holders.present().collect();
         assert_eq!((seen.len(), seen[0].place, seen[0].pid, seen[0].born), (1, id, 7, 70));
-        holders.leave(id.id);
+        holders.retire(id);
         assert!(holders.is_empty());
+        for half in Half::BOTH {
+            holders.forget(id.id, half);
+        }
         let later = holders.join(8, 80).expect("it is free");
         assert!(later.id == id.id && later != id);
         assert!(!holders.mark_gone(&seen[0]), "the place is another's");

@@ -36,7 +36,7 @@ pub use error::{Error, Result};
 pub use info::{InstanceDetails, Peer, PipeDetails, PipeEnd, PipeEntry, PipeInfo, PipeMode, PipeState};
 pub use listener::{Incoming, PipeListener};
 pub use npipe_core::pipe::InstanceState;
-pub use npipe_core::{AccessRules, Blame, Direction, PipeName, PipeType, ReadMode, Status};
+pub use npipe_core::{Access, AccessRules, Blame, Direction, PipeName, PipeType, ReadMode, Status};
 pub use object::RawEnd;
 pub use options::{ClientOptions, ServerOptions};
 pub use server::PipeServer;

@@ -225,14 +225,22 @@ impl ServerOptions {
     }
 }
 
+fn rights(read: bool, write: bool) -> Access {
+    match (read, write) {
+        (true, true) => Access::READ_WRITE,
+        (true, false) => Access::READ,
+        (false, true) => Access::WRITE,
+        (false, false) => Access::NONE,
+    }
+}
+
 /// How a client opens a pipe. Win32 equivalent: the arguments of CreateFile.
 ///
 /// By default for reading and writing, in byte-read mode, failing at once when all instances are busy.
 #[doc(alias = "CreateFile")]
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    read: bool,
-    write: bool,
+    access: Access,
     mode: PipeMode,
     nowait: bool,
     connect_timeout: Option<Duration>,
@@ -251,8 +259,7 @@ impl ClientOptions {
     /// The defaults.
     pub fn new() -> ClientOptions {
         ClientOptions {
-            read: true,
-            write: true,
+            access: Access::READ_WRITE,
             mode: PipeMode::Byte,
             nowait: false,
             connect_timeout: None,
@@ -265,14 +272,22 @@ impl ClientOptions {
     /// Whether the client reads. Win32 equivalent: GENERIC_READ.
     #[doc(alias = "GENERIC_READ")]
     pub fn read(&mut self, allowed: bool) -> &mut ClientOptions {
-        self.read = allowed;
+        self.access = rights(allowed, self.access.write);
         self
     }
 
     /// Whether the client writes. Win32 equivalent: GENERIC_WRITE.
     #[doc(alias = "GENERIC_WRITE")]
     pub fn write(&mut self, allowed: bool) -> &mut ClientOptions {
-        self.write = allowed;
+        self.access = rights(self.access.read, allowed);
+        self
+    }
+
+    /// Exactly these rights, attributes among them, instead of what [`read`](ClientOptions::read) and
+    /// [`write`](ClientOptions::write) said. Win32 equivalent: dwDesiredAccess.
+    #[doc(alias = "dwDesiredAccess")]
+    pub fn access(&mut self, access: Access) -> &mut ClientOptions {
+        self.access = access;
         self
     }
 
@@ -338,14 +353,8 @@ impl ClientOptions {
     }
 
     pub(crate) fn open_in(&self, root: &Root, name: &PipeName) -> Result<PipeClient> {
-        let asked = match (self.read, self.write) {
-            (true, true) => Access::READ_WRITE,
-            (true, false) => Access::READ,
-            (false, true) => Access::WRITE,
-            (false, false) => Access::NONE,
-        };
         let wanted = Wanted {
-            access: asked,
+            access: self.access,
             mode: self.mode.into(),
             wait: if self.nowait { WaitMode::NoWait } else { WaitMode::Wait },
             max_spin: self.spin,

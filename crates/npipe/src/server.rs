@@ -65,15 +65,26 @@ impl PipeServer {
     /// * [`Status::PipeDisconnected`]: another thread disconnected the instance.
     #[doc(alias = "ConnectNamedPipe")]
     pub fn connect(&self) -> Result<()> {
+        match self.listen() {
+            Err(error) if error.status() == Status::PipeConnected => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Waits for a client to come; one that is there already is an error, as with ConnectNamedPipe itself. Most programs
+    /// want [`connect`](PipeServer::connect).
+    ///
+    /// # Errors
+    /// Those of [`connect`](PipeServer::connect), and [`Status::PipeConnected`].
+    #[doc(alias = "ConnectNamedPipe")]
+    #[doc(alias = "ERROR_PIPE_CONNECTED")]
+    pub fn listen(&self) -> Result<()> {
         let end = &self.stream.end;
         let connected = match self.seat() {
             Some(seat) => seat.connect(end),
             None => end.connect_elsewhere(),
         };
-        match connected {
-            Ok(()) | Err(Status::PipeConnected) => Ok(()),
-            Err(status) => Err(status).explain("connect", &end.shape.name),
-        }
+        connected.explain("connect", &end.shape.name)
     }
 
     /// Throws the client out: everything unread in both directions is lost, and its end is dead. On a listening instance,

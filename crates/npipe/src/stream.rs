@@ -258,6 +258,16 @@ impl PipeStream {
         self.end.cancel().explain("cancel", self.name())
     }
 
+    /// Closes this end now, whatever handles of it there are and whatever calls of other threads wait. Those end with
+    /// [`Status::PipeBroken`], later ones with [`Status::InvalidHandle`]. Win32 equivalent: the CloseHandle of an end's last
+    /// handle while calls wait.
+    ///
+    /// Dropping the last handle does the same where no call waits.
+    #[doc(alias = "CloseHandle")]
+    pub fn close(&self) {
+        self.end.close();
+    }
+
     /// Who is at the other end. Win32 equivalents: GetNamedPipeClientProcessId, GetNamedPipeServerProcessId.
     ///
     /// Still known after the peer has closed.

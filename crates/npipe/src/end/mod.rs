@@ -91,6 +91,8 @@ pub(crate) struct End {
     pub(crate) connecting: AtomicU64,
     /// How many handles there are.
     handles: AtomicU64,
+    /// Closed, by the last handle or before it.
+    closed: AtomicBool,
     /// The process that it belongs to, of those forked from each other.
     generation: u32,
 }
@@ -120,6 +122,7 @@ impl End {
             connects_cancelled: AtomicU64::new(0),
             connecting: AtomicU64::new(0),
             handles: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
             generation: forks::generation(),
             shape,
             home,
@@ -178,8 +181,9 @@ impl End {
         locked(&self.writing).attach(RingOutlet::new(link.clone(), self.side()));
     }
 
-    /// Ends the connection, if there is one: the peer is told by `standing`, calls that wait end with `status`.
-    pub(crate) fn detach(&self, standing: Standing, status: Status) {
+    /// Ends the connection, if there is one: the peer is told by `standing`, calls that wait end with `status`, later ones
+    /// with `absent`.
+    pub(crate) fn detach(&self, standing: Standing, status: Status, absent: Status) {
         let link = self.link();
         let object = link.as_ref().and_then(|link| link.object());
         if let Some(object) = object {
@@ -191,12 +195,12 @@ impl End {
         let (reading, writing) = (self.reading(), self.writing());
         // Before the words that say so are out of reach: pending writes go with their end (semantics 177, 193).
         match reading {
-            Ok(mut reading) => drop(reading.detach(status, Status::PipeDisconnected)),
-            Err(_) => drop(locked(&self.reading).detach(status, Status::PipeDisconnected)),
+            Ok(mut reading) => drop(reading.detach(status, absent)),
+            Err(_) => drop(locked(&self.reading).detach(status, absent)),
         }
         match writing {
-            Ok(mut writing) => drop(writing.detach(status, Status::PipeDisconnected)),
-            Err(_) => drop(locked(&self.writing).detach(status, Status::PipeDisconnected)),
+            Ok(mut writing) => drop(writing.detach(status, absent)),
+            Err(_) => drop(locked(&self.writing).detach(status, absent)),
         }
         if let Some(link) = link {
             link.leave(standing);
@@ -205,19 +209,21 @@ impl End {
         }
     }
 
-    fn close(&self) {
+    /// Closes the end, at the first call. Calls that wait end with PipeBroken (semantics 79, 192).
+    pub(crate) fn close(&self) {
         if self.require_own().is_err() {
             // It is the parent's, who goes on with it.
             return;
         }
-        if self.leave_to_others() {
+        if self.closed.swap(true, Ordering::AcqRel) || self.leave_to_others() {
             return;
         }
         // Until the instance is gone from the name, nobody may find it half closed.
         if let Home::Server { seat: Some(seat), .. } = &self.home {
             seat.vacate();
+            self.changed.notify_all();
         }
-        self.detach(Standing::Closed, Status::PipeBroken);
+        self.detach(Standing::Closed, Status::PipeBroken, Status::InvalidHandle);
         // semantics 79, 192
         self.finish_connects(Err(Status::PipeBroken));
         self.pump();
@@ -227,7 +233,11 @@ impl End {
     pub(crate) fn relisten(&self) {
         if self.link().is_some() {
             // Disconnected by another process that holds it, and not used since.
-            self.detach(Standing::Disconnected, Status::PipeDisconnected);
+            self.detach(
+                Standing::Disconnected,
+                Status::PipeDisconnected,
+                Status::PipeDisconnected,
+            );
         }
         let mut reading = locked(&self.reading);
         reading.set_absent(Status::PipeListening);

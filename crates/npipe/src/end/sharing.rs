@@ -66,14 +66,30 @@ impl End {
     pub(super) fn leave_to_others(&self) -> bool {
         let Some(link) = self.link() else { return false };
         let Some(object) = link.object() else { return false };
+        // A close can meet calls that wait (semantics 192).
+        if let Ok(mut reading) = self.reading() {
+            reading.end_own(Status::PipeBroken);
+        }
+        if let Ok(mut writing) = self.writing() {
+            writing.end_own(Status::PipeBroken);
+        }
         if object.leave() || object.is_disconnected() {
             return false;
         }
+        // Our place is free when both halves have forgotten us; who has one now sees to that himself.
+        self.try_both_halves();
         object.unwatch();
         background::unwatch(&link);
         // Without a word to the peer, and without a shutdown: the socket stays open elsewhere.
-        locked(&self.reading).let_go();
-        locked(&self.writing).let_go();
+        let mut reading = locked(&self.reading);
+        let mut writing = locked(&self.writing);
+        reading.let_go();
+        writing.let_go();
+        reading.set_absent(Status::InvalidHandle);
+        writing.set_absent(Status::InvalidHandle);
+        drop((reading, writing));
+        link.sound_alarm();
+        self.pump();
         if let (Home::Server { seat: Some(seat), .. }, Some(place)) = (&self.home, object.take_place()) {
             background::watch_place(place, seat);
         }
@@ -100,7 +116,11 @@ impl End {
     pub(crate) fn disconnect_elsewhere(&self) -> Result<(), Status> {
         self.require_own()?;
         self.peer_state().ok_or(Status::PipeDisconnected)?;
-        self.detach(Standing::Disconnected, Status::PipeDisconnected);
+        self.detach(
+            Standing::Disconnected,
+            Status::PipeDisconnected,
+            Status::PipeDisconnected,
+        );
         Ok(())
     }
 }

@@ -140,7 +140,11 @@ impl HostState {
     fn end_connection(&mut self, id: InstanceId, end: &End) {
         self.clients.remove(&id);
         self.post(id);
-        end.detach(Standing::Disconnected, Status::PipeDisconnected);
+        end.detach(
+            Standing::Disconnected,
+            Status::PipeDisconnected,
+            Status::PipeDisconnected,
+        );
         end.changed.notify_all();
     }
 }

@@ -232,11 +232,11 @@ impl Object {
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, arrived);
     }
 
-    /// Gives our place up, without calls; whether the end closes with us: nobody else holds it, and it is on its way to
-    /// nobody.
+    /// Gives our place up; whether the end closes with us: nobody else holds it, and it is on its way to nobody. Others forget
+    /// our calls, which have ended, as they would those of one that has died.
     pub(crate) fn leave(&self) -> bool {
         let words = self.words();
-        words.holders().leave(self.me.id);
+        words.holders().retire(self.me);
         self.stir();
         words.holders().is_empty() && words.in_transit.load(Ordering::Acquire) == 0
     }

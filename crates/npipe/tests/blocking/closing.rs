@@ -1,6 +1,8 @@
 //! Closing an end, in order and by dying.
 
-use npipe::{PipeMode, PipeStream, ReadOutcome};
+use std::sync::Arc;
+
+use npipe::{Access, PipeMode, PipeStream, ReadOutcome};
 
 use crate::support::Puppet;
 use crate::{NAME, Place, call, error, text};
@@ -145,4 +147,73 @@ fn a_server_process_dies() {
     assert_eq!(error(reading.end()), "ERROR_BROKEN_PIPE");
     assert_eq!(error(client.write(b"")), "ERROR_NO_DATA");
     assert_eq!(client.state().unwrap().instances, 0);
+}
+
+/// An end that is closed under calls of other threads ends them. semantics 79, 192
+#[test]
+fn closing_ends_the_calls_of_other_threads() {
+    let place = Place::new();
+    let server = Arc::new(place.bytes().out_buffer_size(1).create(NAME).unwrap());
+    let client = place.open();
+    let mut calls = Vec::new();
+    for number in 0..3 {
+        let server = Arc::clone(&server);
+        let act = move || match number {
+            0 => server.write(b"long"),
+            1 => server.read(&mut [0]),
+            _ => server.flush().map(|()| 0),
+        };
+        calls.push(call(act).blocked());
+    }
+    server.close();
+    for waiting in calls {
+        assert_eq!(error(waiting.end()), "ERROR_BROKEN_PIPE");
+    }
+    assert_eq!(error(server.read(&mut [0])), "ERROR_INVALID_HANDLE");
+    assert_eq!(error(server.write(b"x")), "ERROR_INVALID_HANDLE");
+    assert_eq!(error(server.connect()), "ERROR_INVALID_HANDLE");
+    assert_eq!(error(client.read(&mut [0])), "ERROR_BROKEN_PIPE");
+    // The name is free although a handle is left.
+    let again = Arc::new(place.bytes().first_pipe_instance(true).create(NAME).unwrap());
+    let listening = Arc::clone(&again);
+    let listening = call(move || listening.connect()).blocked();
+    again.close();
+    assert_eq!(error(listening.end()), "ERROR_BROKEN_PIPE");
+}
+
+/// semantics 61, 62, 64
+#[test]
+fn listening_tells_who_came_first() {
+    let place = Place::new();
+    let server = Arc::new(place.bytes().create(NAME).unwrap());
+    let listening = Arc::clone(&server);
+    let listening = call(move || listening.listen()).blocked();
+    let client = place.open();
+    listening.end().unwrap();
+    assert_eq!(error(server.listen()), "ERROR_PIPE_CONNECTED");
+    server.connect().unwrap();
+    drop(client);
+}
+
+/// semantics 204: the right to change the modes can be asked for alone.
+#[test]
+fn rights_are_asked_for_one_by_one() {
+    let place = Place::new();
+    let server = place.messages().create(NAME).unwrap();
+    let read_only = place.client().access(Access::READ).open(NAME).unwrap();
+    assert_eq!(
+        error(read_only.set_state(PipeMode::Message, false)),
+        "ERROR_ACCESS_DENIED"
+    );
+    drop(read_only);
+    drop(server);
+    let server = place.messages().create(NAME).unwrap();
+    let rights = Access {
+        write_attributes: true,
+        ..Access::READ
+    };
+    let client = place.client().access(rights).open(NAME).unwrap();
+    client.set_state(PipeMode::Message, false).unwrap();
+    assert_eq!(error(client.write(b"x")), "ERROR_ACCESS_DENIED");
+    drop(server);
 }

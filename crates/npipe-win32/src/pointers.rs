@@ -1,0 +1,297 @@
+#![allow(unsafe_code, reason = "reads and writes through the pointers that C programs pass")]
+
+//! Pointers that C passes, as types.
+//!
+//! Their fields are private and they have no constructors: each comes from a C caller, as the argument of an export. The
+//! caller vouches, as on Windows, that it is NULL or leads to what the header says, for as long as the call runs or, where
+//! Windows says so, until the operation is over. On that the blocks below rest; nothing else in the library touches memory
+//! of the program.
+//!
+//! What is NULL is never followed: a result that nobody wants is not written, input that is missing is `None`.
+
+use std::marker::PhantomData;
+use std::slice;
+
+use npipe::overlapped::engine;
+
+use crate::failure::{Failure, Outcome};
+use crate::types::{Wide, code};
+
+/// The longest text that is looked at, so that one without an end does not take us to the end of memory.
+const LONGEST_TEXT: usize = 1 << 26;
+
+/// Where a result goes. NULL: nobody wants it.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct Out<T: Copy>(*mut T);
+
+impl<T: Copy> Out<T> {
+    pub(crate) fn is_null(self) -> bool {
+        self.0.is_null()
+    }
+
+    pub(crate) fn set(self, value: T) {
+        if !self.0.is_null() {
+            // SAFETY: not NULL, so the caller vouches for room for one `T`, however aligned.
+            unsafe { self.0.write_unaligned(value) };
+        }
+    }
+
+    /// The `index`th of an array of results.
+    pub(crate) fn set_at(self, index: usize, value: T) {
+        // SAFETY: the caller vouches for as many as the size says that stands beside the pointer.
+        unsafe { self.0.wrapping_add(index).write_unaligned(value) };
+    }
+
+    /// What is there; `None` for NULL.
+    pub(crate) fn get(self) -> Option<T> {
+        // SAFETY: not NULL, so the caller vouches for an initialised `T`, however aligned.
+        (!self.0.is_null()).then(|| unsafe { self.0.read_unaligned() })
+    }
+}
+
+/// An argument by reference. NULL: it is left out.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct In<T: Copy>(*const T);
+
+impl<T: Copy> In<T> {
+    pub(crate) fn get(self) -> Option<T> {
+        // SAFETY: not NULL, so the caller vouches for an initialised `T`, however aligned.
+        (!self.0.is_null()).then(|| unsafe { self.0.read_unaligned() })
+    }
+
+    /// A copy of the array of `count`; `None` for NULL.
+    pub(crate) fn array(self, count: usize) -> Option<Vec<T>> {
+        (!self.0.is_null()).then(|| {
+            (0..count)
+                // SAFETY: the caller vouches for `count` of them.
+                .map(|index| unsafe { self.0.wrapping_add(index).read_unaligned() })
+                .collect()
+        })
+    }
+}
+
+/// A structure of the program's that stays where it is and that threads share. `T` consists of atomic words, so that it is
+/// sound however the program uses it meanwhile.
+#[repr(transparent)]
+pub(crate) struct Shared<'a, T>(*const T, PhantomData<&'a T>);
+
+impl<T> Clone for Shared<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Shared<'_, T> {}
+
+impl<'a, T> Shared<'a, T> {
+    pub(crate) fn get(self) -> Option<&'a T> {
+        if !(self.0 as usize).is_multiple_of(align_of::<T>()) {
+            return None;
+        }
+        // SAFETY: NULL or aligned; the caller vouches for a `T` that lives until the call or its operation is over.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// As [`get`](Shared::get), where Windows would crash without it.
+    pub(crate) fn require(self) -> Outcome<&'a T> {
+        self.get().ok_or(Failure(code::NOACCESS))
+    }
+}
+
+/// A [`Shared`] structure that an operation keeps until it is over, on whichever threads.
+pub(crate) struct Kept<T>(*const T);
+
+// SAFETY: `T` consists of atomic words, which any thread may use.
+unsafe impl<T: Sync> Send for Kept<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Kept<T> {}
+
+impl<T> Kept<T> {
+    pub(crate) fn get(&self) -> &T {
+        // SAFETY: checked by `Shared::keep`; the caller vouches that it lives until its operation is over.
+        unsafe { &*self.0 }
+    }
+
+    /// Whether it is this one.
+    pub(crate) fn is(&self, other: Shared<'_, T>) -> bool {
+        self.0 == other.0
+    }
+
+    /// Its address, which the program is given back.
+    pub(crate) fn address(&self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl<T> Shared<'_, T> {
+    /// For an operation that goes on when the call is over.
+    ///
+    /// # Errors
+    /// ERROR_INVALID_PARAMETER for NULL.
+    pub(crate) fn keep(self) -> Outcome<Kept<T>> {
+        match self.get() {
+            Some(_) => Ok(Kept(self.0)),
+            None => Err(Failure(code::INVALID_PARAMETER)),
+        }
+    }
+}
+
+/// Bytes that are read, by a pointer and a length.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct Bytes<'a>(*const u8, PhantomData<&'a [u8]>);
+
+impl<'a> Bytes<'a> {
+    /// # Errors
+    /// ERROR_NOACCESS for NULL with a length.
+    pub(crate) fn slice(self, length: u32) -> Outcome<&'a [u8]> {
+        if length == 0 {
+            return Ok(&[]);
+        }
+        if self.0.is_null() {
+            return Err(Failure(code::NOACCESS));
+        }
+        // SAFETY: not NULL; the caller vouches for `length` readable bytes that stay as they are during the call.
+        Ok(unsafe { slice::from_raw_parts(self.0, length as usize) })
+    }
+
+    /// For an operation that goes on when the call is over.
+    ///
+    /// # Errors
+    /// As [`slice`](Bytes::slice).
+    pub(crate) fn lend(self, length: u32) -> Outcome<engine::Buffer> {
+        self.slice(length)?;
+        // SAFETY: the caller vouches, as with an OVERLAPPED on Windows, that the bytes stay as they are until the operation
+        // is over; nobody writes to those that are to be written to a pipe.
+        Ok(unsafe { engine::Buffer::from_raw(self.0.cast_mut(), length as usize) })
+    }
+}
+
+/// A buffer that is filled, by a pointer and a length.
+#[repr(transparent)]
+pub(crate) struct Buffer<'a>(*mut u8, PhantomData<&'a mut [u8]>);
+
+impl<'a> Buffer<'a> {
+    pub(crate) fn is_null(&self) -> bool {
+        self.0.is_null()
+    }
+
+    /// # Errors
+    /// ERROR_NOACCESS for NULL with a length.
+    pub(crate) fn slice(self, length: u32) -> Outcome<&'a mut [u8]> {
+        if length == 0 {
+            return Ok(&mut []);
+        }
+        if self.0.is_null() {
+            return Err(Failure(code::NOACCESS));
+        }
+        // SAFETY: not NULL; the caller vouches for `length` writable bytes that nobody else uses during the call.
+        Ok(unsafe { slice::from_raw_parts_mut(self.0, length as usize) })
+    }
+
+    /// For an operation that goes on when the call is over.
+    ///
+    /// # Errors
+    /// As [`slice`](Buffer::slice).
+    pub(crate) fn lend(self, length: u32) -> Outcome<engine::Buffer> {
+        let address = self.0;
+        self.slice(length)?;
+        // SAFETY: the caller vouches, as with an OVERLAPPED on Windows, that the buffer is the operation's until it is over.
+        Ok(unsafe { engine::Buffer::from_raw(address, length as usize) })
+    }
+}
+
+/// A text of units that ends with a zero, or whose length is told.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct Text<'a, U>(*const U, PhantomData<&'a [U]>);
+
+/// A text in the ANSI code page, which is UTF-8.
+pub(crate) type Ansi<'a> = Text<'a, u8>;
+/// A text in UTF-16.
+pub(crate) type WideText<'a> = Text<'a, Wide>;
+
+impl<'a, U: Copy + PartialEq + Default> Text<'a, U> {
+    /// What stands before the zero; `None` for NULL.
+    pub(crate) fn units(self) -> Option<&'a [U]> {
+        if self.0.is_null() {
+            return None;
+        }
+        let mut length = 0;
+        // SAFETY: not NULL; the caller vouches for a zero at the end, which is not passed.
+        while length < LONGEST_TEXT && unsafe { self.0.wrapping_add(length).read() } != U::default() {
+            length += 1;
+        }
+        // SAFETY: all of these were just read.
+        Some(unsafe { slice::from_raw_parts(self.0, length) })
+    }
+
+    /// `length` units; `None` for NULL.
+    pub(crate) fn counted(self, length: usize) -> Option<&'a [U]> {
+        if self.0.is_null() {
+            return None;
+        }
+        // SAFETY: not NULL; the caller vouches for `length` of them.
+        Some(unsafe { slice::from_raw_parts(self.0, length) })
+    }
+
+    /// The pointer as a number, for arguments that are sometimes small numbers.
+    pub(crate) fn address(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Where a text goes.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct TextOut<U: Copy>(*mut U);
+
+impl<U: Copy + Default> TextOut<U> {
+    pub(crate) fn is_null(self) -> bool {
+        self.0.is_null()
+    }
+
+    /// The pointer as a number, for functions that return what they were given.
+    pub(crate) fn address(self) -> usize {
+        self.0 as usize
+    }
+
+    /// Writes `text` and a zero, for whose room the caller vouches.
+    pub(crate) fn write(self, text: &[U]) {
+        for (index, &unit) in text.iter().chain(&[U::default()]).enumerate() {
+            // SAFETY: the caller vouches for room for the text and its zero.
+            unsafe { self.0.wrapping_add(index).write(unit) };
+        }
+    }
+
+    /// Writes `text` without a zero.
+    pub(crate) fn write_bare(self, text: &[U]) {
+        for (index, &unit) in text.iter().enumerate() {
+            // SAFETY: the caller vouches for room for the text.
+            unsafe { self.0.wrapping_add(index).write(unit) };
+        }
+    }
+
+    /// What stands there, up to its zero; for functions that append.
+    pub(crate) fn as_text(self) -> Text<'static, U> {
+        Text(self.0, PhantomData)
+    }
+
+    /// The place `units` further on.
+    pub(crate) fn at(self, units: usize) -> TextOut<U> {
+        TextOut(self.0.wrapping_add(units))
+    }
+
+    /// A pointer that is stored where this one leads to, as FORMAT_MESSAGE_ALLOCATE_BUFFER wants it.
+    pub(crate) fn set_address(self, address: usize) {
+        // SAFETY: the caller vouches that its pointer is that of a pointer.
+        unsafe { self.0.cast::<usize>().write_unaligned(address) };
+    }
+
+    /// A text at an address that this library has allocated itself.
+    pub(crate) fn of_allocation(address: std::ptr::NonNull<u8>) -> TextOut<U> {
+        TextOut(address.as_ptr().cast())
+    }
+}

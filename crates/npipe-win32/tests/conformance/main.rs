@@ -1,0 +1,10 @@
+//! The C library as C programs use it: compiled by the system's compilers, run in processes of their own.
+//!
+//! [`support`] builds the library once and compiles programs against its headers; every program runs in a namespace
+//! directory of its own. The cases are lines that the programs print (`conformance/README.md`).
+
+mod cases;
+mod headers;
+mod linking;
+mod seeds;
+mod support;

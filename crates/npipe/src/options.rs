@@ -195,8 +195,7 @@ impl ServerOptions {
     /// # Errors
     /// * [`Status::ObjectNameInvalid`]: not of the form `\\.\pipe\NAME`, or too long; [`Status::ObjectPathNotFound`]: empty.
     /// * [`Status::InvalidParameter`]: no direction, no instances, or message reads on a byte pipe.
-    /// * [`Status::InstanceNotAvailable`]: the maximum is reached, or another process serves the name. Windows lets several
-    ///   processes do so.
+    /// * [`Status::InstanceNotAvailable`]: the maximum is reached, or the process that keeps the name has not answered for 10 s.
     /// * [`Status::AccessDenied`]: the name exists and this was to be the first, or has another direction, or belongs to
     ///   another user.
     /// * [`Status::TooManyOpenedFiles`], [`Status::SystemError`]: what the system refused is in the detail.

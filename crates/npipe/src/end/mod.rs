@@ -215,7 +215,7 @@ impl End {
             // It is the parent's, who goes on with it.
             return;
         }
-        if self.closed.swap(true, Ordering::AcqRel) || self.leave_to_others() {
+        if self.closed.swap(true, Ordering::AcqRel) || self.close_shared() {
             return;
         }
         // Until the instance is gone from the name, nobody may find it half closed.

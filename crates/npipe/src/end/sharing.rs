@@ -61,9 +61,9 @@ impl Handle {
 }
 
 impl End {
-    /// Closes this process' part in an end that others hold too, or that is on its way to somebody: the connection goes on.
-    /// `false`: there is nobody.
-    pub(super) fn leave_to_others(&self) -> bool {
+    /// Closes this process' part in an end that others may hold too. The connection goes on with them, or ends with us.
+    /// `false`: it was never passed on.
+    pub(super) fn close_shared(&self) -> bool {
         let Some(link) = self.link() else { return false };
         let Some(object) = link.object() else { return false };
         // A close can meet calls that wait (semantics 192).
@@ -73,27 +73,39 @@ impl End {
         if let Ok(mut writing) = self.writing() {
             writing.end_own(Status::PipeBroken);
         }
-        if object.leave() || object.is_disconnected() {
-            return false;
-        }
-        // Our place is free when both halves have forgotten us; who has one now sees to that himself.
-        self.try_both_halves();
+        self.let_go();
         object.unwatch();
         background::unwatch(&link);
-        // Without a word to the peer, and without a shutdown: the socket stays open elsewhere.
+        let seat = match &self.home {
+            Home::Server { seat, .. } => seat.as_ref(),
+            Home::Client { .. } => None,
+        };
+        let (is_last, is_disconnected) = (object.leave(), object.is_disconnected());
+        if is_last || is_disconnected {
+            if let Some(seat) = seat {
+                seat.vacate();
+            }
+            // To one that was disconnected that was said already, and stays so (semantics 182).
+            if !is_disconnected {
+                link.leave(Standing::Closed);
+            }
+        } else if let (Some(seat), Some(place)) = (seat, object.take_place()) {
+            background::watch_place(place, seat);
+        }
+        // Without a shutdown where others go on: the socket stays open with them.
+        link.sound_alarm();
+        self.pump();
+        true
+    }
+
+    /// From here on no call of this process gets to the connection.
+    fn let_go(&self) {
         let mut reading = locked(&self.reading);
         let mut writing = locked(&self.writing);
         reading.let_go();
         writing.let_go();
         reading.set_absent(Status::InvalidHandle);
         writing.set_absent(Status::InvalidHandle);
-        drop((reading, writing));
-        link.sound_alarm();
-        self.pump();
-        if let (Home::Server { seat: Some(seat), .. }, Some(place)) = (&self.home, object.take_place()) {
-            background::watch_place(place, seat);
-        }
-        true
     }
 
     /// Of an end that is in use: whether another process that holds it has disconnected it.

@@ -98,6 +98,10 @@ impl End {
         for gone in object.look_around(self, link) {
             self.holder_gone(link, &gone);
         }
+        if Half::BOTH.iter().any(|&half| object.remembered(half).next().is_some()) {
+            // Somebody has left; places are free when both halves have forgotten who had them.
+            self.try_both_halves();
+        }
     }
 
     /// A process that holds this end too has ended (semantics 128, 129). Waits for nobody: whoever has a half now finds out

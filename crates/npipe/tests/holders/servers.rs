@@ -102,6 +102,19 @@ fn a_disconnect_ends_the_calls_of_all_holders() {
     assert_eq!(error(client.write(b"x")), "ERROR_PIPE_NOT_CONNECTED");
 }
 
+/// A holder that closes its part of what another has disconnected does not make a mere close of it.
+///
+/// semantics 173, 182
+#[test]
+fn a_disconnect_stays_one() {
+    let place = Place::new();
+    let (client, server, mut puppet, end) = worker(&place);
+    assert_eq!(puppet.ask(&format!("disconnect {end}")), "disconnected");
+    drop(server);
+    assert_eq!(error(client.read(&mut [0])), "ERROR_PIPE_NOT_CONNECTED");
+    until(|| place.messages().create(NAME).ok());
+}
+
 /// When the process that created the instance ends, those who hold the connection go on; the name is gone.
 ///
 /// semantics 16

@@ -43,6 +43,7 @@ mod pipes;
 mod pointers;
 mod pool;
 mod ports;
+mod processes;
 mod procs;
 mod slots;
 mod strings;

@@ -118,8 +118,24 @@ static void t_servers(void)
     P("server_leaves", "%s", rds(c, 9));
     P("server", "%s", child_end(&child));
     CloseHandle(r); CloseHandle(c);
-    while (WaitNamedPipeA(name, 1) || GetLastError() != ERROR_FILE_NOT_FOUND) Sleep(1);
+    while (WaitNamedPipeA(name, 1) || GetLastError() != ERROR_FILE_NOT_FOUND) continue;
     P("name_gone", "%s", H(op(name, RW, 0)));
+}
+
+/* Operations that complete later, on an inherited handle. */
+static void t_overlapped(void)
+{
+    const char *name = newname();
+    HANDLE s = mk(name, PIPE_ACCESS_DUPLEX, MSGPIPE, 1, 4096, 4096), c;
+    CHILD child;
+    c = CreateFileA(name, RW, 0, &heritable, OPEN_EXISTING, FILE_FLAG_OVERLAPPED, NULL);
+    child_init(&child);
+    child_start(&child, TRUE, "overlapped", c, NULL);
+    CloseHandle(c);
+    P("overlapped_asked", "%s", rds(s, 99));
+    P("overlapped_reply", "%s", wrs(s, "reply", 5));
+    P("overlapped_end", "%s", child_end(&child));
+    CloseHandle(s);
 }
 
 static void t_killed(void)
@@ -328,6 +344,17 @@ static int play(const char *role, HANDLE a, HANDLE b)
         WriteFile(b, "ready", 5, &n, NULL);
         ReadFile(a, buf, 1, &n, NULL);
     }
+    else if (probe_same(role, "overlapped"))
+    {
+        OV read, write; HANDLE d; const char *begun;
+        ov_init(&read); ov_init(&write);
+        DuplicateHandle(GetCurrentProcess(), a, GetCurrentProcess(), &d, 0, FALSE, DUPLICATE_SAME_ACCESS);
+        begun = ord(a, &read, 99);
+        owr(a, &write, "request", 7);
+        P("child_pending", "%s then %s", begun, wr(WaitForSingleObject(read.o.hEvent, 15000)));
+        P("child_through_duplicate", "%s", gor(d, &read, TRUE, TRUE));
+        ov_free(&read); ov_free(&write);
+    }
     else if (probe_same(role, "sees"))
     {
         char name[64];
@@ -380,7 +407,7 @@ static int play(const char *role, HANDLE a, HANDLE b)
 
 int main(int argc, char **argv)
 {
-    static const SECTION s[] = { { "pipes", t_pipes }, { "servers", t_servers }, { "killed", t_killed }, { "inherit", t_inherit }, { "standard", t_standard }, { "named", t_named }, { "create", t_create }, { NULL, NULL } };
+    static const SECTION s[] = { { "pipes", t_pipes }, { "servers", t_servers }, { "overlapped", t_overlapped }, { "killed", t_killed }, { "inherit", t_inherit }, { "standard", t_standard }, { "named", t_named }, { "create", t_create }, { NULL, NULL } };
     if (argc > 2 && probe_same(argv[1], "child"))
     {
         if (argc > 5) label = argv[5];

@@ -27,6 +27,8 @@
 //! * A reader that waits does not make room for a write with PIPE_NOWAIT.
 //! * An end that was handed to another process has neither modes nor time-outs there: it is a descriptor that blocks.
 
+mod take_over;
+
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -69,29 +71,6 @@ pub fn pipe(size: u32) -> Result<(AnonymousReader, AnonymousWriter)> {
     ))
 }
 
-/// An end that came from elsewhere; the private description is made anew.
-fn take_over(fd: OwnedFd, role: PipeEnd, size: u32) -> Result<Handle> {
-    const OPERATION: &str = "take over an end of a pipe";
-    let failed = |error| Error::from_sys(error, OPERATION);
-    let writes = role == PipeEnd::Client;
-    if !channel::is_end(fd.as_fd(), writes).map_err(failed)? {
-        let detail = match writes {
-            true => "the descriptor is not the write end of a pipe",
-            false => "the descriptor is not the read end of a pipe",
-        };
-        return Err(Error::new(Status::InvalidHandle, OPERATION).because(detail));
-    }
-    let private = match writes {
-        true => channel::private_writer(fd.as_fd()),
-        false => channel::private_reader(fd.as_fd()),
-    };
-    let fds = Descriptions {
-        private: private.map_err(failed)?,
-        given_away: fd,
-    };
-    Ok(Handle::new(fds, role, if size == 0 { DEFAULT_SIZE } else { size }))
-}
-
 /// The two descriptions of one end.
 struct Descriptions {
     given_away: OwnedFd,
@@ -125,19 +104,6 @@ pub struct AnonymousWriter {
 }
 
 impl AnonymousReader {
-    /// Takes over the read end of a pipe of the system's that came from elsewhere, for example standard input. `size` is what
-    /// [`info`](AnonymousReader::info) tells; 0 stands for 4096. Win32 equivalent: GetStdHandle.
-    ///
-    /// # Errors
-    /// * [`Status::InvalidHandle`]: no read end of a pipe.
-    /// * [`Status::AccessDenied`], [`Status::ObjectPathNotFound`], [`Status::TooManyOpenedFiles`]: it cannot be opened anew
-    ///   through /proc, as it has to be.
-    #[doc(alias = "GetStdHandle")]
-    pub fn from_fd(fd: OwnedFd, size: u32) -> Result<AnonymousReader> {
-        let handle = take_over(fd, PipeEnd::Server, size)?;
-        Ok(AnonymousReader { handle })
-    }
-
     /// Reads what there is, waiting for the first byte. Win32 equivalent: ReadFile.
     ///
     /// With an empty buffer it waits all the same and takes nothing. End of file is an error here, and `Ok(0)` with
@@ -191,17 +157,6 @@ impl AnonymousReader {
 }
 
 impl AnonymousWriter {
-    /// Takes over the write end of a pipe of the system's that came from elsewhere, for example standard output. `size` is
-    /// what [`info`](AnonymousWriter::info) tells; 0 stands for 4096. Win32 equivalent: GetStdHandle.
-    ///
-    /// # Errors
-    /// As [`AnonymousReader::from_fd`], for the write end.
-    #[doc(alias = "GetStdHandle")]
-    pub fn from_fd(fd: OwnedFd, size: u32) -> Result<AnonymousWriter> {
-        let handle = take_over(fd, PipeEnd::Client, size)?;
-        Ok(AnonymousWriter { handle })
-    }
-
     /// Writes all of `data`, waiting for room. Win32 equivalent: WriteFile.
     ///
     /// With PIPE_NOWAIT the result is 0 if `data` does not fit. After a time-out it is what fitted; if that was nothing,

@@ -25,10 +25,10 @@ use crate::object::Object;
 use crate::pipes::{AnonymousEnd, PipeEnd, Side};
 use crate::types::code;
 
-/// What runs when the library is loaded.
+/// What runs when the library is loaded, before constructors of the program's that may make handles.
 // SAFETY: the section holds functions of this type, which the loader calls once each.
 #[used]
-#[unsafe(link_section = ".init_array")]
+#[unsafe(link_section = ".init_array.00101")]
 static AT_START: extern "C" fn() = at_start;
 
 /// Has the linker keep the above: whoever looks a handle up refers to it.

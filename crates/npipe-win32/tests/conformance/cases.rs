@@ -149,7 +149,8 @@ fn anon() {
     check("anon");
 }
 
-/// What children inherit, their standard handles, their ends. semantics 16, 101, 129, 190, 205, 257-260
+/// What children inherit, their standard handles, their ends. semantics 16, 101, 129, 190, 205, 229,
+/// 257-260
 #[test]
 fn children() {
     check("children");

@@ -1,5 +1,6 @@
 /* Children: what they inherit, what their standard handles are, how they end. The program is its own child. */
 #include "probe.h"
+#include <stdlib.h>
 
 static char self[512];
 static SECURITY_ATTRIBUTES heritable;
@@ -287,6 +288,8 @@ static void t_create(void)
     P("no_directory", "%s", B(CreateProcessA(self, NULL, NULL, NULL, FALSE, 0, NULL, "no-such-directory", &c.startup, &c.info)));
     P("nothing", "%s", B(CreateProcessA(NULL, NULL, NULL, NULL, FALSE, 0, NULL, NULL, &c.startup, &c.info)));
     P("exit_code", "%s", run(FALSE, "exits", (HANDLE)(ULONG_PTR)42, NULL));
+    P("ends_itself", "%s", run(FALSE, "ends_itself", NULL, NULL));
+    P("aborts", "%s", run(FALSE, "aborts", NULL, NULL));
     { char line[700]; char block[] = "COLOUR=blue\0=C:=ignored\0SHAPE=round\0";
       sprintf(line, "\"%s\" child environment", self);
       fflush(stdout);
@@ -395,6 +398,10 @@ static int play(const char *role, HANDLE a, HANDLE b)
     }
     else if (probe_same(role, "exits"))
         ExitProcess((UINT)(ULONG_PTR)a);
+    else if (probe_same(role, "ends_itself"))
+        TerminateProcess(GetCurrentProcess(), 9);
+    else if (probe_same(role, "aborts"))
+        abort();
     else if (probe_same(role, "environment"))
     {
         char colour[32] = "", shape[32] = "", path[32] = "";

@@ -142,7 +142,7 @@ impl Wanted {
         let (gift, streams) = inherit::gather(self.inherit, given, &program)?;
         let child = spawn(command, gift, streams)?;
         let id = child.id();
-        let process = Process::hold(id, Some(child))?;
+        let process = Process::of_child(child)?;
         let object = Object::OtherProcess(Arc::clone(&process));
         let process_handle = handles::insert(object, Access::READ_WRITE, self.handles[0])?;
         let thread = handles::insert(Object::OtherThread(process), Access::READ_WRITE, self.handles[1]);

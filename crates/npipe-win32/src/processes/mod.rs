@@ -95,13 +95,17 @@ impl Watcher {
         };
         locked(&self.known).insert(process.key, watched);
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
-        let added = epoll::add(
+        epoll::add(
             &self.epoll,
             &process.pidfd,
             epoll::EventData::new_u64(process.key),
             flags,
-        );
-        added.map_err(system)
+        )
+        .map_err(|errno| {
+            let forgotten = locked(&self.known).remove(&process.key);
+            drop(forgotten);
+            system(errno)
+        })
     }
 
     fn run(&self) {
@@ -113,14 +117,18 @@ impl Watcher {
                 Err(_) => return,
             };
             for key in ended {
-                let watched = locked(&self.known).remove(&key);
-                let process = match watched {
-                    Some(Watched::Child(process)) => Some(process),
+                let process = match locked(&self.known).get(&key) {
+                    Some(Watched::Child(process)) => Some(Arc::clone(process)),
                     Some(Watched::Other(process)) => process.upgrade(),
                     None => None,
                 };
+                // It is known until its number can be another's.
                 if let Some(process) = process {
-                    process.finish();
+                    process.note_end();
+                    let forgotten = locked(&self.known).remove(&key);
+                    drop(forgotten);
+                    process.over.set_event(true);
+                    process.thread_over.set_event(true);
                 }
             }
         }
@@ -151,8 +159,15 @@ fn exit_code(status: ExitStatus, told: Option<u32>) -> u32 {
     }
 }
 
+/// Ends a child that nobody is to know of.
+fn end(child: &mut Child) {
+    // It has ended already, or this ends it.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
 impl Process {
-    fn hold(id: u32, child: Option<Child>) -> Outcome<Arc<Process>> {
+    fn hold(id: u32) -> Outcome<Arc<Process>> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let invalid = Failure(code::INVALID_PARAMETER);
         let number = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or(invalid)?;
@@ -161,33 +176,42 @@ impl Process {
             Errno::SRCH | Errno::INVAL | Errno::NOENT => invalid,
             errno => system(errno),
         })?;
-        let is_child = child.is_some();
-        let process = Arc::new(Process {
+        Ok(Arc::new(Process {
             id,
             pidfd,
             over: Waitable::event(true, false),
             thread_over: Waitable::event(true, false),
-            state: Mutex::new(State {
-                child,
-                ..State::default()
-            }),
+            state: Mutex::default(),
             key: NEXT.fetch_add(1, Ordering::Relaxed),
-        });
-        Watcher::get()?.watch(&process, is_child)?;
+        }))
+    }
+
+    /// One that was started just now. If it cannot be watched it is ended: the program would not know of it.
+    fn of_child(mut child: Child) -> Outcome<Arc<Process>> {
+        let held = Process::hold(child.id()).and_then(|process| Ok((process, Watcher::get()?)));
+        let (process, watcher) = held.inspect_err(|_| end(&mut child))?;
+        locked(&process.state).child = Some(child);
+        watcher.watch(&process, true).inspect_err(|_| {
+            if let Some(mut child) = locked(&process.state).child.take() {
+                end(&mut child);
+            }
+        })?;
         Ok(process)
     }
 
     /// Another process of this user.
     fn open(id: u32) -> Outcome<Arc<Process>> {
-        if let Some(child) = Watcher::get()?.child(id) {
+        let watcher = Watcher::get()?;
+        if let Some(child) = watcher.child(id) {
             return Ok(child);
         }
-        let process = Process::hold(id, None)?;
+        let process = Process::hold(id)?;
         // Asked after it is held: the number is not given to another from here on.
         let owner = std::fs::metadata(format!("/proc/{id}")).map_err(|_| Failure(code::INVALID_PARAMETER))?;
         if owner.uid() != rustix::process::getuid().as_raw() {
             return Err(Failure(code::ACCESS_DENIED));
         }
+        watcher.watch(&process, false)?;
         Ok(process)
     }
 
@@ -203,7 +227,7 @@ impl Process {
         &self.thread_over
     }
 
-    fn finish(&self) {
+    fn note_end(&self) {
         let mut state = locked(&self.state);
         let told = state.told;
         state.exit_code = match state.child.take() {
@@ -211,9 +235,6 @@ impl Process {
             Some(mut child) => child.wait().ok().map(|status| exit_code(status, told)),
             None => told,
         };
-        drop(state);
-        self.over.set_event(true);
-        self.thread_over.set_event(true);
     }
 
     /// How it ended; STILL_ACTIVE while it runs.
@@ -306,4 +327,39 @@ crate::export! {
 /// Whether a handle means this process.
 pub(crate) fn is_this(handle: Handle) -> Outcome<bool> {
     Ok(handle == CURRENT_PROCESS || process(handle)?.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_are_what_windows_has() {
+        let ended = |raw| ExitStatus::from_raw(raw);
+        assert_eq!(exit_code(ended(5 << 8), None), 5);
+        assert_eq!(exit_code(ended(5 << 8), Some(7)), 5, "it was faster");
+        assert_eq!(exit_code(ended(libc::SIGKILL), Some(7)), 7);
+        assert_eq!(exit_code(ended(libc::SIGKILL), None), 137);
+        assert_eq!(exit_code(ended(libc::SIGSEGV), None), 0xC000_0005);
+        assert_eq!(exit_code(ended(libc::SIGINT), None), 0xC000_013A);
+        assert_eq!(exit_code(ended(libc::SIGABRT), None), 3);
+    }
+
+    /// A child whose handles are closed is asked for how it ended all the same, and does not stay as a zombie.
+    #[test]
+    fn nobody_is_left_behind() {
+        let mut command = std::process::Command::new("cat");
+        let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let input = child.stdin.take();
+        let process = Process::of_child(child).unwrap();
+        let over = Arc::clone(process.waitable());
+        let id = process.id();
+        let again = Process::open(id).map(|again| again.id());
+        assert!(again.is_ok_and(|again| again == id));
+        drop((process, input));
+        let waited = crate::dispatch::wait(vec![over], false, 60_000, false);
+        assert_eq!(waited, crate::types::WAIT_OBJECT_0);
+        // It is signaled after it was asked for.
+        assert_eq!(Process::open(id).err(), Some(Failure(code::INVALID_PARAMETER)));
+    }
 }

@@ -17,7 +17,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use npipe::Access;
 use rustix::event::epoll;
@@ -47,6 +47,7 @@ pub(crate) struct Process {
     /// The same for its first thread, which is another object to those that wait for both.
     thread_over: Arc<Waitable>,
     state: Mutex<State>,
+    watcher: &'static Watcher,
     /// What the watcher knows it by.
     key: u64,
 }
@@ -73,18 +74,22 @@ struct Watcher {
 }
 
 impl Watcher {
+    /// That of this process; one that was forked from another has no threads of its parent's and begins anew.
     fn get() -> Outcome<&'static Watcher> {
-        static WATCHER: OnceLock<Watcher> = OnceLock::new();
-        static STARTING: Mutex<()> = Mutex::new(());
-        let _starting = locked(&STARTING);
-        if let Some(watcher) = WATCHER.get() {
+        static WATCHER: Mutex<Option<(u32, &'static Watcher)>> = Mutex::new(None);
+        let this = std::process::id();
+        let mut current = locked(&WATCHER);
+        if let Some((process, watcher)) = *current
+            && process == this
+        {
             return Ok(watcher);
         }
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(system)?;
         let known = Mutex::default();
-        let watcher = WATCHER.get_or_init(|| Watcher { epoll, known });
+        let watcher: &'static Watcher = Box::leak(Box::new(Watcher { epoll, known }));
         let thread = std::thread::Builder::new().name("npipe-children".into());
         thread.spawn(|| watcher.run())?;
+        *current = Some((this, watcher));
         Ok(watcher)
     }
 
@@ -182,16 +187,16 @@ impl Process {
             over: Waitable::event(true, false),
             thread_over: Waitable::event(true, false),
             state: Mutex::default(),
+            watcher: Watcher::get()?,
             key: NEXT.fetch_add(1, Ordering::Relaxed),
         }))
     }
 
     /// One that was started just now. If it cannot be watched it is ended: the program would not know of it.
     fn of_child(mut child: Child) -> Outcome<Arc<Process>> {
-        let held = Process::hold(child.id()).and_then(|process| Ok((process, Watcher::get()?)));
-        let (process, watcher) = held.inspect_err(|_| end(&mut child))?;
+        let process = Process::hold(child.id()).inspect_err(|_| end(&mut child))?;
         locked(&process.state).child = Some(child);
-        watcher.watch(&process, true).inspect_err(|_| {
+        process.watcher.watch(&process, true).inspect_err(|_| {
             if let Some(mut child) = locked(&process.state).child.take() {
                 end(&mut child);
             }
@@ -261,10 +266,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if let Ok(watcher) = Watcher::get() {
-            let forgotten = locked(&watcher.known).remove(&self.key);
-            drop(forgotten);
-        }
+        let forgotten = locked(&self.watcher.known).remove(&self.key);
+        drop(forgotten);
     }
 }
 

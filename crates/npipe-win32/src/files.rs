@@ -7,7 +7,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
@@ -40,6 +40,18 @@ const FIRST_STANDARD_HANDLE: u32 = -12_i32 as u32;
 /// An ordinary file, or a standard stream.
 pub(crate) struct OpenFile {
     file: File,
+}
+
+impl From<OwnedFd> for OpenFile {
+    fn from(fd: OwnedFd) -> OpenFile {
+        OpenFile { file: File::from(fd) }
+    }
+}
+
+impl AsFd for OpenFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
 }
 
 /// Whether a file has a structure that says where to read or write.
@@ -111,7 +123,7 @@ impl OpenFile {
 }
 
 /// The system's path for one of Windows'.
-fn system_path(path: &OsStr) -> OsString {
+pub(crate) fn system_path(path: &OsStr) -> OsString {
     let bytes = path.as_bytes();
     let bare = bytes
         .strip_prefix(br"\\.\")
@@ -232,8 +244,22 @@ fn open_standard(stream: usize) -> Outcome<Handle> {
         1 => std::io::stdout().as_fd().try_clone_to_owned(),
         _ => std::io::stderr().as_fd().try_clone_to_owned(),
     }?;
-    let file = OpenFile { file: File::from(fd) };
-    handles::insert(Object::File(Arc::new(file)), Access::READ_WRITE, true)
+    // semantics 260
+    let (object, access) = match create::stream_of_pipe(fd.as_fd(), stream) {
+        Some(end) => end,
+        None => (Object::File(Arc::new(OpenFile::from(fd))), Access::READ_WRITE),
+    };
+    handles::insert(object, access, true)
+}
+
+/// What stands for a stream, if the program has asked for it or set it.
+pub(crate) fn standard_handle(stream: usize) -> Option<Handle> {
+    Some(STANDARD[stream].load(Ordering::Relaxed)).filter(|&handle| handle != NULL)
+}
+
+/// Has a handle stand for a stream.
+pub(crate) fn set_standard(stream: usize, handle: Handle) {
+    STANDARD[stream].store(handle, Ordering::Relaxed);
 }
 
 fn delete(path: &OsStr) -> Outcome<Bool> {
@@ -356,12 +382,12 @@ crate::export! {
         static OPENING: Mutex<()> = Mutex::new(());
         let stream = standard(which)?;
         let _opening = locked(&OPENING);
-        let known = STANDARD[stream].load(Ordering::Relaxed);
-        if known != NULL {
+        crate::processes::claim::keep_linked();
+        if let Some(known) = standard_handle(stream) {
             return Ok(known);
         }
         let handle = open_standard(stream)?;
-        STANDARD[stream].store(handle, Ordering::Relaxed);
+        set_standard(stream, handle);
         Ok(handle)
     }
 
@@ -370,7 +396,7 @@ crate::export! {
     /// # Errors
     /// ERROR_INVALID_HANDLE for other numbers.
     fn SetStdHandle(which: u32, handle: Handle) -> Bool [FALSE] {
-        STANDARD[standard(which)?].store(handle, Ordering::Relaxed);
+        set_standard(standard(which)?, handle);
         Ok(TRUE)
     }
 }

@@ -6,19 +6,17 @@ use crate::failure::{Failure, Outcome, not_implemented};
 use crate::handles::{self, Entry};
 use crate::object::Object;
 use crate::pointers::Out;
+use crate::processes;
 use crate::types::{
     Bool, CURRENT_PROCESS, CURRENT_THREAD, DUPLICATE_CLOSE_SOURCE, DUPLICATE_SAME_ACCESS, FALSE, FILE_TYPE_UNKNOWN,
     HANDLE_FLAG_INHERIT, HANDLE_FLAG_PROTECT_FROM_CLOSE, Handle, TRUE, code,
 };
 
 /// Handles of other processes are out of reach.
-fn require_this_process(process: Handle) -> Outcome<()> {
-    match process {
-        CURRENT_PROCESS => Ok(()),
-        _ => match handles::get(process)?.object {
-            Object::Process => Ok(()),
-            _ => Err(Failure(code::INVALID_HANDLE)),
-        },
+fn require_this_process(process: Handle, what: &'static str) -> Outcome<()> {
+    match processes::is_this(process)? {
+        true => Ok(()),
+        false => Err(not_implemented(what)),
     }
 }
 
@@ -62,7 +60,8 @@ crate::export! {
     /// DuplicateHandle within the process.
     ///
     /// # Errors
-    /// ERROR_INVALID_HANDLE; ERROR_ACCESS_DENIED for more access than the source has.
+    /// ERROR_INVALID_HANDLE; ERROR_ACCESS_DENIED for more access than the source has; ERROR_CALL_NOT_IMPLEMENTED for handles
+    /// of other processes.
     fn DuplicateHandle(
         source_process: Handle,
         source: Handle,
@@ -72,8 +71,8 @@ crate::export! {
         inherit: Bool,
         options: u32,
     ) -> Bool [FALSE] {
-        require_this_process(source_process)?;
-        require_this_process(target_process)?;
+        require_this_process(source_process, "DuplicateHandle from another process")?;
+        require_this_process(target_process, "DuplicateHandle into another process")?;
         if options & !(DUPLICATE_SAME_ACCESS | DUPLICATE_CLOSE_SOURCE) != 0 {
             return Err(Failure(code::INVALID_PARAMETER));
         }
@@ -136,19 +135,8 @@ crate::export! {
     /// # Errors
     /// ERROR_INVALID_HANDLE for what is no process.
     fn GetProcessHandleCount(process: Handle, count: Out<u32>) -> Bool [FALSE] {
-        require_this_process(process)?;
+        require_this_process(process, "GetProcessHandleCount of another process")?;
         count.set(handles::count() as u32);
         Ok(TRUE)
-    }
-
-    /// OpenProcess, of this process itself. The rights asked for are not checked.
-    ///
-    /// # Errors
-    /// ERROR_CALL_NOT_IMPLEMENTED for another process.
-    fn OpenProcess(_access: u32, inherit: Bool, id: u32) -> Handle [crate::types::NULL] {
-        if id != std::process::id() {
-            return Err(not_implemented("OpenProcess of another process"));
-        }
-        handles::insert(Object::Process, Access::READ_WRITE, inherit != FALSE)
     }
 }

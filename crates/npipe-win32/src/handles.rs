@@ -56,6 +56,7 @@ fn place(index: usize) -> (usize, usize) {
 
 #[inline]
 fn slot(handle: Handle) -> Outcome<&'static Slot> {
+    crate::processes::claim::keep_linked();
     let invalid = Failure(code::INVALID_HANDLE);
     // The two lowest bits are the program's, as on Windows.
     let index = (handle >> 2).checked_sub(1).ok_or(invalid)?;
@@ -95,9 +96,12 @@ fn insert_counted(entry: Entry) -> Outcome<Handle> {
         entry.object.closed();
         return Err(Failure(code::TOO_MANY_OPEN_FILES));
     };
-    let slots = chunk_cell.get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| Mutex::new(None)).collect());
-    *locked(&slots[place]) = Some(entry);
+    *locked(&chunk_of(chunk_cell, chunk)[place]) = Some(entry);
     Ok((index + 1) << 2)
+}
+
+fn chunk_of(cell: &OnceLock<Box<[Slot]>>, chunk: usize) -> &[Slot] {
+    cell.get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| Mutex::new(None)).collect())
 }
 
 /// What a handle stands for.
@@ -162,6 +166,39 @@ pub(crate) fn duplicate(
     })
 }
 
+/// All handles that are marked inheritable, in their order.
+// semantics 259
+pub(crate) fn inheritable() -> Vec<(Handle, Entry)> {
+    let numbers = (1..=locked(&FREE).fresh).map(|number| number << 2);
+    let entries = numbers.filter_map(|handle| Some((handle, get(handle).ok()?)));
+    entries.filter(|(_, entry)| entry.inherit).collect()
+}
+
+/// Puts an entry under a number of another process' choosing, before this one has made handles.
+///
+/// # Errors
+/// ERROR_INVALID_HANDLE for a number that is taken.
+pub(crate) fn place_at(handle: Handle, entry: Entry) -> Outcome<()> {
+    let invalid = Failure(code::INVALID_HANDLE);
+    let index = (handle >> 2).checked_sub(1).ok_or(invalid)?;
+    let mut free = locked(&FREE);
+    if index >= free.fresh {
+        let skipped = free.fresh..index;
+        free.returned.extend(skipped);
+        free.fresh = index + 1;
+    } else if let Some(at) = free.returned.iter().position(|&returned| returned == index) {
+        free.returned.remove(at);
+    } else {
+        return Err(invalid);
+    }
+    drop(free);
+    entry.object.opened();
+    let (chunk, place) = place(index);
+    let cell = TABLE.get(chunk).ok_or(invalid)?;
+    *locked(&chunk_of(cell, chunk)[place]) = Some(entry);
+    Ok(())
+}
+
 /// How many handles are open.
 pub(crate) fn count() -> usize {
     let free = locked(&FREE);
@@ -200,6 +237,28 @@ mod tests {
         for foreign in [0, 3, usize::MAX, usize::MAX - 1, 1 << 31, 0xdead_beef, 1 << 60] {
             assert_eq!(get(foreign).err(), invalid, "{foreign:#x}");
             assert_eq!(close(foreign).err(), invalid, "{foreign:#x}");
+        }
+    }
+
+    /// Numbers below one that was inherited are used when their turn comes. semantics 259
+    #[test]
+    fn an_inherited_number_is_kept() {
+        let entry = |inherit| Entry {
+            object: event(),
+            access: Access::NONE,
+            inherit,
+            protect: false,
+        };
+        let number = 1 << 12;
+        place_at(number, entry(true)).unwrap();
+        assert!(place_at(number, entry(true)).is_err(), "taken");
+        place_at(number - 8, entry(false)).unwrap();
+        let marked: Vec<_> = inheritable().into_iter().map(|(handle, _)| handle).collect();
+        assert_eq!(marked, [number]);
+        let lower = insert(event(), Access::NONE, false).unwrap();
+        assert!(lower < number);
+        for handle in [lower, number, number - 8] {
+            close(handle).unwrap();
         }
     }
 

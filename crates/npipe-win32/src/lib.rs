@@ -18,6 +18,8 @@
 //!   never a handle, is ERROR_INVALID_HANDLE and nothing worse, also when one thread closes what another one uses.
 //! * **Waiting** ([`dispatch`]): events, mutexes, semaphores, threads and ends of pipes are *waitable*; one lock orders all
 //!   that changes them, so that waits for many of them take all or nothing.
+//! * **Children** ([`processes`]) find the handles that they inherit in a table that the parent leaves for them, and take
+//!   them before their `main` runs.
 //! * **Errors** ([`failure`]): a function gives its outcome as a `Result`; the frame around it sets the last error and
 //!   errno, and is the boundary that no panic passes.
 //! * **Pointers** ([`pointers`]) from C are types of their own, which only a C caller can make. What they promise is in the
@@ -43,6 +45,7 @@ mod pipes;
 mod pointers;
 mod pool;
 mod ports;
+mod processes;
 mod procs;
 mod slots;
 mod strings;

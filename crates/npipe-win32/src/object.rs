@@ -8,6 +8,7 @@ use crate::files::OpenFile;
 use crate::pipes::{AnonymousEnd, PipeEnd};
 use crate::pool::Registration;
 use crate::ports::Port;
+use crate::processes::Process;
 use crate::threads::Thread;
 use crate::types::{FILE_TYPE_PIPE, Handle, code};
 
@@ -31,6 +32,10 @@ pub(crate) enum Object {
     Registration(Arc<Registration>),
     /// This process.
     Process,
+    /// Another one.
+    OtherProcess(Arc<Process>),
+    /// The first thread of another one.
+    OtherThread(Arc<Process>),
 }
 
 impl Object {
@@ -59,10 +64,30 @@ impl Object {
         match self {
             Object::Event(waitable) | Object::Mutex(waitable) | Object::Semaphore(waitable) => Arc::clone(waitable),
             Object::Thread(thread) => Arc::clone(thread.waitable()),
+            Object::OtherProcess(process) => Arc::clone(process.waitable()),
+            Object::OtherThread(process) => Arc::clone(process.thread_waitable()),
             Object::Pipe(end) => end.waitable(),
             Object::Anonymous(_) | Object::PipeDevice | Object::File(_) => Waitable::gate(),
             // A process is over when nobody can ask any more; whoever waits for a port asks it for a packet.
             Object::Process | Object::Port(_) | Object::Registration(_) => Waitable::event(true, false),
+        }
+    }
+
+    /// The same for all handles of one object and for no other's, while one is open.
+    pub(crate) fn identity(&self) -> usize {
+        match self {
+            Object::Pipe(end) => Arc::as_ptr(end) as usize,
+            Object::Anonymous(end) => Arc::as_ptr(end) as usize,
+            Object::File(file) => Arc::as_ptr(file) as usize,
+            Object::Event(waitable) | Object::Mutex(waitable) | Object::Semaphore(waitable) => {
+                Arc::as_ptr(waitable) as usize
+            }
+            Object::Thread(thread) => Arc::as_ptr(thread) as usize,
+            Object::Port(port) => Arc::as_ptr(port) as usize,
+            Object::Registration(registration) => Arc::as_ptr(registration) as usize,
+            Object::OtherProcess(process) | Object::OtherThread(process) => Arc::as_ptr(process) as usize,
+            Object::PipeDevice => 1,
+            Object::Process => 2,
         }
     }
 

@@ -243,6 +243,27 @@ impl<'a, U: Copy + PartialEq + Default> Text<'a, U> {
     }
 }
 
+/// Texts on end, of units that another argument tells; an empty one is the last.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct Texts<'a>(*const u8, PhantomData<&'a [u8]>);
+
+impl Texts<'_> {
+    /// All of them; `None` for NULL.
+    pub(crate) fn all<U: Copy + PartialEq + Default>(self) -> Option<Vec<Vec<U>>> {
+        let mut text = Text(self.0.cast::<U>(), PhantomData);
+        let mut texts = Vec::new();
+        loop {
+            let units = text.units()?;
+            if units.is_empty() {
+                return Some(texts);
+            }
+            texts.push(units.to_vec());
+            text = Text(text.0.wrapping_add(units.len() + 1), PhantomData);
+        }
+    }
+}
+
 /// Where a text goes.
 #[repr(transparent)]
 #[derive(Clone, Copy)]

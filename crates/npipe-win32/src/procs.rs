@@ -9,7 +9,7 @@ use crate::text::Words;
 use crate::types::{Bool, FALSE, Handle, NULL, TRUE, code};
 use crate::{
     Export, environment, events, failure, files, handle_calls, heap, io, locks, messages, overlapped, pipes, pool,
-    ports, slots, strings, threads, waits,
+    ports, processes, slots, strings, threads, waits,
 };
 
 /// The module of the program and of this library.
@@ -41,6 +41,8 @@ fn all() -> impl Iterator<Item = &'static Export> {
         pool::EXPORTS,
         ports::EXPORTS,
         ports::UNWINDING,
+        processes::EXPORTS,
+        processes::create::EXPORTS,
         EXPORTS,
         slots::EXPORTS,
         strings::EXPORTS,

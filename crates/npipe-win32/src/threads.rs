@@ -30,6 +30,7 @@ use crate::object::Object;
 use crate::operations;
 use crate::pipes::PipeEnd;
 use crate::pointers::{In, Out};
+use crate::processes::Process;
 use crate::types::{
     Bool, CURRENT_THREAD, FALSE, Handle, INVALID_HANDLE_VALUE, NULL, SECURITY_ATTRIBUTES, STILL_ACTIVE, TRUE,
     WAIT_FAILED, code,
@@ -387,6 +388,14 @@ pub(crate) fn thread(handle: Handle) -> Outcome<Arc<Thread>> {
     }
 }
 
+/// The process whose first thread a handle stands for, if it is another one's.
+fn other_process(handle: Handle) -> Outcome<Option<Arc<Process>>> {
+    match crate::waits::object(handle)? {
+        Object::OtherThread(process) => Ok(Some(process)),
+        _ => Ok(None),
+    }
+}
+
 crate::export! {
     /// CreateThread. The security descriptor is ignored: threads are their process's alone.
     ///
@@ -419,6 +428,9 @@ crate::export! {
 
     /// ResumeThread: how often it was suspended before. Only a thread that has not begun is ever suspended.
     fn ResumeThread(handle: Handle) -> u32 [u32::MAX] {
+        if other_process(handle)?.is_some() {
+            return Ok(0);
+        }
         let thread = thread(handle)?;
         let (suspended, changed) = &thread.gate;
         let mut count = locked(suspended);
@@ -430,6 +442,10 @@ crate::export! {
 
     /// GetExitCodeThread: STILL_ACTIVE while it runs.
     fn GetExitCodeThread(handle: Handle, exit_code: Out<u32>) -> Bool [FALSE] {
+        if let Some(process) = other_process(handle)? {
+            exit_code.set(process.exit_code()?);
+            return Ok(TRUE);
+        }
         let thread = thread(handle)?;
         exit_code.set(if thread.is_over() { thread.exit_code() } else { STILL_ACTIVE });
         Ok(TRUE)
@@ -437,6 +453,9 @@ crate::export! {
 
     /// GetThreadId. When the thread is over, its number may be another's before the handle is closed.
     fn GetThreadId(handle: Handle) -> u32 [0] {
+        if let Some(process) = other_process(handle)? {
+            return Ok(process.id());
+        }
         Ok(thread(handle)?.id.load(Ordering::Relaxed))
     }
 

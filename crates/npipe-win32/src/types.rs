@@ -68,6 +68,7 @@ pub(crate) mod code {
     pub(crate) const NOT_ENOUGH_MEMORY: u32 = 8;
     pub(crate) const GEN_FAILURE: u32 = 31;
     pub(crate) const HANDLE_EOF: u32 = 38;
+    pub(crate) const NOT_SUPPORTED: u32 = 50;
     pub(crate) const FILE_EXISTS: u32 = 80;
     pub(crate) const INVALID_PARAMETER: u32 = 87;
     pub(crate) const BROKEN_PIPE: u32 = 109;
@@ -80,9 +81,11 @@ pub(crate) mod code {
     pub(crate) const DIR_NOT_EMPTY: u32 = 145;
     pub(crate) const NOT_LOCKED: u32 = 158;
     pub(crate) const ALREADY_EXISTS: u32 = 183;
+    pub(crate) const BAD_EXE_FORMAT: u32 = 193;
     pub(crate) const ENVVAR_NOT_FOUND: u32 = 203;
     pub(crate) const PIPE_LOCAL: u32 = 229;
     pub(crate) const MORE_DATA: u32 = 234;
+    pub(crate) const DIRECTORY: u32 = 267;
     pub(crate) const NOT_OWNER: u32 = 288;
     pub(crate) const TOO_MANY_POSTS: u32 = 298;
     pub(crate) const MR_MID_NOT_FOUND: u32 = 317;

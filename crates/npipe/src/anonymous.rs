@@ -27,6 +27,8 @@
 //! * A reader that waits does not make room for a write with PIPE_NOWAIT.
 //! * An end that was handed to another process has neither modes nor time-outs there: it is a descriptor that blocks.
 
+mod take_over;
+
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};

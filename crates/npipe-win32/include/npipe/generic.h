@@ -9,6 +9,7 @@
 #define CreateFile CreateFileW
 #define CreateMutex CreateMutexW
 #define CreateNamedPipe CreateNamedPipeW
+#define CreateProcess CreateProcessW
 #define CreateSemaphore CreateSemaphoreW
 #define DeleteFile DeleteFileW
 #define FormatMessage FormatMessageW
@@ -34,6 +35,7 @@
 #define CreateFile CreateFileA
 #define CreateMutex CreateMutexA
 #define CreateNamedPipe CreateNamedPipeA
+#define CreateProcess CreateProcessA
 #define CreateSemaphore CreateSemaphoreA
 #define DeleteFile DeleteFileA
 #define FormatMessage FormatMessageA

@@ -4,6 +4,7 @@
 //! process it knows how much is unread, and makes a write wait as Windows does: until all of it but the size has been read.
 
 use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use npipe::Status;
@@ -31,6 +32,8 @@ struct Counts {
     written: u64,
     read: u64,
     reader_closed: bool,
+    /// Another process has one of the ends, or may have: what it moves is not known.
+    shared: bool,
 }
 
 /// The end that reads.
@@ -48,11 +51,7 @@ pub(crate) struct WriteEnd {
 /// Both ends of a new pipe.
 pub(crate) fn pipe(size: u32) -> Outcome<(AnonymousEnd, AnonymousEnd)> {
     let (reader, writer) = npipe::anonymous::pipe(size)?;
-    let quota = Arc::new(Quota {
-        size: writer.info().out_buffer_size.into(),
-        counts: Mutex::default(),
-        changed: Condvar::new(),
-    });
+    let quota = Quota::new(writer.info().out_buffer_size, false);
     let read_end = ReadEnd {
         reader,
         quota: Arc::clone(&quota),
@@ -61,6 +60,54 @@ pub(crate) fn pipe(size: u32) -> Outcome<(AnonymousEnd, AnonymousEnd)> {
         AnonymousEnd::Reader(read_end),
         AnonymousEnd::Writer(WriteEnd { writer, quota }),
     ))
+}
+
+impl Quota {
+    fn new(size: u32, shared: bool) -> Arc<Quota> {
+        Arc::new(Quota {
+            size: size.into(),
+            counts: Mutex::new(Counts {
+                shared,
+                ..Counts::default()
+            }),
+            changed: Condvar::new(),
+        })
+    }
+}
+
+impl AnonymousEnd {
+    /// The read end of a pipe that came from another process; of size 0 if nobody knows.
+    pub(crate) fn reader(fd: OwnedFd, size: u32) -> Outcome<AnonymousEnd> {
+        let reader = AnonymousReader::from_fd(fd, size)?;
+        let quota = Quota::new(reader.info().out_buffer_size, true);
+        Ok(AnonymousEnd::Reader(ReadEnd { reader, quota }))
+    }
+
+    /// The write end of such a pipe.
+    pub(crate) fn writer(fd: OwnedFd, size: u32) -> Outcome<AnonymousEnd> {
+        let writer = AnonymousWriter::from_fd(fd, size)?;
+        let quota = Quota::new(writer.info().out_buffer_size, true);
+        Ok(AnonymousEnd::Writer(WriteEnd { writer, quota }))
+    }
+
+    /// Notes that another process gets this end. Writes do not wait for what it reads from here on.
+    pub(crate) fn share(&self) {
+        let quota = match self {
+            AnonymousEnd::Reader(end) => &end.quota,
+            AnonymousEnd::Writer(end) => &end.quota,
+        };
+        locked(&quota.counts).shared = true;
+        quota.changed.notify_all();
+    }
+}
+
+impl AsFd for AnonymousEnd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            AnonymousEnd::Reader(end) => end.reader.as_fd(),
+            AnonymousEnd::Writer(end) => end.writer.as_fd(),
+        }
+    }
 }
 
 impl ReadEnd {
@@ -87,7 +134,7 @@ impl WriteEnd {
         let mut counts = locked(&self.quota.counts);
         counts.written += bytes as u64;
         let end = counts.written;
-        while !nowait && end.saturating_sub(counts.read) > self.quota.size {
+        while !nowait && !counts.shared && end.saturating_sub(counts.read) > self.quota.size {
             if counts.reader_closed {
                 return Err(Failure::from(Status::PipeBroken));
             }

@@ -1,6 +1,7 @@
 //! CreateNamedPipe, CreatePipe and the client's side of CreateFile.
 
 use std::ffi::OsStr;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,6 +90,8 @@ impl Wanted {
             .first_pipe_instance(self.open_mode & FILE_FLAG_FIRST_PIPE_INSTANCE != 0)
             .out_buffer_size(self.out_size)
             .in_buffer_size(self.in_size)
+            // A handle may be marked inheritable at any time.
+            .shareable(true)
             .default_timeout(Duration::from_millis(self.timeout_ms.into()));
         if self.instances < PIPE_UNLIMITED_INSTANCES {
             options.max_instances(self.instances as usize);
@@ -111,7 +114,7 @@ fn insert(end: Arc<PipeEnd>, access: Access, inherit: bool) -> Outcome<Handle> {
 /// The client's side of CreateFile.
 pub(crate) fn open(name: &OsStr, desired: u32, inherit: bool, flags: u32) -> Outcome<Handle> {
     let asked = Access::from_win32(desired);
-    let client = ClientOptions::new().access(asked).open(name)?;
+    let client = ClientOptions::new().access(asked).shareable(true).open(name)?;
     // semantics 59
     let end = PipeEnd::new(Side::Client(client), flags & FILE_FLAG_OVERLAPPED != 0);
     // semantics 53
@@ -173,6 +176,17 @@ const WRITE_END: Access = Access {
     read_attributes: true,
     ..Access::WRITE
 };
+
+/// A standard stream that is an end of the system's pipe, as the object that it is on Windows. Input is read from.
+// semantics 260
+pub(crate) fn stream_of_pipe(fd: BorrowedFd<'_>, stream: usize) -> Option<(Object, Access)> {
+    let fd = fd.try_clone_to_owned().ok()?;
+    let (end, access) = match stream {
+        0 => (anonymous::AnonymousEnd::reader(fd, 0), READ_END),
+        _ => (anonymous::AnonymousEnd::writer(fd, 0), WRITE_END),
+    };
+    Some((Object::Anonymous(Arc::new(end.ok()?)), access))
+}
 
 crate::export! {
     /// CreateNamedPipeA.

@@ -149,6 +149,13 @@ fn anon() {
     check("anon");
 }
 
+/// What children inherit, their standard handles, their ends. semantics 16, 101, 129, 190, 205, 229,
+/// 257-260
+#[test]
+fn children() {
+    check("children");
+}
+
 /// semantics 43, 190, 194, 205, 258
 #[test]
 fn handles() {
@@ -194,7 +201,7 @@ fn sanitized() {
         "-fsanitize=address,undefined",
         "-fno-sanitize-recover=all",
     ];
-    for group in ["objects", "edges", "texts", "apc", "ports", "storm"] {
+    for group in ["objects", "edges", "texts", "apc", "ports", "storm", "children"] {
         compare(group, &sanitize);
     }
 }

@@ -16,7 +16,7 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, tee};
 use rustix::time::Timespec;
@@ -43,6 +43,15 @@ pub(crate) fn pipe(bytes: usize) -> SysResult<(OwnedFd, OwnedFd)> {
     let (reader, writer) = (OwnedFd::from(reader), OwnedFd::from(writer));
     resize(reader.as_fd(), bytes.saturating_mul(2).min(LARGEST_CAPACITY))?;
     Ok((reader, writer))
+}
+
+/// Whether a descriptor is an end of a pipe, the one that writes or the one that reads.
+pub(crate) fn is_end(fd: BorrowedFd<'_>, writes: bool) -> SysResult<bool> {
+    let failed = |errno| SysError::new("look at a descriptor", errno);
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(fd).map_err(failed)?.st_mode);
+    let access = rustix::fs::fcntl_getfl(fd).map_err(failed)? & OFlags::RWMODE;
+    let wanted = if writes { OFlags::WRONLY } else { OFlags::RDONLY };
+    Ok(kind == FileType::Fifo && access == wanted)
 }
 
 /// How many bytes a pipe holds however they were written. Users have limits: by default 1 MiB for a pipe, 64 MiB in all.

@@ -1,0 +1,191 @@
+//! What of inheritance is not a case: what is said on stderr, tables that make no sense, the library linked statically, and
+//! what it costs.
+
+use std::process::Output;
+
+use crate::support::{Build, Place, printed, repository};
+
+const CANNOT: &str = r#"
+#include <windows.h>
+
+int main(void)
+{
+    SECURITY_ATTRIBUTES heritable = { sizeof(heritable), NULL, TRUE };
+    STARTUPINFOA startup = { sizeof(startup) };
+    PROCESS_INFORMATION child;
+    DWORD code = 1;
+    char line[] = "sh -c true";
+    CreateEventA(&heritable, TRUE, FALSE, NULL);
+    CreateNamedPipeA("\\\\.\\pipe\\listens", PIPE_ACCESS_DUPLEX, 0, 1, 64, 64, 0, &heritable);
+    if (!CreateProcessA(NULL, line, NULL, NULL, TRUE, 0, NULL, NULL, &startup, &child))
+        return 2;
+    WaitForSingleObject(child.hProcess, INFINITE);
+    GetExitCodeProcess(child.hProcess, &code);
+    return (int)code;
+}
+"#;
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What stays behind is named, a line for each. semantics 259
+#[test]
+fn what_cannot_be_inherited_is_named() {
+    let place = Place::new();
+    let program = place.compile("cannot", &[place.source("cannot.c", CANNOT)], Build::default());
+    let output = place.command(&program).output().expect("the program starts");
+    printed(&output);
+    let text = said(&output);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(
+        lines[0].contains("handle 0x4 ") && lines[0].contains("an event"),
+        "{text}"
+    );
+    assert!(
+        lines[1].contains("handle 0x8 ") && lines[1].contains("without a client"),
+        "{text}"
+    );
+}
+
+const FIRST: &str = r#"
+#include <windows.h>
+#include <stdio.h>
+
+int main(void)
+{
+    char value[8];
+    HANDLE event = CreateEventA(NULL, TRUE, FALSE, NULL);
+    printf("%d %d\n", (int)(ULONG_PTR)event, (int)GetEnvironmentVariableA("NPIPE_INHERITED_HANDLES", value, 8));
+    return 0;
+}
+"#;
+
+/// A program with a variable that names nothing usable runs as without, and says why. semantics 259
+#[test]
+fn a_table_that_makes_no_sense_is_refused() {
+    let place = Place::new();
+    let program = place.compile("first", &[place.source("first.c", FIRST)], Build::default());
+    for (value, why) in [
+        ("", "no number"),
+        ("x", "no number"),
+        ("-1", "not open"),
+        ("0", "not open"),
+        ("99999", "not open"),
+    ] {
+        let mut command = place.command(&program);
+        let output = command.env("NPIPE_INHERITED_HANDLES", value).output();
+        let output = output.expect("the program starts");
+        assert_eq!(printed(&output), "4 0\n", "{value:?}");
+        assert!(said(&output).contains(why), "{value:?}: {}", said(&output));
+    }
+    let script = format!("exec 5</dev/null; NPIPE_INHERITED_HANDLES=5 '{}'", program.display());
+    let mut shell = place.command("sh".as_ref());
+    let output = shell.args(["-c", &script]).output().expect("a shell");
+    assert_eq!(printed(&output), "4 0\n");
+    assert!(said(&output).contains("holds no memory"), "{}", said(&output));
+}
+
+/// The library takes over what it inherits in a program that has it inside. semantics 259, 260
+#[test]
+fn a_static_program_inherits() {
+    let place = Place::new();
+    let source = repository().join("conformance/children.c");
+    let build = Build {
+        flags: &["-fshort-wchar"],
+        statically: true,
+        ..Build::default()
+    };
+    let program = place.compile("children", &[source], build);
+    let text = place.run(&program, &["pipes", "inherit", "named"]);
+    for line in [
+        "children.child_rest_of_message: TRUE n=4 \"defg\"",
+        "children.later_first: inheritable",
+        "children.named_answer: TRUE n=16 \"asked \\x22question\\x22\"",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}
+
+const FORKED: &str = r#"
+#include <windows.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int child(char *line)
+{
+    STARTUPINFOA startup = { sizeof(startup) };
+    PROCESS_INFORMATION child;
+    DWORD code = 99;
+    if (!CreateProcessA(NULL, line, NULL, NULL, FALSE, 0, NULL, NULL, &startup, &child))
+        return 98;
+    WaitForSingleObject(child.hProcess, INFINITE);
+    GetExitCodeProcess(child.hProcess, &code);
+    return (int)code;
+}
+
+int main(void)
+{
+    char first[] = "sh -c \"exit 3\"", second[] = "sh -c \"exit 4\"";
+    int status = 0;
+    pid_t forked;
+    if (child(first) != 3)
+        return 1;
+    forked = fork();
+    if (!forked)
+        _exit(child(second));
+    waitpid(forked, &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 4 ? 0 : 2;
+}
+"#;
+
+/// No rule: there are no forks on Windows.
+#[test]
+fn a_forked_process_has_children_of_its_own() {
+    let place = Place::new();
+    let program = place.compile("forked", &[place.source("forked.c", FORKED)], Build::default());
+    assert_eq!(place.run(&program, &[]), "");
+}
+
+const COST: &str = r#"
+#include <windows.h>
+#include <stdio.h>
+#include <dirent.h>
+
+static int descriptors(void)
+{
+    DIR *open = opendir("/proc/self/fd");
+    int count = 0;
+    while (readdir(open)) count++;
+    closedir(open);
+    return count;
+}
+
+static void pair(void)
+{
+    CreateNamedPipeA("\\\\.\\pipe\\cost", PIPE_ACCESS_DUPLEX, 0, 255, 64, 64, 0, NULL);
+    CreateFileA("\\\\.\\pipe\\cost", GENERIC_READ, 0, NULL, OPEN_EXISTING, 0, NULL);
+}
+
+int main(void)
+{
+    int before, i;
+    pair();
+    before = descriptors();
+    for (i = 0; i < 100; i++) pair();
+    printf("%d\n", descriptors() - before);
+    return 0;
+}
+"#;
+
+/// An end in a connection costs its socket, and a descriptor so that it can be inherited whenever the program wants it.
+#[test]
+fn an_end_takes_two_descriptors() {
+    let place = Place::new();
+    let program = place.compile("cost", &[place.source("cost.c", COST)], Build::default());
+    let printed = place.run(&program, &[]);
+    let taken: i32 = printed.trim().parse().expect("a number");
+    // The background thread may have one in its hands that it is about to close.
+    assert!((390..=410).contains(&taken), "{taken} for 100 pairs");
+}

@@ -112,6 +112,12 @@ impl<I: Inlet> Reader<I> {
         Ok(())
     }
 
+    /// Ends a call whose result nobody will ask for.
+    pub fn give_up(&mut self, id: CallId) {
+        self.end_calls(Status::Cancelled, |call| call.id == id);
+        self.known.calls.retain(|call| call.id != id);
+    }
+
     /// Ends the calls of a process that is gone, whose results nobody will ask for (semantics 230).
     pub fn abandon(&mut self, holder: HolderId) {
         self.end_calls_of(holder, Status::Cancelled);

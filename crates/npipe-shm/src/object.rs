@@ -22,7 +22,7 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 pub const PAGE_BYTES: u64 = 4096;
 
 /// One image at most; memory is used for what is written alone.
-pub const IMAGE_BYTES: u64 = 1 << 20;
+pub const IMAGE_BYTES: u64 = 8 << 20;
 
 /// The size of the whole.
 pub const OBJECT_BYTES: u64 = PAGE_BYTES + 4 * IMAGE_BYTES;
@@ -56,8 +56,10 @@ pub struct Object {
     pub disconnected: AtomicU32,
     /// Whether calls that cannot finish return at once.
     pub nowait: AtomicU32,
-    /// Handed over by one holder and not taken up by another yet.
-    pub in_transit: AtomicU32,
+    /// Handed over by one holder.
+    pub sent: AtomicU32,
+    /// Of those, taken up by another.
+    pub arrived: AtomicU32,
     halves: [HalfWords; 2],
     holders: Holders,
 }

@@ -2,7 +2,7 @@
 
 use super::{Writer, WriterState};
 use crate::wire::Outlet;
-use crate::{HolderId, Status};
+use crate::{CallId, HolderId, Status};
 
 impl<O: Outlet> Writer<O> {
     /// The lane and what else changes, to be told to another process that holds this end.
@@ -38,6 +38,12 @@ impl<O: Outlet> Writer<O> {
             lane.publish_queued(self.known.queued);
             self.known.in_doubt = false;
         }
+    }
+
+    /// Ends a write or a flush whose result nobody will ask for.
+    pub fn give_up(&mut self, id: CallId) {
+        let _ = self.cancel(id, Status::Cancelled);
+        self.cancel_flush(id);
     }
 
     /// Takes back what a process that is gone had not finished writing (semantics 128).

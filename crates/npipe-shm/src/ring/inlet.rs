@@ -63,6 +63,8 @@ pub struct InletState {
     pub(super) offered: WaitingReads,
     /// Live bytes queued in all, once the writer is gone.
     settled: Option<u64>,
+    /// The last part that was retracted after a process that ended in its turn had taken bytes of it, which are counted.
+    pub(super) counted: Option<Position>,
 }
 
 impl<M: Memory> RingInlet<M> {
@@ -89,6 +91,7 @@ impl<M: Memory> RingInlet<M> {
                 part_empties: 0,
                 offered: WaitingReads::default(),
                 settled: None,
+                counted: None,
             },
         }
     }

@@ -7,7 +7,7 @@
 
 use npipe_core::Status;
 
-use super::header::{Kind, ONE_EMPTY_TAKEN, State};
+use super::header::{Kind, ONE_EMPTY_TAKEN, Position, State};
 use super::inlet::{InletState, RingInlet};
 use super::walk::{Part, max_steps};
 use crate::memory::Memory;
@@ -89,10 +89,10 @@ impl<M: Memory> RingInlet<M> {
                 {
                     // Retracted at this moment: then it is as if it had been before.
                     let now = State(word.load(Ordering::Acquire));
-                    return self.count_as_taken(now, taken);
+                    return self.count_as_taken(part.at, now, taken);
                 }
             }
-            Kind::Cancelled => return self.count_as_taken(part.state, taken),
+            Kind::Cancelled => return self.count_as_taken(part.at, part.state, taken),
             Kind::Empties => {
                 let surplus = part.state.taken_of_empties().0.saturating_sub(empties);
                 word.fetch_sub(u64::from(surplus) * ONE_EMPTY_TAKEN, Ordering::AcqRel);
@@ -107,11 +107,15 @@ impl<M: Memory> RingInlet<M> {
     }
 
     /// The writer has retracted a part after bytes of it were taken, and counts those as read.
-    fn count_as_taken(&mut self, state: State, before: u32) -> Result<(), Status> {
+    fn count_as_taken(&mut self, at: Position, state: State, before: u32) -> Result<(), Status> {
         if state.kind() != Some(Kind::Cancelled) {
             return Err(Status::PeerMisbehaved);
         }
         let bytes = state.taken().saturating_sub(before);
+        if bytes == 0 || self.known.counted.is_some_and(|last| !last.is_before(at)) {
+            return Ok(());
+        }
+        self.known.counted = Some(at);
         self.known.taken = self.known.taken.wrapping_add(u64::from(bytes));
         Ok(())
     }

@@ -8,6 +8,7 @@
 mod handshake;
 mod spare;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -77,6 +78,15 @@ fn running() -> SysResult<Arc<Background>> {
         .map_err(|error| SysError::new("start the background thread", error))?;
     *slot = Some(background.clone());
     Ok(background)
+}
+
+thread_local! {
+    static HERE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this is the thread that answers while others are elsewhere, and so waits for nobody for long.
+pub(crate) fn is_here() -> bool {
+    HERE.get()
 }
 
 /// Starts the thread, for those who must not fail once they have what they asked for.
@@ -313,6 +323,7 @@ impl Background {
 fn run(background: &Background) {
     // A signal handler of the program must not run here.
     let _ = signals::block_all();
+    HERE.set(true);
     let mut desk = handshake::Desk::new(background);
     let mut events = Vec::new();
     loop {
@@ -349,7 +360,7 @@ fn run(background: &Background) {
                 }
                 Some(Watch::Place(place, host, instance)) => {
                     unwatch_descriptor(place.as_fd(), event.token);
-                    host.vacate(instance);
+                    host.vacate_for_others(instance);
                 }
                 None => desk.handle(event.token),
             }

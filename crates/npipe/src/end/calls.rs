@@ -17,6 +17,7 @@ use std::task::Poll;
 
 use npipe_core::{CallId, ReadOutcome, Status};
 use npipe_shm::doorbell::Cause;
+use npipe_shm::object::Half;
 
 use super::link::{Glance, Link, Wish};
 use super::{End, locked};
@@ -56,6 +57,16 @@ pub(super) struct Entry {
     pub(super) request: Option<(CallId, Buffer)>,
     pub(super) buffer: Buffer,
     pub(super) order: Order,
+}
+
+impl Entry {
+    /// Its call cannot be ended now, for that reason, and is ended in our next turn.
+    pub(super) fn give_up<T>(&self, half: Half, call: CallId, status: Status) -> Result<T, Status> {
+        if let Some(link) = &self.link {
+            link.give_up(half, call);
+        }
+        Err(status)
+    }
 }
 
 impl Queue {
@@ -255,15 +266,27 @@ impl End {
 
     /// Part of it was never placed; a request that lies in the pipe stays there (semantics 158).
     pub(super) fn withdraw_request(&self, entry: &mut Entry) {
-        if let Some((call, _)) = entry.request.take()
-            && let Ok(mut writing) = self.writing()
-        {
-            let _ = writing.cancel(call, Status::Cancelled);
+        let Some((call, _)) = entry.request.take() else { return };
+        match (self.writing(), &entry.link) {
+            (Ok(mut writing), _) => drop(writing.cancel(call, Status::Cancelled)),
+            (Err(_), Some(link)) => link.give_up(Half::Writing, call),
+            (Err(_), None) => {}
         }
     }
 
     fn move_writes(&self, queue: &mut Queue) {
-        let Ok(mut writing) = self.writing() else { return };
+        // Only what the peer can see is fed to its waiting reads; so much is placed in a round, and less each time.
+        const ROUNDS: usize = 64;
+        for _ in 0..ROUNDS {
+            if !self.move_writes_once(queue) {
+                return;
+            }
+        }
+    }
+
+    /// Whether another look may bring more: others hold the end too, and some of what waits was placed.
+    fn move_writes_once(&self, queue: &mut Queue) -> bool {
+        let Ok(mut writing) = self.writing() else { return false };
         let is_shared = writing.object().is_some();
         let link = writing.lane().map(|lane| lane.memory().clone());
         let before = link.as_ref().map(|link| link.progress());
@@ -282,13 +305,12 @@ impl End {
             }
         }
         let others = queue.writes.len() < first && !writing.is_idle();
+        writing.commit();
+        let tail = |progress: [u64; 4]| progress[0];
+        let has_placed = link.as_ref().map(|link| tail(link.progress())) != before.map(tail);
         drop(writing);
         self.tell(link.as_deref(), before, Cause::DATA, others, false);
-        let has_placed = link.is_some_and(|link| before != Some(link.progress()));
-        if is_shared && has_placed && !queue.writes.is_empty() {
-            // Only what the peer can see is fed to its waiting reads.
-            self.move_writes(queue);
-        }
+        is_shared && has_placed && !queue.writes.is_empty()
     }
 
     /// Tells the peer and the other threads of this end what they may be waiting for, after a look at one half.

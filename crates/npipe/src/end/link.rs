@@ -7,13 +7,15 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use npipe_core::CallId;
 use npipe_core::wire::PeerState;
 use npipe_shm::control::{Control, EndWords, Standing};
 use npipe_shm::doorbell::{self, Cause, Sleeper};
 use npipe_shm::layout::{Layout, SMALL_BYTES, Side};
 use npipe_shm::memory::Memory;
+use npipe_shm::object::Half;
 
-use crate::object::Object;
+use crate::object::{Counted, Object};
 use crate::sys::forks::ProcessFd;
 use crate::sys::identity::{self, PeerCredentials};
 use crate::sys::segment::Segment;
@@ -43,6 +45,15 @@ pub(crate) struct Link {
     object: OnceLock<Arc<Object>>,
     /// Whether the background thread listens for the peer's bell.
     heeds_bell: AtomicBool,
+    generation: u32,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if self.generation == crate::sys::forks::generation() {
+            crate::background::unwatch(self);
+        }
+    }
 }
 
 const DECIDED_CLOSED: u32 = 1;
@@ -108,6 +119,7 @@ impl Link {
             descriptor,
             object: OnceLock::new(),
             heeds_bell: AtomicBool::new(false),
+            generation: crate::sys::forks::generation(),
         })
     }
 
@@ -137,6 +149,13 @@ impl Link {
     #[inline]
     pub(crate) fn object(&self) -> Option<&Arc<Object>> {
         self.object.get()
+    }
+
+    /// A call could not be ended, since another process that holds this end has stopped in its turn: it is ended in our next.
+    pub(crate) fn give_up(&self, half: Half, id: CallId) {
+        if let Some(object) = self.object() {
+            object.give_up(half, id);
+        }
     }
 
     /// From now on other processes may hold this end. Once.
@@ -278,7 +297,10 @@ impl Link {
 
     /// Ends [`Link::call_delegate`]: a thread of ours looks after what `wish` says.
     pub(crate) fn dismiss_delegate(&self, wish: Wish) {
-        doorbell::dismiss_delegate(self.own_words(), wish.cause());
+        if self.object().is_none() {
+            // Else it may have been called by another holder.
+            doorbell::dismiss_delegate(self.own_words(), wish.cause());
+        }
     }
 
     #[inline]
@@ -354,11 +376,13 @@ impl Link {
 
     /// Counts the calling thread among the sleepers. It looks once more before it sleeps on the bell, and not on the bell
     /// alone.
-    pub(crate) fn announce(&self, wish: Wish) -> (&AtomicU32, Sleeper<'_>) {
-        (
-            &self.own_words().bell.0,
-            Sleeper::announce(self.own_words(), wish.cause()),
-        )
+    pub(crate) fn announce(&self, wish: Wish) -> Asleep<'_> {
+        let sleeper = Sleeper::announce(self.own_words(), wish.cause());
+        Asleep {
+            ours: self.object().map(|object| object.count_sleeper(wish.cause())),
+            sleeper,
+            bell: &self.own_words().bell.0,
+        }
     }
 
     /// A spin was worth it: the next one may be longer.
@@ -396,19 +420,33 @@ impl Link {
     /// Sleeps until the peer rings or the alarm sounds. `ready` is asked once more before, and ends the wait if it says so.
     pub(crate) fn sleep(&self, wish: Wish, deadline: Option<Instant>, ready: impl FnOnce() -> bool) {
         let alarm = self.alarm.load(Ordering::Acquire);
-        let sleeper = Sleeper::announce(self.own_words(), wish.cause());
-        let _ours = self.object().map(|object| object.count_sleeper(wish.cause()));
+        let asleep = self.announce(wish);
         if ready() {
             return;
         }
-        let bell = &self.own_words().bell.0;
+        let (bell, rung) = (asleep.bell, asleep.rung());
         // Never on a word alone that another user's process can write: it could move the sleeper elsewhere.
         if self.peer_is_trusted {
-            futex::wait(bell, sleeper.bell(), deadline);
+            futex::wait(bell, rung, deadline);
         } else {
-            futex::wait_either((bell, sleeper.bell()), (&self.alarm, alarm), deadline);
+            futex::wait_either((bell, rung), (&self.alarm, alarm), deadline);
         }
         self.shares_processor();
+    }
+}
+
+/// A thread that is about to sleep. Taken from the holder's count first, and from the end's behind it.
+pub(crate) struct Asleep<'a> {
+    #[allow(dead_code, reason = "counts until it is dropped")]
+    ours: Option<Counted<'a>>,
+    sleeper: Sleeper<'a>,
+    pub(crate) bell: &'a AtomicU32,
+}
+
+impl Asleep<'_> {
+    /// The value of the bell for which to sleep.
+    pub(crate) fn rung(&self) -> u32 {
+        self.sleeper.bell()
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 use npipe_core::wire::PeerState;
 use npipe_core::{CallId, EndRole, Peeked, PipeType, Progress, ReadMode, ReadOutcome, Reader, Status};
 use npipe_shm::doorbell::Cause;
+use npipe_shm::object::Half;
 use npipe_shm::ring::RingInlet;
 
 use super::End;
@@ -130,7 +131,10 @@ impl End {
     fn give_up_read(&self, link: &Link, id: CallId, into: &mut [u8]) -> Result<ReadOutcome, Status> {
         let result = match self.reading() {
             Ok(mut reading) => reading.cancel(id, into, Status::IoTimeout),
-            Err(status) => Err(status),
+            Err(status) => {
+                link.give_up(Half::Reading, id);
+                Err(status)
+            }
         };
         link.ring(Cause::ANY);
         link.wake_own();
@@ -180,8 +184,9 @@ impl End {
         let result = outcome.unwrap_or_else(|| self.give_up_read(&link, id, reply));
         if let Some(request_id) = sending {
             // Part of it was never placed; a request that lies in the pipe stays there (semantics 158).
-            if let Ok(mut writing) = self.writing() {
-                let _ = writing.cancel(request_id, Status::Cancelled);
+            match self.writing() {
+                Ok(mut writing) => drop(writing.cancel(request_id, Status::Cancelled)),
+                Err(_) => link.give_up(Half::Writing, request_id),
             }
             link.ring(Cause::ANY);
         }

@@ -73,27 +73,35 @@ impl End {
         if let Ok(mut writing) = self.writing() {
             writing.end_own(Status::PipeBroken);
         }
+        // From here on no thread of ours takes a turn, or falls asleep: others do not watch us any more once we have left.
         self.let_go();
         object.unwatch();
         background::unwatch(&link);
+        link.sound_alarm();
+        while object.has_sleepers() {
+            // They take themselves from the count, which others would do for them if we left before.
+            std::thread::yield_now();
+            link.sound_alarm();
+        }
         let seat = match &self.home {
             Home::Server { seat, .. } => seat.as_ref(),
             Home::Client { .. } => None,
         };
-        let (is_last, is_disconnected) = (object.leave(), object.is_disconnected());
-        if is_last || is_disconnected {
+        let is_held = object.leave();
+        if object.is_disconnected() || !is_held {
             if let Some(seat) = seat {
                 seat.vacate();
+                self.changed.notify_all();
             }
             // To one that was disconnected that was said already, and stays so (semantics 182).
-            if !is_disconnected {
+            if !object.is_disconnected() {
                 link.leave(Standing::Closed);
             }
+            self.finish_connects(Err(Status::PipeBroken));
         } else if let (Some(seat), Some(place)) = (seat, object.take_place()) {
+            // Without a shutdown where others go on: the socket stays open with them.
             background::watch_place(place, seat);
         }
-        // Without a shutdown where others go on: the socket stays open with them.
-        link.sound_alarm();
         self.pump();
         true
     }
@@ -138,102 +146,4 @@ impl End {
 }
 
 #[cfg(test)]
-mod tests {
-    use npipe_core::{Progress, WaitMode};
-    use npipe_shm::object::Seen;
-
-    use crate::{ClientOptions, PipeClient, PipeMode, PipeServer, ServerOptions};
-
-    /// A server, and two holders of its client's end, of which the second is about to die.
-    fn holders(root: &std::path::Path) -> (PipeServer, PipeClient, PipeClient) {
-        let server = ServerOptions::new()
-            .root(root)
-            .pipe_mode(PipeMode::Message)
-            .create(r"\\.\pipe\test")
-            .expect("the name is free");
-        let mut options = ClientOptions::new();
-        options.root(root).pipe_mode(PipeMode::Message).shareable(true);
-        let client = options.open(r"\\.\pipe\test").expect("it listens");
-        let raw = client.try_clone().and_then(PipeClient::into_raw).expect("shareable");
-        (server, client, PipeClient::from_raw(raw).expect("an end"))
-    }
-
-    /// How others see a holder.
-    fn seen(holder: &PipeClient) -> Seen {
-        let link = holder.end.link().expect("it is connected");
-        link.object().expect("it is shared").seen()
-    }
-
-    /// A process is killed when it has read a message and nobody knows yet: another reads it, and need not wait.
-    ///
-    /// semantics 101, 190
-    #[test]
-    fn what_was_read_in_a_turn_that_never_ended_is_read_again() {
-        let root = tempfile::tempdir().expect("a directory");
-        let (server, client, dead) = holders(root.path());
-        // One that is pending leaves marks in the lane when it is read.
-        server.write(b"message").expect("there is room");
-        for _ in 0..2 {
-            server.write(b"").expect("empty messages need none");
-        }
-        let seen = seen(&dead);
-        let link = client.end.link().expect("it is connected");
-        let mut turn = dead.end.reading().expect("nobody else has it");
-        let mut buffer = [0; 16];
-        for _ in 0..2 {
-            assert!(matches!(turn.read(&mut buffer), Ok(Progress::Done(_))));
-        }
-        std::mem::forget(turn);
-        let waiting = std::thread::scope(|scope| {
-            let reading = scope.spawn(|| {
-                let mut buffer = [0; 16];
-                let lengths = [0; 3].map(|_| client.read(&mut buffer).expect("three messages"));
-                (lengths, client.peek(&mut []).expect("it is open").total)
-            });
-            client.end.0.holder_gone(&link, &seen);
-            reading.join().expect("no panic")
-        });
-        assert_eq!(waiting, ([7, 0, 0], 0));
-        server.flush().expect("all was read");
-        std::mem::forget(dead);
-    }
-
-    /// The same for one that writes: nothing of it is seen, and what others write comes in its place.
-    ///
-    /// semantics 128, 129
-    #[test]
-    fn what_was_written_in_a_turn_that_never_ended_was_not() {
-        let root = tempfile::tempdir().expect("a directory");
-        let (server, client, dead) = holders(root.path());
-        client.write(b"before").expect("there is room");
-        let seen = seen(&dead);
-        let link = client.end.link().expect("it is connected");
-        let mut turn = dead.end.writing().expect("nobody else has it");
-        for data in [b"unheard".as_slice(), b"", &[0; 100_000]] {
-            turn.write(data, WaitMode::Wait).expect("somebody reads");
-        }
-        std::mem::forget(turn);
-        client.end.0.holder_gone(&link, &seen);
-        client.write(b"after").expect("there is room");
-        let mut buffer = [0; 16];
-        let lengths = [0; 2].map(|_| server.read(&mut buffer).expect("two messages"));
-        assert_eq!((lengths, server.peek(&mut []).expect("it is open").total), ([6, 5], 0));
-        client.flush().expect("all was read");
-        std::mem::forget(dead);
-    }
-
-    /// A process that stops in its turn holds nobody up for ever.
-    ///
-    /// semantics 230
-    #[test]
-    fn a_turn_that_does_not_end_is_a_time_out() {
-        let root = tempfile::tempdir().expect("a directory");
-        let (_server, client, stopped) = holders(root.path());
-        let turn = stopped.end.reading().expect("nobody else has it");
-        let error = client.read(&mut [0]).expect_err("it waits in vain");
-        assert_eq!(error.status().win32_name(), "ERROR_SEM_TIMEOUT");
-        drop(turn);
-        client.set_read_timeout(Some(std::time::Duration::from_millis(1)));
-        assert!(client.read(&mut [0]).is_err(), "there is nothing to read");
-    }
-}
+mod tests;

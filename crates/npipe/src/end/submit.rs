@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use npipe_core::{CallId, Progress, ReadOutcome, Status};
 use npipe_shm::doorbell::Cause;
+use npipe_shm::object::Half;
 
 use super::calls::{Entry, Queue, written};
 use super::link::Link;
@@ -191,11 +192,10 @@ impl End {
             let Some(mut entry) = queue.reads.remove(index) else {
                 break;
             };
-            let result = match entry.call {
-                Some(call) => self
-                    .reading()
-                    .and_then(|mut reading| reading.cancel(call, entry.buffer.bytes_mut(), Status::Cancelled)),
-                None => Err(Status::Cancelled),
+            let result = match (entry.call, self.reading()) {
+                (Some(call), Ok(mut reading)) => reading.cancel(call, entry.buffer.bytes_mut(), Status::Cancelled),
+                (Some(call), Err(status)) => entry.give_up(Half::Reading, call, status),
+                (None, _) => Err(Status::Cancelled),
             };
             self.withdraw_request(&mut entry);
             queue.complete(entry, result);
@@ -208,11 +208,10 @@ impl End {
         let mut count = 0;
         while let Some(index) = queue.writes.iter().position(&chosen) {
             let Some(entry) = queue.writes.remove(index) else { break };
-            let result = match entry.call {
-                Some(call) => self
-                    .writing()
-                    .and_then(|mut writing| writing.cancel(call, Status::Cancelled)),
-                None => Err(Status::Cancelled),
+            let result = match (entry.call, self.writing()) {
+                (Some(call), Ok(mut writing)) => writing.cancel(call, Status::Cancelled),
+                (Some(call), Err(status)) => entry.give_up(Half::Writing, call, status),
+                (None, _) => Err(Status::Cancelled),
             };
             queue.complete(entry, result.map(written));
             count += 1;

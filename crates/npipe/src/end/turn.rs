@@ -12,7 +12,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::task::Poll;
 
-use npipe_core::{HolderId, Reader, ReaderState, Status, Writer, WriterState};
+use npipe_core::{CallId, HolderId, Reader, ReaderState, Status, Writer, WriterState};
 use npipe_shm::doorbell::Cause;
 use npipe_shm::object::Half;
 use npipe_shm::ring::{InletState, OutletState, RingInlet, RingOutlet, Ticket};
@@ -46,6 +46,9 @@ pub(crate) trait Portable {
 
     /// Ends the calls of a process that is gone.
     fn abandon(&mut self, holder: HolderId);
+
+    /// Ends a call whose result nobody will ask for.
+    fn give_up(&mut self, id: CallId);
 
     /// The connection was ended by a disconnect (semantics 175, 177).
     fn disconnect(&mut self);
@@ -109,6 +112,10 @@ impl Portable for Reader<RingInlet<Link>> {
         Reader::abandon(self, holder);
     }
 
+    fn give_up(&mut self, id: CallId) {
+        Reader::give_up(self, id);
+    }
+
     fn disconnect(&mut self) {
         self.detach(Status::PipeDisconnected, Status::PipeDisconnected);
     }
@@ -156,6 +163,10 @@ impl Portable for Writer<RingOutlet<Link>> {
 
     fn abandon(&mut self, holder: HolderId) {
         Writer::abandon(self, holder);
+    }
+
+    fn give_up(&mut self, id: CallId) {
+        Writer::give_up(self, id);
     }
 
     fn disconnect(&mut self) {
@@ -237,7 +248,11 @@ fn begin_turn<H: Portable>(half: &mut H, object: &Object, inherited: bool) -> Re
         {
             link.peer_misbehaved();
         }
-        object.pass_turn(H::HALF);
+        if inherited {
+            object.bequeath_turn(H::HALF);
+        } else {
+            object.pass_turn(H::HALF);
+        }
     }
     begun
 }
@@ -250,12 +265,22 @@ fn catch_up<H: Portable>(half: &mut H, object: &Object, inherited: bool) -> Resu
     if inherited {
         half.revert()?;
     }
-    for gone in object.remembered(H::HALF) {
-        half.abandon(gone);
-        let sleepers = object.forget(gone, H::HALF);
-        if let Some(link) = half.link() {
-            link.forget_sleepers(sleepers);
+    let gone: Vec<HolderId> = object.remembered(H::HALF).collect();
+    if !gone.is_empty() {
+        for &gone in &gone {
+            half.abandon(gone);
         }
+        // Safe before it is forgotten: whoever inherits our turn is not told of them again.
+        commit(half, object);
+        for gone in gone {
+            let sleepers = object.forget(gone, H::HALF);
+            if let Some(link) = half.link() {
+                link.forget_sleepers(sleepers);
+            }
+        }
+    }
+    for id in object.take_given_up(H::HALF) {
+        half.give_up(id);
     }
     if object.is_disconnected() && half.link().is_some() {
         half.disconnect();
@@ -268,7 +293,7 @@ fn commit<H: Portable>(half: &mut H, object: &Object) {
     let stored = half.save().is_ok_and(|image| object.store(H::HALF, &image));
     match (stored, half.link()) {
         (true, _) => half.publish(),
-        // Only somebody who writes to our memory can bring this about.
+        // More calls wait than there is room to tell of; others cannot go on without them.
         (false, Some(link)) => link.peer_misbehaved(),
         (false, None) => {}
     }

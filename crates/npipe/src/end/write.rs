@@ -5,6 +5,7 @@ use std::task::Poll;
 
 use npipe_core::{CallId, EndRole, Progress, Status};
 use npipe_shm::doorbell::Cause;
+use npipe_shm::object::Half;
 
 use super::End;
 use super::link::{Link, Wish};
@@ -73,7 +74,10 @@ impl End {
         wait_for(link, Wish::Room, seen, deadline, |_| poll(), None::<fn()>).unwrap_or_else(|| {
             let result = match self.writing() {
                 Ok(mut writing) => writing.cancel(id, Status::IoTimeout),
-                Err(status) => Err(status),
+                Err(status) => {
+                    link.give_up(Half::Writing, id);
+                    Err(status)
+                }
             };
             link.ring(Cause::ANY);
             link.wake_own();
@@ -107,8 +111,9 @@ impl End {
             return result;
         }
         wait_for(&link, Wish::Room, seen, deadline, poll, None::<fn()>).unwrap_or_else(|| {
-            if let Ok(mut writing) = self.writing() {
-                writing.cancel_flush(id);
+            match self.writing() {
+                Ok(mut writing) => writing.cancel_flush(id),
+                Err(_) => link.give_up(Half::Writing, id),
             }
             Err(Status::IoTimeout)
         })

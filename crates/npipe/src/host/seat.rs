@@ -150,18 +150,27 @@ impl HostState {
 }
 
 impl Host {
-    /// An instance closes; with the last one the name vanishes. Nothing happens to one that has closed.
+    /// An instance closes; with the last one the name vanishes.
     pub(crate) fn vacate(self: &Arc<Host>, id: InstanceId) {
+        self.close_instance(id);
+        self.leave_if_over();
+        announce_vacancy();
+    }
+
+    /// The same for the background thread, of an instance whose end was left to others; nothing if it has closed.
+    pub(crate) fn vacate_for_others(self: &Arc<Host>, id: InstanceId) {
+        self.close_instance(id);
+        // It waits for nobody who begins or ends to serve the name: who does looks himself.
+        self.dissolve_if_over();
+        announce_vacancy();
+    }
+
+    fn close_instance(&self, id: InstanceId) {
         let mut state = locked(&self.state);
         state.close(id);
         state.post(id);
         // What others have closed by now counts too.
         state.catch_up();
-        drop(state);
-        self.leave_if_over();
-        let (count, changed) = &Process::current().vacancies;
-        *locked(count) += 1;
-        changed.notify_all();
     }
 
     /// Another process that holds the end of an instance has disconnected it. The end itself finds out when it is used: the
@@ -173,4 +182,10 @@ impl Host {
             state.post(id);
         }
     }
+}
+
+fn announce_vacancy() {
+    let (count, changed) = &Process::current().vacancies;
+    *locked(count) += 1;
+    changed.notify_all();
 }

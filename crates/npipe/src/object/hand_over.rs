@@ -38,6 +38,8 @@ pub(crate) struct Passport {
     pipe_id: u64,
     /// The process at the other end, as its connection told.
     peer_pid: Option<u32>,
+    /// In which the processes that hold the end have their numbers.
+    pid_namespace: Option<u64>,
 }
 
 /// How many descriptors a capsule carries; a server end's has one more, with which its place in the pipe goes.
@@ -57,8 +59,7 @@ impl Handle {
             Some(object) => object.clone(),
             None => self.share(&link)?,
         };
-        let copy = object.copy_capsule();
-        let raw = copy.map_err(|error| Error::from_sys(SysError::new("copy a descriptor", error), INTO))?;
+        let raw = self.seal(&link, &object)?;
         object.send_off();
         Ok(raw)
     }
@@ -67,31 +68,42 @@ impl Handle {
     fn share(&self, link: &Arc<Link>) -> Result<Arc<Object>> {
         let fail = |status| Error::new(status, INTO).about(&self.shape.name);
         let failed = |error| Error::from_sys(error, INTO).about(&self.shape.name);
-        let segment = link.descriptor().ok_or_else(|| {
+        if link.descriptor().is_none() {
             let detail = "this end was made without shareable(true), so what another process needs of it was not kept";
-            fail(Status::NotSupported).because(detail)
-        })?;
-        let passport = postcard::to_stdvec(&Passport::of(self, link))
-            .map_err(|_| fail(Status::InvalidParameter).because("the namespace's path is too long to be passed on"))?;
+            return Err(fail(Status::NotSupported).because(detail));
+        }
         let (own, memory) = Object::make_segment().map_err(failed)?;
         let bell = lifetime::bell().map_err(failed)?;
-        let mut carried = vec![memory.as_fd(), bell.as_fd(), link.socket(), segment];
         let place = match &self.home {
             Home::Server { seat: Some(_), .. } => {
-                Some(std::io::pipe().map_err(|error| failed(SysError::new("create a pipe", error)))?)
+                let pipe = std::io::pipe().map_err(|error| failed(SysError::new("create a pipe", error)))?;
+                Some((
+                    ProcessFd::from(OwnedFd::from(pipe.0)),
+                    ProcessFd::from(OwnedFd::from(pipe.1)),
+                ))
             }
             _ => None,
         };
-        if let Some((_, kept)) = &place {
-            carried.push(kept.as_fd());
-        }
-        let capsule = capsule::seal(&passport, &carried).map_err(failed)?;
-        let object = Object::join(own, capsule.into(), bell).map_err(|_| fail(Status::InsufficientResources))?;
-        if let Some((place, _)) = place {
-            object.keep_place(OwnedFd::from(place).into());
+        let (place, presence) = place.unzip();
+        let object = Object::join((own, memory.into()), bell, presence);
+        let object = object.map_err(|_| fail(Status::InsufficientResources))?;
+        if let Some(place) = place {
+            object.keep_place(place);
         }
         let object = self.become_object(link, Arc::new(object)).map_err(failed)?;
         object.ok_or_else(|| fail(Status::PipeDisconnected))
+    }
+
+    /// Puts what another process needs into a descriptor.
+    fn seal(&self, link: &Link, object: &Object) -> Result<OwnedFd> {
+        let fail = |status| Error::new(status, INTO).about(&self.shape.name);
+        let passport = postcard::to_stdvec(&Passport::of(self, link))
+            .map_err(|_| fail(Status::InvalidParameter).because("the namespace's path is too long to be passed on"))?;
+        let segment = link.descriptor().ok_or_else(|| fail(Status::NotSupported))?;
+        let (memory, bell, presence) = object.descriptors();
+        let mut carried = vec![memory, bell, link.socket(), segment];
+        carried.extend(presence);
+        capsule::seal(&passport, &carried).map_err(|error| Error::from_sys(error, INTO).about(&self.shape.name))
     }
 
     /// Takes over an end that another process has passed on.
@@ -102,11 +114,10 @@ impl Handle {
             _ => Error::from_sys(error, FROM),
         };
         background::start().map_err(failed)?;
-        let capsule = ProcessFd::from(raw);
-        let looked = capsule::look_into(&capsule);
-        let (bytes, carried) = looked.map_err(|error| match error.is_descriptor_shortage() {
+        let opened = capsule::open(&raw);
+        let (bytes, carried) = opened.map_err(|error| match error.is_descriptor_shortage() {
             true => Error::from_sys(error, FROM),
-            false => wrong("the descriptor is not one that into_raw has given"),
+            false => wrong("the descriptor is not one that into_raw has given, or was taken up before"),
         })?;
         let passport: Passport = postcard::from_bytes(&bytes)
             .ok()
@@ -126,23 +137,26 @@ impl Handle {
             let detail = "an end is passed on between processes of one user";
             return Err(Error::new(Status::AccessDenied, FROM).because(detail));
         }
+        if passport.pid_namespace != lifetime::namespace() {
+            let detail = "an end is passed on between processes of one process namespace";
+            return Err(Error::new(Status::NotSupported, FROM).because(detail));
+        }
+        let copy = |descriptor: &OwnedFd| -> Result<ProcessFd> {
+            let copied = descriptor.try_clone();
+            let copied = copied.map_err(|error| Error::from_sys(SysError::new("copy a descriptor", error), FROM))?;
+            Ok(copied.into())
+        };
+        let (own_memory, own_segment) = (copy(&memory)?, copy(&segment)?);
         let memory = Segment::attach(memory, OBJECT_BYTES, OBJECT_BYTES as usize).map_err(failed)?;
         let shape = passport.shape()?;
         let layout = Layout::new(shape.out_quota, shape.in_quota);
         let segment = Segment::attach(segment, layout.total_bytes(), Layout::first_bytes() as usize).map_err(failed)?;
         let mut peer = identity::peer_credentials(socket.as_fd()).map_err(failed)?;
         peer.pid = passport.peer_pid;
-        let side = passport.role.into();
-        let link = Link::new(
-            segment,
-            layout,
-            side,
-            Arc::new(socket.into()),
-            peer,
-            shape.max_spin,
-            None,
-        );
-        let object = Object::join(memory, capsule, bell.into())
+        let (side, socket) = (passport.role.into(), Arc::new(socket.into()));
+        let link = Link::new(segment, layout, side, socket, peer, shape.max_spin, Some(own_segment));
+        let presence = carried.next().map(ProcessFd::from);
+        let object = Object::join((memory, own_memory), bell.into(), presence)
             .map_err(|_| Error::new(Status::InsufficientResources, FROM).because("too many processes hold this end"))?;
         object.arrive();
         let handle = Handle::new(End::new(shape, passport.home(), ReadMode::Byte, WaitMode::Wait));
@@ -172,6 +186,7 @@ impl Passport {
             max_spin: shape.max_spin,
             pipe_id: end.pipe_id(),
             peer_pid: link.peer().pid,
+            pid_namespace: lifetime::namespace(),
         }
     }
 

@@ -31,6 +31,9 @@ impl Object {
 
     /// Stops to watch, before the descriptors are closed.
     pub(crate) fn unwatch(&self) {
+        if self.generation != crate::sys::forks::generation() {
+            return;
+        }
         background::unwatch_descriptor(self.bell.as_fd(), self.bell_token.swap(0, Ordering::Relaxed));
         for (_, other) in locked(&self.others).drain() {
             background::unwatch_descriptor(other.process.as_fd(), other.token);
@@ -79,6 +82,12 @@ impl Object {
                 futex::wake_all(turn.word());
             }
         }
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        self.unwatch();
     }
 }
 

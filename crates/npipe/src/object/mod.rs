@@ -2,9 +2,9 @@
 //!
 //! To NT an end is a *file object*, to which the handles of any number of processes refer. A process that passes an end on
 //! ([`hand_over`]) makes one of it: a segment that its holders alone map, in which each leaves what the next has to know
-//! ([`npipe_shm::object`]), and a capsule, the one descriptor by which the end goes from process to process and which
-//! carries all the others. While a copy of the capsule is anywhere, with a holder, on its way, or with a program that knows
-//! nothing of it, the kernel keeps the connection's socket open, and the peer sees this end alive.
+//! ([`npipe_shm::object`]). It goes from process to process in a capsule, one descriptor that carries the others. While the
+//! connection's socket is open anywhere, with a holder, in a capsule on its way, or with a program that knows nothing of it,
+//! the peer sees this end alive.
 //!
 //! Holders watch each other's processes ([`holding`]). One that dies is found out by each of the others; they end its calls.
 //! An object lasts for one connection of its end, and is passed on between processes of one user alone.
@@ -13,15 +13,16 @@ mod hand_over;
 mod holding;
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use npipe_core::{HolderId, Status, WaitMode};
+use npipe_core::{CallId, HolderId, Status, WaitMode};
 use npipe_shm::doorbell::Cause;
 use npipe_shm::object::{Asked, Half, OBJECT_BYTES, Object as Words, Place, Seen};
 
+use crate::background;
 use crate::end::locked;
 use crate::sys::forks::ProcessFd;
 use crate::sys::segment::Segment;
@@ -43,6 +44,11 @@ use holding::Watched;
 /// left in a program that knows nothing of npipe, unless that program reads from it: there is nothing in it but the end
 /// itself, which is lost with that.
 ///
+/// **Limits.** 64 processes of one process namespace hold an end at most, each with four or five descriptors for it and one for
+/// each other holder. Those of an end on its way count against the user's limit of descriptors in flight. A holder that is
+/// stopped in the middle of a move holds the others' calls up for a second, after which they fail with ERROR_SEM_TIMEOUT. A
+/// holder that becomes another program by `exec`, without a fork, with calls that wait, is not known to be gone: its calls stay.
+///
 /// ```
 /// # fn main() -> npipe::Result<()> {
 /// # let temporary = tempfile::tempdir().unwrap();
@@ -63,22 +69,28 @@ use holding::Watched;
 #[doc(alias = "DuplicateHandle")]
 pub type RawEnd = OwnedFd;
 
-/// A turn takes a moment. Who has one for longer is stopped.
+/// A turn takes a moment. Who has one for longer is stopped. The background thread waits a hundredth of this.
 const TURN_TIME: Duration = Duration::from_secs(1);
 
 /// This process' part in an end that several processes may hold.
 #[derive(Debug)]
 pub(crate) struct Object {
     segment: Segment,
-    capsule: ProcessFd,
+    /// The segment's descriptor, to be passed on.
+    memory: ProcessFd,
     /// Shared by the holders, each of whom watches it for its edge: somebody has come or gone.
     bell: ProcessFd,
     bell_token: AtomicU64,
+    generation: u32,
     me: Place,
     /// The versions of the images that we know; changed in their half's turn alone.
     known: [AtomicU64; 2],
     /// A server end's: what becomes of the other end of this pipe tells whether anybody holds the end.
     place: Mutex<Option<ProcessFd>>,
+    /// A server end's: open while anybody holds the end, at the other end of that pipe.
+    presence: Option<ProcessFd>,
+    /// Calls that are to be ended in our next turn.
+    given_up: Mutex<Vec<(Half, CallId)>>,
     /// The other holders, whose ends we watch for.
     others: Mutex<HashMap<Seen, Watched>>,
 }
@@ -89,17 +101,39 @@ pub(crate) struct NoPlace;
 
 impl Object {
     /// Takes a place among the holders.
-    pub(crate) fn join(segment: Segment, capsule: ProcessFd, bell: ProcessFd) -> Result<Object, NoPlace> {
+    pub(crate) fn join(
+        (segment, memory): (Segment, ProcessFd),
+        bell: ProcessFd,
+        presence: Option<ProcessFd>,
+    ) -> Result<Object, NoPlace> {
         let words: &Words = segment.initial().head();
-        let me = words.holders().join(identity::own_pid(), lifetime::own_beginning());
+        let own_pid = identity::own_pid();
+        let born = lifetime::began(own_pid).ok_or(NoPlace)?;
+        let join = || words.holders().join(own_pid, born);
+        let mut me = join();
+        for _ in 0..100 {
+            if me.is_some()
+                || Half::BOTH
+                    .iter()
+                    .all(|&half| words.holders().remembered(half).next().is_none())
+            {
+                break;
+            }
+            // Those who hold the end have been told, and forget who has left.
+            std::thread::sleep(Duration::from_millis(1));
+            me = join();
+        }
         Ok(Object {
             me: me.ok_or(NoPlace)?,
             segment,
-            capsule,
+            memory,
             bell,
             bell_token: AtomicU64::new(0),
+            generation: crate::sys::forks::generation(),
             known: Default::default(),
             place: Mutex::default(),
+            presence,
+            given_up: Mutex::default(),
             others: Mutex::default(),
         })
     }
@@ -117,9 +151,25 @@ impl Object {
         self.me.id
     }
 
-    /// Another copy of the descriptor by which the end is passed on.
-    pub(crate) fn copy_capsule(&self) -> std::io::Result<OwnedFd> {
-        self.capsule.as_fd().try_clone_to_owned()
+    /// What of this object goes with the end when it is passed on.
+    fn descriptors(&self) -> (BorrowedFd<'_>, BorrowedFd<'_>, Option<BorrowedFd<'_>>) {
+        let presence = self.presence.as_ref().map(ProcessFd::as_fd);
+        (self.memory.as_fd(), self.bell.as_fd(), presence)
+    }
+
+    /// A call of ours is to be ended when we have the turn next.
+    pub(crate) fn give_up(&self, half: Half, id: CallId) {
+        locked(&self.given_up).push((half, id));
+    }
+
+    /// Those calls. In the half's turn.
+    pub(crate) fn take_given_up(&self, half: Half) -> Vec<CallId> {
+        let mut all = locked(&self.given_up);
+        let (taken, kept) = all.drain(..).partition(|(of, _)| *of == half);
+        *all = kept;
+        drop(all);
+        let taken: Vec<(Half, CallId)> = taken;
+        taken.into_iter().map(|(_, id)| id).collect()
     }
 
     /// Waits for the turn of a half; whether it is inherited from a process that ended in it.
@@ -134,8 +184,17 @@ impl Object {
             match turn.ask(self.me, has_slept) {
                 Asked::Taken { inherited } => return Ok(inherited),
                 Asked::Busy(value) => {
-                    let deadline = *until.get_or_insert_with(|| Instant::now() + TURN_TIME);
+                    let patience = if background::is_here() {
+                        TURN_TIME / 100
+                    } else {
+                        TURN_TIME
+                    };
+                    let deadline = *until.get_or_insert_with(|| Instant::now() + patience);
                     if Instant::now() >= deadline {
+                        if background::is_here() {
+                            // What it wanted to do is not done: it comes again.
+                            self.stir();
+                        }
                         return Err(Status::IoTimeout);
                     }
                     futex::wait(turn.word(), value, Some(deadline));
@@ -153,6 +212,14 @@ impl Object {
     pub(crate) fn pass_turn(&self, half: Half) {
         let turn = self.words().turn(half);
         if turn.pass() {
+            futex::wake_all(turn.word());
+        }
+    }
+
+    /// Leaves a turn that was inherited, and of which nothing could be made, to the next who asks.
+    pub(crate) fn bequeath_turn(&self, half: Half) {
+        let turn = self.words().turn(half);
+        if turn.orphan(self.me) {
             futex::wake_all(turn.word());
         }
     }
@@ -219,34 +286,47 @@ impl Object {
 
     /// One more is on its way to another process.
     pub(crate) fn send_off(&self) {
-        self.words().in_transit.fetch_add(1, Ordering::AcqRel);
+        self.words().sent.fetch_add(1, Ordering::AcqRel);
     }
 
     /// One that was on its way has arrived.
     pub(crate) fn arrive(&self) {
-        let arrived = |count: u32| count.checked_sub(1);
+        let words = self.words();
         // A copy of a descriptor that was sent off once may arrive too.
-        let _ = self
-            .words()
-            .in_transit
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, arrived);
+        let arrived = |count: u32| (count != words.sent.load(Ordering::Acquire)).then(|| count.wrapping_add(1));
+        let _ = words.arrived.fetch_update(Ordering::AcqRel, Ordering::Acquire, arrived);
     }
 
-    /// Gives our place up; whether the end closes with us: nobody else holds it, and it is on its way to nobody. Others forget
-    /// our calls, which have ended, as they would those of one that has died.
+    /// Whether anybody holds the end, or it is on its way to somebody.
+    fn is_held(&self) -> bool {
+        let words = self.words();
+        // Who arrives has joined before, and who sends off leaves after: if the counts stand still, nobody was missed.
+        let arrived = words.arrived.load(Ordering::Acquire);
+        let sent = words.sent.load(Ordering::Acquire);
+        arrived != sent || !words.holders().is_empty() || words.sent.load(Ordering::Acquire) != sent
+    }
+
+    /// Gives our place up, without sleepers and calls of ours that go on; whether anybody holds the end still, or it is on its
+    /// way to somebody. Others forget what is left of our calls as they would those of one that has died. The kernel has the
+    /// last word: what this says too much of is closed with the last descriptor of the connection's socket.
     pub(crate) fn leave(&self) -> bool {
         let words = self.words();
         words.holders().retire(self.me);
         self.stir();
-        words.holders().is_empty() && words.in_transit.load(Ordering::Acquire) == 0
+        self.is_held()
     }
 
     /// Counts a thread of ours that is about to sleep. The end's own count is changed before this one and taken back after
     /// it, so that no more sleepers are ever taken for ours than there are.
-    pub(crate) fn count_sleeper(&self, cause: Cause) -> impl Drop + '_ {
+    pub(crate) fn count_sleeper(&self, cause: Cause) -> Counted<'_> {
         let count = &self.words().holders().of(self.me.id).sleepers;
         count.fetch_add(cause.one(), Ordering::AcqRel);
         Counted { count, cause }
+    }
+
+    /// Whether threads of ours sleep.
+    pub(crate) fn has_sleepers(&self) -> bool {
+        self.words().holders().of(self.me.id).sleepers.load(Ordering::Acquire) != 0
     }
 
     /// With the process that has the end's place in its pipe: hangs up when nobody holds the end any more.
@@ -265,7 +345,8 @@ impl Object {
     }
 }
 
-struct Counted<'a> {
+/// A thread of ours among the sleepers of an end.
+pub(crate) struct Counted<'a> {
     count: &'a AtomicU32,
     cause: Cause,
 }

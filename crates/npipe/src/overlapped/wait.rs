@@ -155,17 +155,16 @@ impl<'a> Attendance<'a> {
         ready: &mut impl FnMut() -> Option<T>,
     ) -> Option<T> {
         let listeners: Vec<Listener<'_>> = signals.iter().map(|signal| signal.announce()).collect();
-        let announced = self.attended.iter().map(|attended| {
-            let (bell, sleeper) = attended.source.link.announce(attended.wish.get());
-            (bell, sleeper.bell(), sleeper)
-        });
-        let announced: Vec<_> = announced.collect();
+        let attended = self.attended.iter();
+        let announced: Vec<_> = attended
+            .map(|attended| attended.source.link.announce(attended.wish.get()))
+            .collect();
         self.look();
         if let Some(value) = ready() {
             return Some(value);
         }
         let own: Vec<_> = listeners.iter().map(Listener::word).collect();
-        let bells: Vec<_> = announced.iter().map(|(bell, rung, _)| (*bell, *rung)).collect();
+        let bells: Vec<_> = announced.iter().map(|asleep| (asleep.bell, asleep.rung())).collect();
         futex::wait_any(&bells, &own, deadline);
         None
     }

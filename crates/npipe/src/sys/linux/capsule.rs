@@ -1,8 +1,8 @@
 //! One descriptor that carries others: a datagram socket, connected to itself, with a message in its own queue.
 //!
-//! Whoever has a copy of the descriptor looks into the queue and gets copies of what is in there, as often as it likes:
-//! nobody takes the message out. The kernel drops it, and what it carries, with the last copy of the socket, wherever that
-//! was: with another process, between two, or in a program that knows nothing of it.
+//! Whoever gets the descriptor takes the message out, once. Until then the kernel keeps what it carries open, and drops that
+//! with the last copy of the socket, wherever it was: with another process, between two, or in a program that knows nothing of
+//! it. What is in a message counts against its sender's limit of descriptors in flight, so nothing is kept in one for long.
 //!
 //! A socket that is connected takes messages from its peer alone, so from nobody else.
 
@@ -51,14 +51,14 @@ pub(crate) fn seal(bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> SysResult<Ow
     Ok(socket)
 }
 
-/// Copies of what a capsule carries. Nothing about `socket` is believed but that it is a descriptor.
-pub(crate) fn look_into(socket: impl AsFd) -> SysResult<(Vec<u8>, Vec<OwnedFd>)> {
+/// Takes out what a capsule carries. Nothing about `socket` is believed but that it is a descriptor.
+pub(crate) fn open(socket: impl AsFd) -> SysResult<(Vec<u8>, Vec<OwnedFd>)> {
     const OPERATION: &str = "take descriptors out of a socket";
     let fail = |errno: Errno| SysError::new(OPERATION, errno);
     let mut bytes = vec![0; MAX_BYTES];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_CARRIED))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
     let message = loop {
         match rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags) {
             Ok(message) => break message,
@@ -93,12 +93,10 @@ mod tests {
         let capsule = seal(b"with", &[writer.as_fd(), writer.as_fd()]).unwrap();
         drop(writer);
         let copy = capsule.try_clone().unwrap();
-        for _ in 0..3 {
-            let (bytes, carried) = look_into(&capsule).unwrap();
-            assert_eq!((bytes.as_slice(), carried.len()), (b"with".as_slice(), 2));
-        }
         drop(capsule);
-        let (_, carried) = look_into(&copy).unwrap();
+        let (bytes, carried) = open(&copy).unwrap();
+        assert_eq!((bytes.as_slice(), carried.len()), (b"with".as_slice(), 2));
+        assert!(open(&copy).is_err(), "it was taken out");
         rustix::io::write(&carried[0], b"through").unwrap();
         drop((copy, carried));
         let mut text = String::new();
@@ -117,16 +115,16 @@ mod tests {
             rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::empty(), None).unwrap();
         let refused = rustix::net::sendto(&stranger, b"theirs", SendFlags::DONTWAIT, &address);
         assert_eq!(refused, Err(Errno::PERM));
-        assert_eq!(look_into(&capsule).unwrap().0, b"ours");
+        assert_eq!(open(&capsule).unwrap().0, b"ours");
     }
 
     /// Whatever is no capsule is told so.
     #[test]
     fn other_descriptors_are_refused() {
         let file = std::fs::File::open("/dev/null").unwrap();
-        assert!(look_into(&file).is_err());
+        assert!(open(&file).is_err());
         let (socket, _other) = std::os::unix::net::UnixDatagram::pair().unwrap();
-        assert!(look_into(&socket).is_err());
+        assert!(open(&socket).is_err());
         let too_many = [file.as_fd(); MAX_CARRIED + 1];
         assert!(seal(b"", &too_many).is_err());
         assert!(seal(&vec![0; MAX_BYTES + 1], &[]).is_err());

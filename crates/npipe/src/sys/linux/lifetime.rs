@@ -3,12 +3,14 @@
 //! A process is named by its number and by when it began, so that a later one with that number is not taken for it. All
 //! of it is within one process namespace.
 
-use rustix::event::EventfdFlags;
+use std::os::unix::fs::MetadataExt;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
+use rustix::time::Timespec;
 
 use super::forks::ProcessFd;
-use super::identity;
 use crate::sys::{SysError, SysResult};
 
 /// When a process began, in the kernel's ticks; `None` if there is none of that number.
@@ -16,16 +18,14 @@ pub(crate) fn began(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // Behind the name, which may hold anything, in parentheses.
     let fields = stat.get(stat.rfind(')')? + 1..)?;
-    let mut fields = fields.split_ascii_whitespace();
-    let state = fields.next()?;
-    // It has ended, and nobody has asked how.
-    let has_ended = state == "Z" || state == "X";
-    fields.nth(18)?.parse().ok().filter(|_| !has_ended)
+    fields.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
-/// When we began.
-pub(crate) fn own_beginning() -> u64 {
-    began(identity::own_pid()).unwrap_or(0)
+/// Which process namespace we are in: only there the numbers of processes mean the same.
+pub(crate) fn namespace() -> Option<u64> {
+    std::fs::metadata("/proc/self/ns/pid")
+        .ok()
+        .map(|namespace| namespace.ino())
 }
 
 /// Becomes readable when that process ends; `None` if it has ended.
@@ -38,8 +38,11 @@ pub(crate) fn end_of(pid: u32, began_at: u64) -> SysResult<Option<ProcessFd>> {
         Err(Errno::SRCH) => return Ok(None),
         Err(errno) => return Err(SysError::new("watch a process", errno)),
     };
-    // Asked after it is held: the number is not given to another from here on.
-    Ok((began(pid) == Some(began_at)).then_some(process))
+    // Asked after it is held: the number is not given to another from here on. One whose first thread has ended is not
+    // at its end.
+    let mut watched = [PollFd::new(&process, PollFlags::IN)];
+    let has_ended = poll(&mut watched, Some(&Timespec::default())).is_ok_and(|ready| ready > 0);
+    Ok((!has_ended && began(pid) == Some(began_at)).then_some(process))
 }
 
 /// A counter that processes share to stir each other.
@@ -87,7 +90,8 @@ mod tests {
         );
         child.wait().unwrap();
         assert!(end_of(pid, began_at).unwrap().is_none());
-        assert!(own_beginning() > 0 && began(0).is_none());
+        assert!(began(std::process::id()).is_some() && began(0).is_none());
+        assert!(namespace().is_some());
     }
 
     /// Each of several processes is told, and told again.

@@ -1,0 +1,251 @@
+//! Holders that die, close or stop at the worst of moments, in one process: a turn that is forgotten never ends.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use npipe_core::{Progress, WaitMode};
+use npipe_shm::layout::Side;
+use npipe_shm::memory::Memory;
+use npipe_shm::object::Seen;
+
+use crate::{ClientOptions, PipeClient, PipeMode, PipeServer, ServerOptions};
+
+/// A server, and two holders of its client's end, of which the second is about to die.
+fn holders(root: &std::path::Path) -> (PipeServer, PipeClient, PipeClient) {
+    let server = ServerOptions::new()
+        .root(root)
+        .pipe_mode(PipeMode::Message)
+        .create(r"\\.\pipe\test")
+        .expect("the name is free");
+    let mut options = ClientOptions::new();
+    options.root(root).pipe_mode(PipeMode::Message).shareable(true);
+    let client = options.open(r"\\.\pipe\test").expect("it listens");
+    let raw = client.try_clone().and_then(PipeClient::into_raw).expect("shareable");
+    (server, client, PipeClient::from_raw(raw).expect("an end"))
+}
+
+/// How others see a holder.
+fn seen(holder: &PipeClient) -> Seen {
+    let link = holder.end.link().expect("it is connected");
+    link.object().expect("it is shared").seen()
+}
+
+/// A process is killed when it has read a message and nobody knows yet: another reads it, and need not wait.
+///
+/// semantics 101, 190
+#[test]
+fn what_was_read_in_a_turn_that_never_ended_is_read_again() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (server, client, dead) = holders(root.path());
+    // One that is pending leaves marks in the lane when it is read.
+    server.write(b"message").expect("there is room");
+    for _ in 0..2 {
+        server.write(b"").expect("empty messages need none");
+    }
+    let seen = seen(&dead);
+    let link = client.end.link().expect("it is connected");
+    let mut turn = dead.end.reading().expect("nobody else has it");
+    let mut buffer = [0; 16];
+    for _ in 0..2 {
+        assert!(matches!(turn.read(&mut buffer), Ok(Progress::Done(_))));
+    }
+    std::mem::forget(turn);
+    let waiting = std::thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let mut buffer = [0; 16];
+            let lengths = [0; 3].map(|_| client.read(&mut buffer).expect("three messages"));
+            (lengths, client.peek(&mut []).expect("it is open").total)
+        });
+        client.end.0.holder_gone(&link, &seen);
+        reading.join().expect("no panic")
+    });
+    assert_eq!(waiting, ([7, 0, 0], 0));
+    server.flush().expect("all was read");
+    std::mem::forget(dead);
+}
+
+/// The same for one that writes: nothing of it is seen, and what others write comes in its place.
+///
+/// semantics 128, 129
+#[test]
+fn what_was_written_in_a_turn_that_never_ended_was_not() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (server, client, dead) = holders(root.path());
+    client.write(b"before").expect("there is room");
+    let seen = seen(&dead);
+    let link = client.end.link().expect("it is connected");
+    let mut turn = dead.end.writing().expect("nobody else has it");
+    for data in [b"unheard".as_slice(), b"", &[0; 100_000]] {
+        turn.write(data, WaitMode::Wait).expect("somebody reads");
+    }
+    std::mem::forget(turn);
+    client.end.0.holder_gone(&link, &seen);
+    client.write(b"after").expect("there is room");
+    let mut buffer = [0; 16];
+    let lengths = [0; 2].map(|_| server.read(&mut buffer).expect("two messages"));
+    assert_eq!((lengths, server.peek(&mut []).expect("it is open").total), ([6, 5], 0));
+    client.flush().expect("all was read");
+    std::mem::forget(dead);
+}
+
+/// A process that stops in its turn holds nobody up for ever.
+///
+/// semantics 230
+#[test]
+fn a_turn_that_does_not_end_is_a_time_out() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (_server, client, stopped) = holders(root.path());
+    let turn = stopped.end.reading().expect("nobody else has it");
+    let error = client.read(&mut [0]).expect_err("it waits in vain");
+    assert_eq!(error.status().win32_name(), "ERROR_SEM_TIMEOUT");
+    drop(turn);
+    client.set_read_timeout(Some(std::time::Duration::from_millis(1)));
+    assert!(client.read(&mut [0]).is_err(), "there is nothing to read");
+}
+
+/// One more holder.
+fn another(client: &PipeClient) -> PipeClient {
+    let raw = client.try_clone().and_then(PipeClient::into_raw).expect("shareable");
+    PipeClient::from_raw(raw).expect("an end")
+}
+
+fn until(mut happens: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !happens() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not happen");
+        std::thread::yield_now();
+    }
+}
+
+/// One holder dies while its read waits, and the next in the turn in which it has heard of that.
+///
+/// semantics 219, 230
+#[test]
+fn a_dead_one_is_not_forgotten_before_that_is_safe() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (server, client, dead) = holders(root.path());
+    let heir = another(&client);
+    let (seen_dead, seen_heir) = (seen(&dead), seen(&heir));
+    let link = client.end.link().expect("it is connected");
+    let mut turn = dead.end.reading().expect("nobody else has it");
+    assert!(matches!(turn.read(&mut [0; 16]), Ok(Progress::Pending(_))));
+    drop(turn);
+    heir.end.0.holder_gone(&link, &seen_dead);
+    std::mem::forget(heir.end.reading().expect("nobody else has it"));
+    client.end.0.holder_gone(&link, &seen_heir);
+    server.write(b"hello").expect("there is room");
+    assert_eq!(client.read(&mut [0; 16]).expect("nobody is before us"), 5);
+    std::mem::forget((dead, heir));
+}
+
+/// A close under a call that sleeps takes its sleeper from the count once.
+///
+/// semantics 190, 192
+#[test]
+fn a_close_leaves_the_sleepers_of_others() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (server, client, other) = holders(root.path());
+    let link = client.end.link().expect("it is connected");
+    let sleepers = || {
+        let words = &link.control().end(Side::Client).attention.0;
+        words.sleepers.load(Ordering::SeqCst)
+    };
+    std::thread::scope(|scope| {
+        let blocked = scope.spawn(|| other.read(&mut [0; 16]));
+        until(|| sleepers() != 0);
+        other.close();
+        blocked.join().expect("no panic").expect_err("its end is closed");
+    });
+    assert_eq!(sleepers(), 0);
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| client.read(&mut [0; 16]));
+        until(|| sleepers() != 0);
+        server.write(b"x").expect("there is room");
+        assert_eq!(reading.join().expect("no panic").expect("it is woken"), 1);
+    });
+    assert_eq!(sleepers(), 0);
+}
+
+/// A thread that looks after its own operations does not keep those of other holders from being told.
+///
+/// semantics 219, 246
+#[test]
+fn a_thread_that_waits_leaves_the_delegate_to_others() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (server, client, other) = holders(root.path());
+    let port = crate::overlapped::CompletionPort::new();
+    port.associate(&client, 1).expect("once");
+    for _ in 0..50 {
+        let first = other.start_read(vec![0; 16]).expect("it waits");
+        assert!(client.queue_read(vec![0; 16], 5).expect("it waits").is_none());
+        std::thread::scope(|scope| {
+            let got = scope.spawn(|| port.get(Some(Duration::from_secs(60))));
+            server.write(b"1").expect("there is room");
+            server.write(b"22").expect("there is room");
+            let packet = got.join().expect("no panic").expect("the second message comes");
+            assert_eq!(packet.completed.data(), b"22");
+        });
+        assert_eq!(first.finish().data(), b"1");
+    }
+}
+
+/// Bytes of a retracted part, taken by one that died in its turn, are counted by the first who inherits, and by no other.
+///
+/// semantics 127, 163
+#[test]
+fn what_a_dead_one_took_of_a_retracted_write_is_counted_once() {
+    let root = tempfile::tempdir().expect("a directory");
+    let server = ServerOptions::new()
+        .root(root.path())
+        .pipe_mode(PipeMode::Message)
+        .out_buffer_size(0)
+        .create(r"\\.\pipe\test")
+        .expect("the name is free");
+    let mut options = ClientOptions::new();
+    options.root(root.path()).pipe_mode(PipeMode::Message).shareable(true);
+    let client = options.open(r"\\.\pipe\test").expect("it listens");
+    let (dead, heir) = (another(&client), another(&client));
+    let (seen_dead, seen_heir) = (seen(&dead), seen(&heir));
+    let link = client.end.link().expect("it is connected");
+    let writing = server.start_write("message").expect("it waits");
+    let mut turn = dead.end.reading().expect("nobody else has it");
+    assert!(matches!(turn.read(&mut [0; 3]), Ok(Progress::Done(_))));
+    std::mem::forget(turn);
+    writing.cancel().expect("it waits");
+    let counts = || {
+        let taken = &link.control().end(Side::Client).reader.0.taken;
+        let queued = &link.control().end(Side::Server).writer.0.queued;
+        [taken, queued].map(|word| word.load(Ordering::SeqCst))
+    };
+    client.end.0.holder_gone(&link, &seen_dead);
+    assert_eq!(counts(), [3, 3]);
+    std::mem::forget(heir.end.reading().expect("nobody else has it"));
+    client.end.0.holder_gone(&link, &seen_heir);
+    assert_eq!(counts(), [3, 3]);
+    std::mem::forget((dead, heir));
+}
+
+/// A call whose time passes while another holder is stopped in its turn does not stay.
+///
+/// semantics 127, 219
+#[test]
+fn a_call_that_cannot_be_ended_is_ended_later() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (server, client, stopped) = holders(root.path());
+    client.set_read_timeout(Some(Duration::from_millis(20)));
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| client.read(&mut [0; 16]));
+        let mut turn = stopped.end.reading().expect("nobody else has it");
+        // The call is made, and its time passes while we have the turn, or has passed by now.
+        while turn.is_idle() && !reading.is_finished() {
+            drop(turn);
+            std::thread::yield_now();
+            turn = stopped.end.reading().expect("nobody else has it");
+        }
+        reading.join().expect("no panic").expect_err("its time has passed");
+        drop(turn);
+    });
+    client.set_read_timeout(None);
+    server.write(b"x").expect("there is room");
+    assert_eq!(client.read(&mut [0; 16]).expect("nobody is before us"), 1);
+}

@@ -8,6 +8,8 @@
 //! A call takes its frame part by part while the writer still places it. When the writer retracts or dies in the middle,
 //! the parts taken so far are void and the call starts again with the next frame.
 
+mod handing;
+
 use std::collections::VecDeque;
 use std::task::Poll;
 
@@ -95,46 +97,12 @@ impl<I: Inlet> Reader<I> {
         }
     }
 
-    /// The lane and what else changes, to be told to another process that holds this end.
-    pub fn parts(&mut self) -> (Option<&mut I>, &ReaderState) {
-        (self.lane.as_mut(), &self.known)
-    }
-
-    /// Goes on from what another process that holds this end has left, as `holder`.
-    ///
-    /// # Errors
-    /// [`Status::InvalidHandle`] for what no such process leaves.
-    pub fn resume(&mut self, holder: HolderId, known: ReaderState) -> Result<(), Status> {
-        if known.calls.iter().any(|call| call.copied > call.size) {
-            return Err(Status::InvalidHandle);
-        }
-        (self.holder, self.known) = (holder, known);
-        Ok(())
-    }
-
-    /// Ends a call whose result nobody will ask for.
-    pub fn give_up(&mut self, id: CallId) {
-        self.end_calls(Status::Cancelled, |call| call.id == id);
-        self.known.calls.retain(|call| call.id != id);
-    }
-
-    /// Ends the calls of a process that is gone, whose results nobody will ask for (semantics 230).
-    pub fn abandon(&mut self, holder: HolderId) {
-        self.end_calls_of(holder, Status::Cancelled);
-        self.known.calls.retain(|call| call.holder != holder);
-    }
-
     /// Begins a connection whose writer has `quota_bytes`.
     pub fn attach(&mut self, lane: I, quota_bytes: u32) {
         self.lane = Some(lane);
         self.quota_bytes = quota_bytes;
         self.known.settled = false;
         self.known.withdrawn = 0;
-    }
-
-    /// The connection goes on, through this lane: another process that holds this end has begun it.
-    pub fn join(&mut self, lane: I, quota_bytes: u32) {
-        (self.lane, self.quota_bytes) = (Some(lane), quota_bytes);
     }
 
     /// Ends the connection: calls that wait end with `status`, later ones fail with `absent` (semantics 175, 177).
@@ -145,11 +113,6 @@ impl<I: Inlet> Reader<I> {
             // Its frames went with the lane; those of a later connection are not for it.
             call.published = false;
         }
-        self.lane.take()
-    }
-
-    /// Forgets the connection, which others go on with.
-    pub fn let_go(&mut self) -> Option<I> {
         self.lane.take()
     }
 
@@ -368,11 +331,6 @@ impl<I: Inlet> Reader<I> {
         }
         self.republish();
         news
-    }
-
-    /// Publishes the calls that were published before once more, since a process ended while it did so.
-    pub fn publish_calls(&mut self) {
-        self.republish();
     }
 
     fn republish(&mut self) {

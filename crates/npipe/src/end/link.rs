@@ -15,8 +15,9 @@ use npipe_shm::layout::{Layout, SMALL_BYTES, Side};
 use npipe_shm::memory::Memory;
 use npipe_shm::object::Half;
 
+use crate::background;
 use crate::object::{Counted, Object};
-use crate::sys::forks::ProcessFd;
+use crate::sys::forks::{self, ProcessFd};
 use crate::sys::identity::{self, PeerCredentials};
 use crate::sys::segment::Segment;
 use crate::sys::{cpu, futex, socket};
@@ -45,13 +46,15 @@ pub(crate) struct Link {
     object: OnceLock<Arc<Object>>,
     /// Whether the background thread listens for the peer's bell.
     heeds_bell: AtomicBool,
+    /// The process that it belongs to, of those forked from each other.
     generation: u32,
 }
 
 impl Drop for Link {
+    /// Others may have the socket open still, and then epoll goes on to tell of it.
     fn drop(&mut self) {
-        if self.generation == crate::sys::forks::generation() {
-            crate::background::unwatch(self);
+        if self.generation == forks::generation() {
+            background::unwatch(self);
         }
     }
 }
@@ -119,7 +122,7 @@ impl Link {
             descriptor,
             object: OnceLock::new(),
             heeds_bell: AtomicBool::new(false),
-            generation: crate::sys::forks::generation(),
+            generation: forks::generation(),
         })
     }
 

@@ -12,7 +12,7 @@ use crate::background;
 use crate::end::link::Link;
 use crate::end::{End, locked};
 use crate::sys::forks::ProcessFd;
-use crate::sys::{SysResult, futex, lifetime};
+use crate::sys::{SysResult, forks, futex, lifetime};
 
 /// Another holder, whose process is watched.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Object {
 
     /// Stops to watch, before the descriptors are closed.
     pub(crate) fn unwatch(&self) {
-        if self.generation != crate::sys::forks::generation() {
+        if self.generation != forks::generation() {
             return;
         }
         background::unwatch_descriptor(self.bell.as_fd(), self.bell_token.swap(0, Ordering::Relaxed));
@@ -88,6 +88,10 @@ impl Object {
 impl Drop for Object {
     fn drop(&mut self) {
         self.unwatch();
+        if self.generation == forks::generation() {
+            // Where that was not done by a close: what was begun with the end came to nothing.
+            self.words().holders().retire(self.me);
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::background;
 use crate::end::locked;
 use crate::sys::forks::ProcessFd;
 use crate::sys::segment::Segment;
-use crate::sys::{SysResult, futex, identity, lifetime};
+use crate::sys::{SysResult, forks, futex, identity, lifetime};
 use holding::Watched;
 
 /// An end on its way to another process, as the system knows it: a descriptor here, a handle on Windows. Win32 equivalent:
@@ -81,6 +81,7 @@ pub(crate) struct Object {
     /// Shared by the holders, each of whom watches it for its edge: somebody has come or gone.
     bell: ProcessFd,
     bell_token: AtomicU64,
+    /// The process that it belongs to, of those forked from each other.
     generation: u32,
     me: Place,
     /// The versions of the images that we know; changed in their half's turn alone.
@@ -129,7 +130,7 @@ impl Object {
             memory,
             bell,
             bell_token: AtomicU64::new(0),
-            generation: crate::sys::forks::generation(),
+            generation: forks::generation(),
             known: Default::default(),
             place: Mutex::default(),
             presence,

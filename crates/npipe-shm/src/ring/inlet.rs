@@ -46,9 +46,9 @@ pub struct InletState {
     /// The number of frames met so far.
     serial: u64,
     /// Whether the head is inside a frame that was met before.
-    inside: bool,
+    pub(super) inside: bool,
     /// Bytes of that frame from the next part on, while the head is between two of its parts.
-    left: u32,
+    pub(super) left: u32,
     /// Whether the part at the head was met before.
     pub(super) entered: bool,
     /// The part at the head as it was when it was met: from then on only its state is looked at.

@@ -22,10 +22,17 @@ impl<M: Memory> RingInlet<M> {
     /// [`Status::InvalidHandle`] for what no such process leaves.
     pub fn resume(&mut self, known: InletState) -> Result<(), Status> {
         let (part, lane) = (&known.part, self.lane_shape());
-        let is_sound = !known.entered
-            || lane.holds_part(part.at.offset(), u64::from(part.extent.bytes))
+        let is_entered_soundly = || {
+            matches!(part.kind, Kind::Complete | Kind::Pending)
+                && lane.holds_part(part.at.offset(), u64::from(part.extent.bytes))
                 && part.extent.bytes <= part.extent.left
-                && known.part_taken <= part.extent.bytes;
+                && known.part_taken < part.extent.bytes
+        };
+        // Between two parts there is something to come: a reader that finds nothing there goes on for ever.
+        let is_sound = match known.entered {
+            true => is_entered_soundly(),
+            false => !known.inside || known.left > 0,
+        };
         if !is_sound {
             return Err(Status::InvalidHandle);
         }

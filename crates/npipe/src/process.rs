@@ -1,14 +1,14 @@
 //! What this process has once: the background thread, the names that it serves.
 //!
-//! A forked child begins anew ([`forks`]): it gets a state of its own behind that of the process it came from, whose locks
+//! A forked child begins anew ([`PerProcess`]): it gets a state of its own behind that of the process it came from, whose locks
 //! may be held by threads that do not exist there.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex};
 
 use crate::background::Background;
 use crate::host::{Place, Slot};
-use crate::sys::forks;
+use crate::sys::forks::PerProcess;
 
 /// The state of one process.
 #[derive(Debug)]
@@ -17,24 +17,20 @@ pub(crate) struct Process {
     pub(crate) slots: Mutex<BTreeMap<Place, Arc<Slot>>>,
     /// How many instances have closed, for those who wait until one more may be created.
     pub(crate) vacancies: (Mutex<u64>, Condvar),
-    child: OnceLock<Box<Process>>,
 }
 
 impl Process {
-    const fn new() -> Process {
+    fn new() -> Process {
         Process {
             background: Mutex::new(None),
             slots: Mutex::new(BTreeMap::new()),
             vacancies: (Mutex::new(0), Condvar::new()),
-            child: OnceLock::new(),
         }
     }
 
     /// That of the process we are in.
     pub(crate) fn current() -> &'static Process {
-        static FIRST: Process = Process::new();
-        (0..forks::generation()).fold(&FIRST, |parent, _| {
-            parent.child.get_or_init(|| Box::new(Process::new()))
-        })
+        static CURRENT: PerProcess<Process> = PerProcess::new(Process::new);
+        CURRENT.get()
     }
 }

@@ -3,16 +3,19 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use super::forks::PerProcess;
 use super::namespace::FileId;
 
-static OPEN: LazyLock<Mutex<HashMap<FileId, Weak<OwnedFd>>>> = LazyLock::new(Mutex::default);
+type Open = Mutex<HashMap<FileId, Weak<OwnedFd>>>;
+
+static OPEN: PerProcess<Open> = PerProcess::new(Open::default);
 
 /// The descriptor that this process has for a directory already, or else the one given. `id` is the directory's: what is
 /// open keeps its number, so no other file has the same.
 pub(super) fn shared(dir: OwnedFd, id: FileId) -> Arc<OwnedFd> {
-    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut open = OPEN.get().lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = open.get(&id).and_then(Weak::upgrade) {
         return known;
     }

@@ -40,6 +40,33 @@ pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
+/// Something that a process has once, and a forked child anew: the locks of its parent's may be held by threads that do not
+/// exist there.
+#[derive(Debug)]
+pub(crate) struct PerProcess<T> {
+    make: fn() -> T,
+    own: OnceLock<T>,
+    child: OnceLock<Box<PerProcess<T>>>,
+}
+
+impl<T> PerProcess<T> {
+    pub(crate) const fn new(make: fn() -> T) -> PerProcess<T> {
+        PerProcess {
+            make,
+            own: OnceLock::new(),
+            child: OnceLock::new(),
+        }
+    }
+
+    /// That of the process we are in.
+    pub(crate) fn get(&self) -> &T {
+        let own = (0..generation()).fold(self, |parent, _| {
+            parent.child.get_or_init(|| Box::new(PerProcess::new(parent.make)))
+        });
+        own.own.get_or_init(self.make)
+    }
+}
+
 /// A descriptor of this process alone; in a forked child it is a hole.
 #[derive(Debug)]
 pub(crate) struct ProcessFd(OwnedFd);

@@ -22,7 +22,9 @@ usage: cargo xtask <command>
 
   test [--release]    install what is missing, then run every check and test
   tidy [--rules]      the style rules; --rules prints which test holds which rule
-  bench [ARGS…]       build in release mode and run `npipe bench --targets ARGS…`
+  bench [--peers all] [ARGS…]
+                      build for speed, with the C library or all peers, and run
+                      `npipe bench --targets ARGS…`
   mutants [ARGS…]     mutation tests of the core and the ring (hours); ARGS go to cargo-mutants
   fuzz [TARGET] [S]   one fuzz target or all of them, for S seconds each (600)
   ci                  what continuous integration runs (the same as test)

@@ -257,7 +257,7 @@ With --json, an object
    cells: [{workload, size_bytes, placement, transport, op_ns, op_ns_min,
             op_ns_max, per_second, ratio_to_seqpacket,
             percentiles: null or {p50_ns, p99_ns, p99_9_ns}}],
-   failures: [text],
+   failures: [text], missing: [transport],
    targets: null or [{what, against, relation, bound, ratio, met}]}
 with workload round-trip, one-way or connect; placement two-cores, free or
 one-core; times of one operation as medians, least and most of the rounds;
@@ -283,6 +283,9 @@ pub(crate) struct Bench {
     /// How long each measurement of a round lasts
     #[arg(long, value_name = "DURATION", value_parser = finite)]
     pub(crate) slice: Option<Duration>,
+    /// Let the programs in DIR take part: transports that this command does not have in itself
+    #[arg(long, value_name = "DIR")]
+    pub(crate) programs: Option<PathBuf>,
     /// Write the JSON to FILE as well
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,

@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["npipe-shm"],
     &["npipe"],
     &["npipe-tokio", "npipe-win32", "npipe-smb", "npipe-inspect"],
-    &["npipe-cli", "npipe-fuzz"],
+    &["npipe-cli", "npipe-fuzz", "npipe-bench-iceoryx2"],
 ];
 
 /// Stands apart: uses none of the others, is used by none.

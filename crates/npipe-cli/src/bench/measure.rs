@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::machine;
+use super::programs::Program;
 use super::transport::{Kind, Link, Place, Transport};
 
 /// A batch of operations takes at least about so long, in nanoseconds: much longer than a look at the clock, and much
@@ -44,6 +45,8 @@ pub(super) enum Workload {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Job {
     pub(super) transport: Kind,
+    /// What the process becomes, if the transport is a program of its own.
+    pub(super) program: Option<Program>,
     pub(super) workload: Workload,
     pub(super) size_bytes: usize,
     pub(super) slice_ms: u64,

@@ -11,6 +11,7 @@ mod machine;
 mod measure;
 mod npipe;
 mod pipe;
+mod programs;
 mod table;
 mod targets;
 mod tcp;
@@ -31,6 +32,7 @@ use serde::Serialize;
 
 use self::machine::Machine;
 use self::measure::{Figures, Job, Percentiles, Workload};
+use self::programs::Programs;
 use self::transport::{Kind, Transport};
 use crate::args::{self, Role};
 use crate::output;
@@ -102,6 +104,7 @@ struct Plan {
     rounds: u32,
     slice_ms: u64,
     seed: u64,
+    programs: Programs,
     cells: Vec<Cell>,
 }
 
@@ -112,35 +115,36 @@ impl Plan {
             .into_iter()
             .filter(|placement| placement.cpus().is_some());
         let placements = possible.take(if args.quick { 1 } else { Placement::ALL.len() });
+        let programs = Programs::in_directory(args.programs.clone());
         Plan {
             rounds: args.rounds.unwrap_or(rounds),
             slice_ms: args.slice.map_or(slice_ms, |slice| slice.as_millis() as u64),
             seed: seed(),
-            cells: placements.flat_map(cells_on).collect(),
+            cells: placements
+                .flat_map(|placement| cells_on(placement, &programs))
+                .collect(),
+            programs,
         }
     }
 }
 
 /// All cells of a placement, in the order of the tables.
-fn cells_on(placement: Placement) -> Vec<Cell> {
-    let mut cells = Vec::new();
-    let mut add = |workload, sizes: &[usize], without: &[Kind]| {
-        for &size_bytes in sizes {
-            let kinds = Kind::ALL.into_iter().filter(|kind| !without.contains(kind));
-            cells.extend(kinds.map(|kind| Cell {
-                workload,
-                size_bytes,
-                placement,
-                kind,
-            }));
-        }
-    };
-    // Spinning is about waiting for an answer; only round trips show it. And
-    // there is no connecting to a pipe pair.
-    add(Workload::RoundTrip, &ROUND_TRIP_SIZES, &[]);
-    add(Workload::OneWay, &ONE_WAY_SIZES, &[Kind::NpipeSpinOff]);
-    add(Workload::Connect, &[CONNECT_SIZE], &[Kind::NpipeSpinOff, Kind::Pipe]);
+fn cells_on(placement: Placement, programs: &Programs) -> Vec<Cell> {
+    let of = |workload, sizes: &'static [usize]| sizes.iter().map(move |&size_bytes| (workload, size_bytes));
+    let groups = of(Workload::RoundTrip, &ROUND_TRIP_SIZES)
+        .chain(of(Workload::OneWay, &ONE_WAY_SIZES))
+        .chain(of(Workload::Connect, &[CONNECT_SIZE]));
+    let cells = groups.flat_map(|(workload, size_bytes)| {
+        Kind::ALL.map(|kind| Cell {
+            workload,
+            size_bytes,
+            placement,
+            kind,
+        })
+    });
     cells
+        .filter(|cell| cell.kind.takes_part(cell.workload, cell.size_bytes) && programs.has(cell.kind))
+        .collect()
 }
 
 fn seed() -> u64 {
@@ -291,6 +295,7 @@ pub(crate) fn demo_round_trips(directory: &Path) -> Result<Vec<Vec<String>>, Fai
         rounds: 3,
         slice_ms: 100,
         seed: seed(),
+        programs: Programs::default(),
         cells: cells.clone(),
     };
     let results = measure_all(plan, directory)?;
@@ -333,7 +338,7 @@ fn measure_all(plan: Plan, directory: &Path) -> Result<Results, Failure> {
         for (at, cell) in order.iter().enumerate() {
             progress(round, plan.rounds, at + 1, order.len());
             let place = directory.join(format!("bench-{}", meeting_places.next().unwrap_or(0u64)));
-            match measure_cell(*cell, plan.slice_ms, place) {
+            match measure_cell(*cell, &plan, place) {
                 Ok(outcome) => figures.entry(*cell).or_default().push(outcome),
                 Err(failure) => failures.push(format!("{}: {failure}", cell.title())),
             }
@@ -378,7 +383,7 @@ impl Drop for Peer {
     }
 }
 
-fn measure_cell(cell: Cell, slice_ms: u64, place: PathBuf) -> Result<Figures, Failure> {
+fn measure_cell(cell: Cell, plan: &Plan, place: PathBuf) -> Result<Figures, Failure> {
     DirBuilder::new()
         .mode(0o700)
         .create(&place)
@@ -386,9 +391,10 @@ fn measure_cell(cell: Cell, slice_ms: u64, place: PathBuf) -> Result<Figures, Fa
     let [server_cpu, client_cpu] = cell.placement.cpus().unwrap_or_default();
     let job = |cpu| Job {
         transport: cell.kind,
+        program: plan.programs.of(cell.kind),
         workload: cell.workload,
         size_bytes: cell.size_bytes,
-        slice_ms,
+        slice_ms: plan.slice_ms,
         cpu,
         directory: place.clone(),
     };
@@ -433,6 +439,11 @@ pub(crate) fn end(role: Role, job: &str) -> Result<(), Failure> {
     if let Some(cpu) = job.cpu {
         machine::stay_on(cpu).map_err(Failure::system("stay on a processor"))?;
     }
+    if let Some(program) = &job.program {
+        return Err(Failure::system("start the transport's program")(
+            program.exec(role, &job),
+        ));
+    }
     end_by(Duration::from_millis(job.slice_ms) + PATIENCE);
     match job.transport {
         Kind::Npipe | Kind::NpipeSpinOff => end_with::<npipe::Npipe>(role, &job),
@@ -440,6 +451,10 @@ pub(crate) fn end(role: Role, job: &str) -> Result<(), Failure> {
         Kind::Stream => end_with::<unix::Stream>(role, &job),
         Kind::Pipe => end_with::<pipe::Pipe>(role, &job),
         Kind::Tcp => end_with::<tcp::Tcp>(role, &job),
+        Kind::SeqpacketEpoll => end_with::<unix::SeqpacketEpoll>(role, &job),
+        Kind::CBlocking | Kind::CRoutines | Kind::CPort | Kind::Wine | Kind::ZeroMq | Kind::Iceoryx2 => Err(
+            Failure::Usage("the job names no program for its transport\n".to_owned()),
+        ),
     }
 }
 
@@ -470,11 +485,11 @@ fn end_by(limit: Duration) {
 mod tests {
     use super::*;
 
-    /// 18 for round trips, 25 one way, 4 for connecting.
+    /// 18 for round trips and one more for the short ones, 25 one way, 4 for connecting.
     #[test]
     fn a_placement_has_all_cells_once() {
-        let cells = cells_on(Placement::Free);
-        assert_eq!(cells.len(), 3 * 6 + 5 * 5 + 4);
+        let cells = cells_on(Placement::Free, &Programs::default());
+        assert_eq!(cells.len(), 3 * 6 + 1 + 5 * 5 + 4);
         let mut unique = std::collections::HashSet::new();
         assert!(cells.iter().all(|cell| unique.insert(*cell)));
     }

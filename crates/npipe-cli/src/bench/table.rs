@@ -6,10 +6,12 @@
 //!   "cache_lines": null | {"one_ns", "two_ns"},
 //!   "cells": [{"workload": "round-trip"|"one-way"|"connect", "size_bytes",
 //!              "placement": "two-cores"|"free"|"one-core",
-//!              "transport": "npipe"|"npipe-spin-off"|"seqpacket"|"stream"|"pipe"|"tcp",
+//!              "transport": "npipe"|"npipe-spin-off"|"seqpacket"|"seqpacket-epoll"|"stream"|
+//!                           "pipe"|"tcp" and, with programs, "c-blocking"|"c-routines"|
+//!                           "c-port"|"wine"|"zero-mq"|"iceoryx2",
 //!              "op_ns", "op_ns_min", "op_ns_max", "per_second",
 //!              "ratio_to_seqpacket", "percentiles": null | {"p50_ns", "p99_ns", "p99_9_ns"}}],
-//!   "failures": [text],
+//!   "failures": [text], "missing": [transport],
 //!   "targets": null | [{"what", "against", "relation": "at_least"|"at_most",
 //!                       "bound", "ratio", "met"}] }
 //! ```
@@ -55,6 +57,7 @@ pub(super) fn json(results: &Results, verdicts: Option<&[Verdict]>) -> Value {
         "cache_lines": cache_lines,
         "cells": results.cells().map(|cell| cell_json(results, cell)).collect::<Vec<_>>(),
         "failures": results.failures,
+        "missing": results.plan.programs.missing(),
         "targets": verdicts,
     })
 }
@@ -102,6 +105,9 @@ pub(super) fn text(results: &Results, verdicts: Option<&[Verdict]>) -> String {
     }
     for failure in &results.failures {
         let _ = writeln!(text, "\nnot measured: {failure}");
+    }
+    for kind in results.plan.programs.missing() {
+        let _ = writeln!(text, "\nnot measured: {}, whose program is not there", kind.title());
     }
     if let Some(verdicts) = verdicts {
         let _ = write!(text, "\n{}", columns(&verdict_rows(verdicts)));
@@ -178,7 +184,7 @@ fn verdict_rows(verdicts: &[Verdict]) -> Vec<Vec<String>> {
             format!("  {}", if verdict.met { "met" } else { "MISSED" }),
             verdict.what.clone(),
             format!("{} times {}", significant(verdict.ratio), verdict.against),
-            format!("{relation} {}", verdict.bound),
+            format!("{relation} {}", significant(verdict.bound)),
         ]
     });
     [head].into_iter().chain(rows).collect()

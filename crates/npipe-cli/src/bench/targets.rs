@@ -1,8 +1,7 @@
 //! The project's targets, as ratios within one run, and what became of them.
 //!
-//! Here are those that this program can measure alone: two pinned processors,
-//! or one. What compares with other programs (iceoryx2, ZeroMQ, Wine, tokio), or
-//! needs a thousand processes, is measured elsewhere.
+//! On two pinned processors, or on one. Those that compare with programs which
+//! did not take part are left out. What needs a thousand processes is measured elsewhere.
 
 use serde::Serialize;
 
@@ -17,7 +16,7 @@ const MIB: usize = 1 << 20;
 #[derive(Clone, Copy, Debug)]
 enum Against {
     Transport(Kind),
-    /// The best of all others.
+    /// The best of all others that copy as well: iceoryx2 hands over memory of its own.
     BestOther,
     /// The raw round trip over two cache lines: npipe may take up to so many times it.
     TwoCacheLines,
@@ -52,10 +51,14 @@ const fn target(
 }
 
 const SEQPACKET: Against = Against::Transport(Kind::Seqpacket);
+const EPOLL: Against = Against::Transport(Kind::SeqpacketEpoll);
+const WINE: Against = Against::Transport(Kind::Wine);
+const ICEORYX2: Against = Against::Transport(Kind::Iceoryx2);
+const ZEROMQ: Against = Against::Transport(Kind::ZeroMq);
 const TWO: Placement = Placement::TwoCores;
 const ONE: Placement = Placement::OneCore;
 
-const TARGETS: [Target; 16] = [
+const TARGETS: [Target; 28] = [
     target(RoundTrip, 32, TWO, Kind::Npipe, SEQPACKET, 150.0),
     target(RoundTrip, 32, TWO, Kind::Npipe, Against::TwoCacheLines, 3.0),
     target(RoundTrip, 32, TWO, Kind::NpipeSpinOff, SEQPACKET, 1.05),
@@ -72,6 +75,25 @@ const TARGETS: [Target; 16] = [
     target(OneWay, MIB, TWO, Kind::Npipe, SEQPACKET, 1.0),
     target(OneWay, MIB, TWO, Kind::Npipe, Against::BestOther, 1.0),
     target(Connect, 32, TWO, Kind::Npipe, SEQPACKET, 0.45),
+    target(
+        RoundTrip,
+        32,
+        TWO,
+        Kind::CBlocking,
+        Against::Transport(Kind::Npipe),
+        1.0 / 1.3,
+    ),
+    target(RoundTrip, 32, TWO, Kind::CRoutines, EPOLL, 50.0),
+    target(RoundTrip, 32, ONE, Kind::CRoutines, EPOLL, 1.0),
+    target(RoundTrip, 32, TWO, Kind::CPort, EPOLL, 50.0),
+    target(RoundTrip, 32, ONE, Kind::CPort, EPOLL, 1.0),
+    target(RoundTrip, 32, TWO, Kind::Npipe, WINE, 300.0),
+    target(RoundTrip, 32, TWO, Kind::NpipeSpinOff, WINE, 2.5),
+    target(Connect, 32, TWO, Kind::Npipe, WINE, 3.0),
+    target(RoundTrip, 32, TWO, Kind::Npipe, ICEORYX2, 2.5),
+    target(OneWay, 32, TWO, Kind::Npipe, ICEORYX2, 3.0),
+    target(OneWay, 32, TWO, Kind::Npipe, ZEROMQ, 2.0),
+    target(RoundTrip, 64 * KIB, TWO, Kind::Npipe, ZEROMQ, 1.0),
 ];
 
 /// A target held against a run.
@@ -101,7 +123,7 @@ impl Target {
             Against::TwoCacheLines => ("two cache lines".to_owned(), results.two_cache_lines_ns?),
             Against::BestOther => Kind::ALL
                 .into_iter()
-                .filter(|kind| !kind.is_npipe())
+                .filter(|&kind| !kind.is_npipe() && kind != Kind::Iceoryx2)
                 .filter_map(|kind| Some((format!("the best, {}", kind.title()), op_ns(kind)?)))
                 .min_by(|a, b| a.1.total_cmp(&b.1))?,
         };
@@ -131,6 +153,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::super::measure::Figures;
+    use super::super::programs::Programs;
     use super::super::{Cell, Machine, Plan};
     use super::*;
 
@@ -163,6 +186,7 @@ mod tests {
                 rounds: 1,
                 slice_ms: 1,
                 seed: 1,
+                programs: Programs::default(),
                 cells: figures.keys().copied().collect(),
             },
             one_cache_line_ns: Some(80.0),

@@ -3,13 +3,15 @@
 //! Both processes know the size of the next block, so a transport with messages
 //! and one without do the same work: `send` one block, `receive` exactly one
 //! block. A block of another length is an error, never a figure.
+//!
+//! Some transports are programs of their own, see [`programs`](super::programs).
 
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::measure::Job;
+use super::measure::{Job, Workload};
 
 /// The transports, in the order of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -17,20 +19,34 @@ use super::measure::Job;
 pub(super) enum Kind {
     Npipe,
     NpipeSpinOff,
+    CBlocking,
+    CRoutines,
+    CPort,
     Seqpacket,
+    SeqpacketEpoll,
     Stream,
     Pipe,
     Tcp,
+    Wine,
+    ZeroMq,
+    Iceoryx2,
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 6] = [
+    pub(super) const ALL: [Kind; 13] = [
         Kind::Npipe,
         Kind::NpipeSpinOff,
+        Kind::CBlocking,
+        Kind::CRoutines,
+        Kind::CPort,
         Kind::Seqpacket,
+        Kind::SeqpacketEpoll,
         Kind::Stream,
         Kind::Pipe,
         Kind::Tcp,
+        Kind::Wine,
+        Kind::ZeroMq,
+        Kind::Iceoryx2,
     ];
 
     /// How the tables call it.
@@ -38,15 +54,39 @@ impl Kind {
         match self {
             Kind::Npipe => "npipe",
             Kind::NpipeSpinOff => "npipe, spin off",
+            Kind::CBlocking => "npipe from C",
+            Kind::CRoutines => "npipe from C, routines",
+            Kind::CPort => "npipe from C, port",
             Kind::Seqpacket => "Unix seqpacket",
+            Kind::SeqpacketEpoll => "Unix seqpacket, epoll",
             Kind::Stream => "Unix stream",
             Kind::Pipe => "pipe pair",
             Kind::Tcp => "TCP loopback",
+            Kind::Wine => "Wine's pipes",
+            Kind::ZeroMq => "ZeroMQ",
+            Kind::Iceoryx2 => "iceoryx2, polling",
+        }
+    }
+
+    /// Whether a workload is measured with it. Spinning is about waiting for an answer, and so are styles of servers, which
+    /// only short round trips show. There is no connecting to a pipe pair, nor to what connects by itself.
+    pub(super) fn takes_part(self, workload: Workload, size_bytes: usize) -> bool {
+        match self {
+            Kind::NpipeSpinOff => workload == Workload::RoundTrip,
+            Kind::CBlocking | Kind::CRoutines | Kind::CPort | Kind::SeqpacketEpoll => {
+                workload == Workload::RoundTrip && size_bytes == 32
+            }
+            Kind::Pipe | Kind::ZeroMq | Kind::Iceoryx2 => workload != Workload::Connect,
+            Kind::Wine => workload != Workload::OneWay && size_bytes == 32,
+            Kind::Npipe | Kind::Seqpacket | Kind::Stream | Kind::Tcp => true,
         }
     }
 
     pub(super) const fn is_npipe(self) -> bool {
-        matches!(self, Kind::Npipe | Kind::NpipeSpinOff)
+        matches!(
+            self,
+            Kind::Npipe | Kind::NpipeSpinOff | Kind::CBlocking | Kind::CRoutines | Kind::CPort
+        )
     }
 }
 

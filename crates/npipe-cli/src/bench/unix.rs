@@ -5,6 +5,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 
 use super::transport::{Link, Place, StreamLink, Transport, check_length};
@@ -121,5 +123,52 @@ impl Link for SeqpacketLink {
             check_length(received, expected)?;
         }
         Ok(())
+    }
+}
+
+/// A server that waits by epoll, as one of many clients does; the client blocks.
+pub(super) struct SeqpacketEpoll(Seqpacket);
+
+/// The accepted end, which its epoll instance watches.
+pub(super) struct EpollLink {
+    socket: SeqpacketLink,
+    epoll: OwnedFd,
+    events: Vec<epoll::Event>,
+}
+
+impl Transport for SeqpacketEpoll {
+    type Accepted = EpollLink;
+    type Connected = SeqpacketLink;
+
+    fn listen(place: &Place<'_>) -> io::Result<SeqpacketEpoll> {
+        Ok(SeqpacketEpoll(Seqpacket::listen(place)?))
+    }
+
+    fn accept(&mut self) -> io::Result<EpollLink> {
+        let socket = self.0.accept()?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let readable = epoll::EventData::new_u64(0);
+        epoll::add(&epoll, &socket.0, readable, epoll::EventFlags::IN)?;
+        Ok(EpollLink {
+            socket,
+            epoll,
+            events: Vec::with_capacity(1),
+        })
+    }
+
+    fn connect(place: &Place<'_>) -> io::Result<SeqpacketLink> {
+        Seqpacket::connect(place)
+    }
+}
+
+impl Link for EpollLink {
+    fn send(&mut self, block: &[u8]) -> io::Result<()> {
+        self.socket.send(block)
+    }
+
+    fn receive(&mut self, block: &mut [u8]) -> io::Result<()> {
+        self.events.clear();
+        epoll::wait(&self.epoll, spare_capacity(&mut self.events), None)?;
+        self.socket.receive(block)
     }
 }

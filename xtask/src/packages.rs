@@ -45,6 +45,11 @@ const PACKAGES: &[Package] = &[
         reason: "the tests of costs count system calls",
     },
     Package {
+        debian_name: "gnuplot-nox",
+        sign: Sign::Program("gnuplot"),
+        reason: "the test of `npipe bench --plots` has it draw",
+    },
+    Package {
         debian_name: "valgrind",
         sign: Sign::Program("valgrind"),
         reason: "the tests of costs count instructions",

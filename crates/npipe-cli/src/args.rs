@@ -286,6 +286,9 @@ pub(crate) struct Bench {
     /// Let the programs in DIR take part: transports that this command does not have in itself
     #[arg(long, value_name = "DIR")]
     pub(crate) programs: Option<PathBuf>,
+    /// Draw pictures in DIR, round-trip.png and one-way.png; needs gnuplot
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plots: Option<PathBuf>,
     /// Write the JSON to FILE as well
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,

@@ -8,4 +8,5 @@ mod headers;
 mod inheritance;
 mod linking;
 mod seeds;
+mod sources;
 mod support;

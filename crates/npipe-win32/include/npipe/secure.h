@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include <npipe/wide.h>
+#include <npipe/narrow.h>
 
 typedef int errno_t;
 typedef size_t rsize_t;

@@ -116,6 +116,48 @@ int main(void)
 }
 
 #[test]
+fn narrow_formats_of_wide_texts() {
+    let text = r#"
+#include <windows.h>
+#include <stdio.h>
+#ifdef __cplusplus
+#include <cstdio>
+#endif
+__attribute__((format(printf, 1, 2))) static void mine(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+}
+int main(void)
+{
+    char text[64];
+    WCHAR wide[] = { 'w', 0xe9, 0 };
+    int length;
+    int (*pointer)(const char *, ...) = &printf;
+    printf("[%S] [%ls] [%6ws] [%-4S|%.1S] %d %s %lu %5.2f%%\n", wide, wide, wide, wide, wide, 5, "narrow", 7ul, 1.5);
+    printf("%I64d %I64u %I32d %Ix %llx %*d %hs %C %C\n", -5000000000ll, 5000000000ull, -3, (size_t)255, 255ll, 4, 7, "hs",
+           'x', 0xe9);
+    length = sprintf(text, "%S-%d", wide, 3); printf("%d %s ", length, text);
+    length = snprintf(text, 4, "%S%S", wide, wide); printf("%d [%s] ", length, text);
+    length = sprintf_s(text, 64, "%ls", wide); printf("%d %s\n", length, text);
+    fprintf(stdout, "%S %d ", (WCHAR *)NULL, 1);
+    mine("%ld %zu %c ", -1l, (size_t)3, 'c');
+    pointer("%s\n", "plain");
+    return 0;
+}
+"#;
+    let want = "[wé] [wé] [   wé] [wé |w] 5 narrow 7  1.50%\n-5000000000 5000000000 -3 ff ff    7 hs x é\n\
+                5 wé-3 6 [wé] 3 wé\n(null) 1 -1 3 c plain\n";
+    for flags in WAYS {
+        for name in ["narrow.c", "narrow.cpp"] {
+            assert_eq!(printed(name, text, flags), want, "{name} {flags:?}");
+        }
+    }
+}
+
+#[test]
 fn arrays_know_their_size_in_cpp() {
     let text = r#"
 #include <windows.h>

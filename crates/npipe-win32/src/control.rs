@@ -37,11 +37,14 @@ struct Handlers {
     routines: Vec<Handler>,
     /// Ctrl+C does nothing.
     ignores: bool,
+    /// What the signals did before, while they do what the handlers want.
+    before: [Option<libc::sigaction>; SIGNALS.len()],
 }
 
 static HANDLERS: Mutex<Handlers> = Mutex::new(Handlers {
     routines: Vec::new(),
     ignores: false,
+    before: [None; SIGNALS.len()],
 });
 
 /// Where the handler of signals writes, and the process whose thread reads it; a forked child has no such thread.
@@ -64,27 +67,45 @@ extern "C" fn note(signal: libc::c_int) {
     unsafe { errno.write(before) };
 }
 
-/// What a signal does from now on: `disposition` is a handler or one of SIG_DFL and SIG_IGN.
-fn dispose(signal: i32, disposition: libc::sighandler_t) {
+/// What a signal does from now on, a handler or one of SIG_DFL and SIG_IGN; what it did before.
+fn dispose(signal: i32, disposition: libc::sighandler_t) -> libc::sigaction {
     // SAFETY: all zeros is a sigaction without flags.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = disposition;
     action.sa_flags = libc::SA_RESTART;
-    // SAFETY: `note` may run at any time, and the structure is complete.
-    unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
+    // SAFETY: `note` may run at any time, and both structures are complete.
+    unsafe { libc::sigaction(signal, &raw const action, &raw mut before) };
+    before
 }
 
-/// Makes the signals what the handlers want.
-fn arrange(handlers: &Handlers) {
-    for (signal, event) in SIGNALS {
+/// Gives a signal back what it did.
+fn restore(signal: i32, before: &libc::sigaction) {
+    // SAFETY: it was in force before.
+    unsafe { libc::sigaction(signal, before, std::ptr::null_mut()) };
+}
+
+/// Makes the signals what the handlers want, and leaves alone those that they do not want.
+fn arrange(handlers: &mut Handlers) {
+    for ((signal, event), before) in SIGNALS.into_iter().zip(&mut handlers.before) {
         let disposition = if event == CTRL_C_EVENT && handlers.ignores {
             libc::SIG_IGN
-        } else if handlers.routines.is_empty() {
-            libc::SIG_DFL
-        } else {
+        } else if !handlers.routines.is_empty() {
             note as *const () as libc::sighandler_t
+        } else {
+            if let Some(before) = before.take() {
+                restore(signal, &before);
+            }
+            continue;
         };
-        dispose(signal, disposition);
+        let replaced = dispose(signal, disposition);
+        // Whoever started this process with nohup wants it to go on.
+        if event == CTRL_CLOSE_EVENT && replaced.sa_sigaction == libc::SIG_IGN {
+            restore(signal, &replaced);
+        } else {
+            before.get_or_insert(replaced);
+        }
     }
 }
 
@@ -154,7 +175,7 @@ crate::export! {
                 handlers.routines.remove(place.ok_or(Failure(code::INVALID_PARAMETER))?);
             }
         }
-        arrange(&handlers);
+        arrange(&mut handlers);
         Ok(TRUE)
     }
 

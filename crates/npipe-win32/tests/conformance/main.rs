@@ -4,6 +4,7 @@
 //! directory of its own. The cases are lines that the programs print (`conformance/README.md`).
 
 mod cases;
+mod console;
 mod headers;
 mod inheritance;
 mod linking;

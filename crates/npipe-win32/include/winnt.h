@@ -6,21 +6,7 @@
 #ifndef NPIPE_WINNT_H
 #define NPIPE_WINNT_H
 
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#ifdef __cplusplus
-#define NPIPE_BEGIN extern "C" {
-#define NPIPE_END }
-#else
-#define NPIPE_BEGIN
-#define NPIPE_END
-#endif
-
-/* For the functions that are defined in headers. */
-#define NPIPE_INLINE static __inline__ __attribute__((__unused__))
+#include <npipe/units.h>
 
 #ifndef WINAPI
 #define WINAPI
@@ -48,6 +34,32 @@
 #ifndef __forceinline
 #define __forceinline static __inline__ __attribute__((__always_inline__))
 #endif
+#ifndef __fastcall
+#define __fastcall
+#endif
+#ifndef __thiscall
+#define __thiscall
+#endif
+#ifndef PASCAL
+#define PASCAL
+#endif
+
+/* Microsoft's way to write attributes. */
+#ifndef __declspec
+#define __declspec(what) NPIPE_DECLSPEC_(what)
+#define NPIPE_DECLSPEC_(what) NPIPE_DECLSPEC_##what
+#define NPIPE_DECLSPEC_dllimport
+#define NPIPE_DECLSPEC_dllexport __attribute__((__visibility__("default")))
+#define NPIPE_DECLSPEC_thread __thread
+#define NPIPE_DECLSPEC_noreturn __attribute__((__noreturn__))
+#define NPIPE_DECLSPEC_noinline __attribute__((__noinline__))
+#define NPIPE_DECLSPEC_nothrow __attribute__((__nothrow__))
+#define NPIPE_DECLSPEC_selectany __attribute__((__weak__))
+#define NPIPE_DECLSPEC_novtable
+#define NPIPE_DECLSPEC_restrict
+#define NPIPE_DECLSPEC_align(bytes) __attribute__((__aligned__(bytes)))
+#define NPIPE_DECLSPEC_deprecated __attribute__((__deprecated__))
+#endif
 
 #ifndef VOID
 #define VOID void
@@ -59,27 +71,7 @@
 #define OUT
 #define OPTIONAL
 
-/* Annotations of newer sources. */
-#define _In_
-#define _In_opt_
-#define _In_z_
-#define _In_opt_z_
-#define _Out_
-#define _Out_opt_
-#define _Inout_
-#define _Inout_opt_
-#define _Outptr_
-#define _Reserved_
-#define _Ret_maybenull_
-#define _Must_inspect_result_
-#define _In_reads_(n)
-#define _In_reads_opt_(n)
-#define _In_reads_bytes_(n)
-#define _In_reads_bytes_opt_(n)
-#define _Out_writes_(n)
-#define _Out_writes_opt_(n)
-#define _Out_writes_bytes_(n)
-#define _Out_writes_bytes_opt_(n)
+#include <sal.h>
 
 #ifndef TRUE
 #define TRUE 1
@@ -110,18 +102,6 @@ typedef int (*FARPROC)(void);
  * FAILED and SUCCEEDED know; comparing with 0 does not. */
 typedef unsigned int HRESULT;
 typedef int NTSTATUS;
-
-#if __SIZEOF_WCHAR_T__ == 2
-typedef wchar_t WCHAR;
-#define NPIPE_WIDE_(text) L##text
-#elif defined(__cplusplus)
-typedef char16_t WCHAR;
-#define NPIPE_WIDE_(text) u##text
-#else
-typedef __CHAR16_TYPE__ WCHAR;
-#define NPIPE_WIDE_(text) u##text
-#endif
-#define NPIPE_WIDE(text) NPIPE_WIDE_(text)
 
 typedef CHAR *LPSTR, *PSTR, *NPSTR;
 typedef const CHAR *LPCSTR, *PCSTR, *LPCCH, *PCCH;
@@ -158,6 +138,7 @@ typedef union _ULARGE_INTEGER {
 #define MAXLONG 0x7fffffff
 #define MAX_PATH 260
 #define ANYSIZE_ARRAY 1
+#define MAX_COMPUTERNAME_LENGTH 15
 
 #define ARRAYSIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define _countof(array) ARRAYSIZE(array)
@@ -240,6 +221,8 @@ typedef union _ULARGE_INTEGER {
 #define STATUS_USER_APC ((DWORD)0x000000c0)
 #define STATUS_TIMEOUT ((DWORD)0x00000102)
 #define STATUS_PENDING ((DWORD)0x00000103)
+#define STATUS_CONTROL_C_EXIT ((DWORD)0xc000013a)
+#define CONTROL_C_EXIT STATUS_CONTROL_C_EXIT
 
 #define HEAP_NO_SERIALIZE 0x1u
 #define HEAP_GENERATE_EXCEPTIONS 0x4u

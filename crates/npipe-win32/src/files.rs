@@ -72,9 +72,19 @@ fn uninterrupted<T>(mut act: impl FnMut() -> std::io::Result<T>) -> Outcome<T> {
 }
 
 impl OpenFile {
+    /// What there is to be read, without an OVERLAPPED.
+    pub(crate) fn read_some(&self, into: &mut [u8]) -> Outcome<usize> {
+        uninterrupted(|| (&self.file).read(into))
+    }
+
+    /// Some of `data`, without an OVERLAPPED.
+    pub(crate) fn write_some(&self, data: &[u8]) -> Outcome<usize> {
+        uninterrupted(|| (&self.file).write(data))
+    }
+
     pub(crate) fn read(&self, into: &mut [u8], overlapped: Shared<'_, OVERLAPPED>) -> Outcome<Moved> {
         let Some(offset) = offset(overlapped) else {
-            return Ok(uninterrupted(|| (&self.file).read(into))?.into());
+            return Ok(self.read_some(into)?.into());
         };
         overlapped::synchronously(overlapped, || {
             let bytes = uninterrupted(|| self.file.read_at(into, offset))?;

@@ -27,6 +27,8 @@
 //!
 //! What is not offered fails to compile, or fails with ERROR_CALL_NOT_IMPLEMENTED and one line on stderr.
 
+mod console;
+mod control;
 mod dispatch;
 mod environment;
 mod events;
@@ -49,6 +51,7 @@ mod processes;
 mod procs;
 mod slots;
 mod strings;
+mod system;
 mod text;
 mod threads;
 mod types;

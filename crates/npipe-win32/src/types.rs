@@ -72,6 +72,7 @@ pub(crate) mod code {
     pub(crate) const FILE_EXISTS: u32 = 80;
     pub(crate) const INVALID_PARAMETER: u32 = 87;
     pub(crate) const BROKEN_PIPE: u32 = 109;
+    pub(crate) const BUFFER_OVERFLOW: u32 = 111;
     pub(crate) const DISK_FULL: u32 = 112;
     pub(crate) const CALL_NOT_IMPLEMENTED: u32 = 120;
     pub(crate) const INSUFFICIENT_BUFFER: u32 = 122;

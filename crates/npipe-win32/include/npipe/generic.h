@@ -28,6 +28,15 @@
 #define lstrcpyn lstrcpynW
 #define lstrlen lstrlenW
 #define CreateMutexEx CreateMutexExW
+#define GetComputerName GetComputerNameW
+#define GetCurrentDirectory GetCurrentDirectoryW
+#define GetTempPath GetTempPathW
+#define GetUserName GetUserNameW
+#define OutputDebugString OutputDebugStringW
+#define ReadConsole ReadConsoleW
+#define SetConsoleTitle SetConsoleTitleW
+#define SetCurrentDirectory SetCurrentDirectoryW
+#define WriteConsole WriteConsoleW
 #else
 #define CallNamedPipe CallNamedPipeA
 #define CreateEvent CreateEventA
@@ -53,6 +62,15 @@
 #define lstrcpy lstrcpyA
 #define lstrcpyn lstrcpynA
 #define lstrlen lstrlenA
+#define GetComputerName GetComputerNameA
+#define GetCurrentDirectory GetCurrentDirectoryA
+#define GetTempPath GetTempPathA
+#define GetUserName GetUserNameA
+#define OutputDebugString OutputDebugStringA
+#define ReadConsole ReadConsoleA
+#define SetConsoleTitle SetConsoleTitleA
+#define SetCurrentDirectory SetCurrentDirectoryA
+#define WriteConsole WriteConsoleA
 #endif
 
 #endif

@@ -168,7 +168,7 @@ fn overlapped() {
     check("overlapped");
 }
 
-/// semantics 227, 230, 234-244
+/// semantics 223, 227, 230, 234-244
 #[test]
 fn apc() {
     check("apc");
@@ -222,6 +222,12 @@ fn edges() {
 #[test]
 fn objects() {
     check("objects");
+}
+
+/// No rule of pipes: names, calendars, directories, the console and its events.
+#[test]
+fn system() {
+    check("system");
 }
 
 /// No rule of pipes: formats, copies, conversions, messages.

@@ -4,8 +4,10 @@
 //! directory of its own. The cases are lines that the programs print (`conformance/README.md`).
 
 mod cases;
+mod console;
 mod headers;
 mod inheritance;
 mod linking;
 mod seeds;
+mod sources;
 mod support;

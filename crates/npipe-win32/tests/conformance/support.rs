@@ -118,8 +118,9 @@ impl Place {
         program
     }
 
+    /// Compiles one source, and does not link it.
     #[track_caller]
-    fn object(&self, name: &str, source: &Path, build: Build<'_>) -> PathBuf {
+    pub(crate) fn object(&self, name: &str, source: &Path, build: Build<'_>) -> PathBuf {
         let object = self.path(name);
         let is_cpp = source.extension().is_some_and(|extension| extension == "cpp");
         let mut compile = Command::new(if is_cpp { "c++" } else { "cc" });
@@ -129,6 +130,14 @@ impl Place {
         compile.args(["-c", "-O1", "-I"]).arg(include()).args(build.flags);
         succeed(compile.arg(source).arg("-o").arg(&object));
         object
+    }
+
+    /// Whether a C++ source compiles.
+    pub(crate) fn compiles(&self, source: &Path, flags: &[&str]) -> bool {
+        let mut compile = Command::new("c++");
+        compile.args(["-w", "-fsyntax-only", "-I"]).arg(include()).args(flags);
+        compile.arg(source).stderr(Stdio::null());
+        compile.status().expect("a compiler").success()
     }
 
     /// A program that is to be run here.

@@ -150,7 +150,12 @@ static void t_locks(void)
     i = TryAcquireSRWLockShared(&lock); P("try_locks", "%d %d", i, TryAcquireSRWLockExclusive(&lock));
     ReleaseSRWLockShared(&lock);
     TlsFree(slot);
-    P("freed_slot", "%s", B(TlsSetValue(slot, NULL)));
+    P("free_again", "%s", B(TlsFree(slot)));
+    P("freed_slot", "%s", B(TlsSetValue(slot, &slot)));
+    P("freed_slot_value", "%d", TlsGetValue(slot) == &slot);
+    P("beyond_all_slots", "%s", B(TlsSetValue(0x7fffffff, NULL)));
+    i = (int)TlsAlloc(); P("same_slot_anew", "%d %d", i == (int)slot, TlsGetValue(slot) == NULL);
+    TlsFree(slot);
     DeleteCriticalSection(&section); CloseHandle(t[0]); CloseHandle(t[1]);
 }
 

@@ -39,6 +39,16 @@ const PACKAGES: &[Package] = &[
         sign: Sign::File("/usr/include/stdio.h"),
         reason: "start-up files and C library that Rust and C programs are linked with",
     },
+    Package {
+        debian_name: "gcc-mingw-w64-x86-64-posix",
+        sign: Sign::Program("x86_64-w64-mingw32-gcc"),
+        reason: "the cases of conformance/ as Windows programs",
+    },
+    Package {
+        debian_name: "wine",
+        sign: Sign::Program("wine"),
+        reason: "runs those, for the comparison with npipe; 64-bit programs only, so no other architecture is needed",
+    },
 ];
 
 /// Cargo subcommands that a minimal toolchain lacks.

@@ -181,8 +181,9 @@ crate::export! {
         overlapped: Out<usize>,
         timeout_ms: u32,
     ) -> Bool [FALSE] {
-        let port = port(handle)?;
+        // Without a packet it is NULL, why ever there is none.
         overlapped.set(0);
+        let port = port(handle)?;
         let packet = match port.take(1, timeout_ms, false) {
             Ok(packets) => packets[0],
             Err(Nothing::Closed) => return Err(Failure(code::ABANDONED_WAIT_0)),

@@ -9,3 +9,5 @@ mod inheritance;
 mod linking;
 mod seeds;
 mod support;
+mod tables;
+mod wine;

@@ -172,8 +172,8 @@ impl Place {
 }
 
 #[track_caller]
-fn succeed(command: &mut Command) {
-    let output = command.output().expect("a compiler: gcc and g++ are needed");
+pub(crate) fn succeed(command: &mut Command) {
+    let output = command.output().expect("it starts: gcc and g++ are needed");
     let messages = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}\n{messages}");
 }

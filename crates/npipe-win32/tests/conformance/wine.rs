@@ -1,0 +1,142 @@
+//! The same cases on Wine, which is the check of what `expected/` says of Windows.
+//!
+//! Every section of a group runs in a process of its own, so that a case that Wine dies of takes no other with it. There is
+//! one prefix, made and removed by the one test, and one wineserver, which the test ends.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::support::{PATIENCE, succeed};
+use crate::tables::{Expected, answers, groups, source};
+
+const COMPILER: &str = "x86_64-w64-mingw32-gcc";
+
+/// A command that is there, or what to do about it.
+#[track_caller]
+fn tool(program: &str, package: &str) -> Command {
+    let present = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|directory| directory.join(program).is_file()));
+    assert!(
+        present,
+        "{program} is missing: `cargo xtask test` installs it, or apt-get install {package}"
+    );
+    Command::new(program)
+}
+
+/// A Windows of one's own, gone with this value.
+struct Wine {
+    directory: tempfile::TempDir,
+}
+
+impl Wine {
+    /// One with all groups compiled, which takes as long as making the prefix.
+    #[track_caller]
+    fn with(groups: &[String]) -> Wine {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let wine = Wine { directory };
+        std::fs::create_dir(wine.path("home")).expect("the directory is ours");
+        let mut boot = wine.command("wine", "wine");
+        let boot = boot
+            .args(["wineboot", "--init"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut boot = boot.spawn().expect("wine starts");
+        for group in groups {
+            wine.compile(group);
+        }
+        assert!(boot.wait().expect("it is ours").success(), "wine makes a prefix");
+        wine
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A command in this prefix. Wine writes its shortcuts into the home directory, and installs what the cases do not need.
+    #[track_caller]
+    fn command(&self, program: &str, package: &str) -> Command {
+        let mut command = tool(program, package);
+        command
+            .env("WINEPREFIX", self.path("prefix"))
+            .env("HOME", self.path("home"))
+            .env("WINEDEBUG", "-all")
+            .env("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe,winedbg.exe=d")
+            .env("PROBE_WATCHDOG_MS", PATIENCE.as_millis().to_string())
+            .env_remove("DISPLAY")
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    #[track_caller]
+    fn compile(&self, group: &str) {
+        let mut compile = tool(COMPILER, "gcc-mingw-w64-x86-64-posix");
+        compile.arg("-w").arg("-o").arg(self.program(group)).arg(source(group));
+        succeed(compile.args(["-ladvapi32", "-lntdll"]));
+    }
+
+    fn program(&self, group: &str) -> PathBuf {
+        self.path(&format!("{group}.exe"))
+    }
+
+    /// What a program printed, however it ended.
+    fn run(&self, program: &Path, argument: &str) -> String {
+        let mut command = self.command("wine", "wine");
+        let output = command.arg(program).arg(argument).output().expect("wine starts");
+        String::from_utf8_lossy(&output.stdout).replace('\r', "")
+    }
+
+    /// All sections of a group, each by itself.
+    #[track_caller]
+    fn answers(&self, group: &str) -> BTreeMap<String, String> {
+        let program = self.program(group);
+        let sections = self.run(&program, "-l");
+        assert!(!sections.is_empty(), "{group} has no section, or wine does not run it");
+        sections
+            .lines()
+            .flat_map(|section| answers(group, &self.run(&program, section)))
+            .collect()
+    }
+}
+
+impl Drop for Wine {
+    fn drop(&mut self) {
+        for end in ["--kill", "--wait"] {
+            let ended = self.command("wineserver", "wine").arg(end).status();
+            // A panic in the middle of another would hide it.
+            if !std::thread::panicking() {
+                ended.expect("wineserver starts");
+            }
+        }
+    }
+}
+
+/// Case by case, all groups: Wine prints what `expected/` has, or `wine.tsv` has what it prints and why.
+#[test]
+fn wine_prints_the_same() {
+    let groups = groups();
+    let wine = Wine::with(&groups);
+    let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let differences = Expected::of_wine(group).differences(&wine.answers(group));
+            wrong.lock().expect("nobody panics inside").extend(differences);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(work);
+        }
+    });
+    let wrong = wrong.into_inner().expect("nobody panics inside");
+    assert!(
+        wrong.is_empty(),
+        "{}\n{} cases of {} groups differ on Wine",
+        wrong.join("\n"),
+        wrong.len(),
+        groups.len()
+    );
+}

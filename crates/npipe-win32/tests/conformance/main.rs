@@ -7,6 +7,7 @@ mod cases;
 mod headers;
 mod inheritance;
 mod linking;
+mod races;
 mod seeds;
 mod support;
 mod tables;

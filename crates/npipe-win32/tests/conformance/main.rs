@@ -6,6 +6,7 @@
 mod cases;
 mod headers;
 mod inheritance;
+mod left;
 mod linking;
 mod races;
 mod seeds;

@@ -99,12 +99,18 @@ impl Place {
     /// Compiles C or C++, by the names of the sources, and links with the library.
     #[track_caller]
     pub(crate) fn compile(&self, name: &str, sources: &[PathBuf], build: Build<'_>) -> PathBuf {
-        let program = self.path(name);
         let objects: Vec<PathBuf> = sources
             .iter()
             .enumerate()
             .map(|(number, source)| self.object(&format!("{name}-{number}.o"), source, build))
             .collect();
+        self.link(name, &objects, build)
+    }
+
+    /// Links objects with the library.
+    #[track_caller]
+    pub(crate) fn link(&self, name: &str, objects: &[PathBuf], build: Build<'_>) -> PathBuf {
+        let program = self.path(name);
         let mut link = Command::new("c++");
         link.args(build.flags.iter().filter(|flag| flag.starts_with("-fsanitize")));
         link.arg("-o").arg(&program).args(objects);
@@ -119,7 +125,7 @@ impl Place {
     }
 
     #[track_caller]
-    fn object(&self, name: &str, source: &Path, build: Build<'_>) -> PathBuf {
+    pub(crate) fn object(&self, name: &str, source: &Path, build: Build<'_>) -> PathBuf {
         let object = self.path(name);
         let is_cpp = source.extension().is_some_and(|extension| extension == "cpp");
         let mut compile = Command::new(if is_cpp { "c++" } else { "cc" });

@@ -84,6 +84,18 @@ fn msgmode() {
     check("msgmode");
 }
 
+/// semantics 97, 117, 119-127
+#[test]
+fn quota() {
+    check("quota");
+}
+
+/// semantics 131-139
+#[test]
+fn nowait() {
+    check("nowait");
+}
+
 /// semantics 140-149
 #[test]
 fn peek() {
@@ -100,6 +112,18 @@ fn transact() {
 #[test]
 fn flush() {
     check("flush");
+}
+
+/// semantics 67, 172-182
+#[test]
+fn disconnect() {
+    check("disconnect");
+}
+
+/// semantics 27, 29, 116, 189, 195-197, 201, 203, 204, 206, 207
+#[test]
+fn state() {
+    check("state");
 }
 
 /// semantics 183-189, 192

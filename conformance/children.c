@@ -323,6 +323,44 @@ static void t_create(void)
     P("own_code", "%lu", (unsigned long)code);
 }
 
+/* Other processes at the other end: who they are, and what is left of what they had begun. */
+static void t_others(void)
+{
+    const char *name = newname(); HANDLE s = mk(name, PIPE_ACCESS_DUPLEX, MSGPIPE, 1, 4, 4), c, r, w;
+    CHILD child; ULONG id = 0; BOOL ok;
+    /* the name goes where labels go */
+    label = name;
+    child_init(&child);
+    child_start(&child, FALSE, "opens", NULL, NULL);
+    label = "child";
+    ConnectNamedPipe(s, NULL);
+    CLR(); ok = GetNamedPipeClientProcessId(s, &id);
+    P("client_process", "%s %d", br(ok), id == child.info.dwProcessId);
+    P("from_client", "%s", rds(s, 9));
+    P("to_client", "%s", wrs(s, "go", 2));
+    P("client_end", "%s", child_end(&child));
+    CLR(); ok = GetNamedPipeClientProcessId(s, &id);
+    P("client_process_ended", "%s %d", br(ok), id == child.info.dwProcessId);
+    DisconnectNamedPipe(s);
+    CloseHandle(s);
+
+    name = newname();
+    s = mk(name, PIPE_ACCESS_DUPLEX, BYTEPIPE, 1, 4, 4);
+    c = CreateFileA(name, RW, 0, &heritable, OPEN_EXISTING, FILE_FLAG_OVERLAPPED, NULL);
+    CreatePipe(&r, &w, &heritable, 0);
+    SetHandleInformation(r, HANDLE_FLAG_INHERIT, 0);
+    child_init(&child);
+    child_start(&child, TRUE, "leaves_pending", c, w);
+    CloseHandle(c); CloseHandle(w);
+    P("has_begun", "%s", rds(r, 99));
+    P("pending_is_there", "%s", pks(s, 20));
+    TerminateProcess(child.info.hProcess, 1);
+    P("pending_end", "%s", child_end(&child));
+    P("after_its_end", "%s", rds(s, 20));
+    P("pending_is_gone", "%s", rds(s, 20));
+    CloseHandle(s); CloseHandle(r);
+}
+
 static void t_nothing(void)
 {
     CHILD c;
@@ -378,6 +416,26 @@ static int play(const char *role, HANDLE a, HANDLE b)
         P("child_pending", "%s then %s", begun, wr(WaitForSingleObject(read.o.hEvent, 15000)));
         P("child_through_duplicate", "%s", gor(d, &read, TRUE, TRUE));
         ov_free(&read); ov_free(&write);
+    }
+    else if (probe_same(role, "opens"))
+    {
+        HANDLE h = op(label, RW, 0), parent; ULONG id = 0; BOOL ok;
+        CLR(); ok = GetNamedPipeServerProcessId(h, &id);
+        P("server_process", "%s %d", br(ok), ok && id != GetCurrentProcessId());
+        parent = OpenProcess(SYNCHRONIZE, FALSE, id);
+        P("server_runs", "%s", sig(parent));
+        CloseHandle(parent);
+        WriteFile(h, "hello", 5, &n, NULL);
+        ReadFile(h, buf, sizeof(buf), &n, NULL);
+        CloseHandle(h);
+    }
+    else if (probe_same(role, "leaves_pending"))
+    {
+        OV done, pending;
+        ov_init(&done); ov_init(&pending);
+        owr(a, &done, "0123", 4); owr(a, &pending, "pending", 7);
+        WriteFile(b, "begun", 5, &n, NULL);
+        Sleep(INFINITE);
     }
     else if (probe_same(role, "sees"))
     {
@@ -444,7 +502,7 @@ static int play(const char *role, HANDLE a, HANDLE b)
 int main(int argc, char **argv)
 {
     static const SECTION s[] = { { "pipes", t_pipes }, { "servers", t_servers }, { "overlapped", t_overlapped }, { "killed", t_killed }, { "inherit", t_inherit }, { "standard", t_standard }, { "named", t_named }, { "create", t_create },
-        { "nothing", t_nothing }, { NULL, NULL } };
+        { "others", t_others }, { "nothing", t_nothing }, { NULL, NULL } };
     if (argc > 2 && probe_same(argv[1], "child"))
     {
         if (probe_same(argv[2], "arguments"))

@@ -138,7 +138,7 @@ fn anon() {
     check("anon");
 }
 
-/// What children inherit, their standard handles, their ends. semantics 16, 101, 129, 190, 205, 229,
+/// What children inherit, their standard handles, their ends. semantics 16, 101, 128, 129, 190, 205, 229,
 /// 257-260
 #[test]
 fn children() {

@@ -4,8 +4,9 @@
 //! one prefix, made and removed by the one test, and one wineserver, which the test ends.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -29,6 +30,8 @@ fn tool(program: &str, package: &str) -> Command {
 /// A Windows of one's own, gone with this value.
 struct Wine {
     directory: tempfile::TempDir,
+    /// A shell that waits for commands: Windows' services start anew for every program unless another one runs.
+    keeper: Option<Child>,
 }
 
 impl Wine {
@@ -36,7 +39,10 @@ impl Wine {
     #[track_caller]
     fn with(groups: &[String]) -> Wine {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let wine = Wine { directory };
+        let mut wine = Wine {
+            directory,
+            keeper: None,
+        };
         std::fs::create_dir(wine.path("home")).expect("the directory is ours");
         let mut boot = wine.command("wine", "wine");
         let boot = boot
@@ -48,6 +54,9 @@ impl Wine {
             wine.compile(group);
         }
         assert!(boot.wait().expect("it is ours").success(), "wine makes a prefix");
+        let mut keeper = wine.command("wine", "wine");
+        let keeper = keeper.arg("cmd").stdin(Stdio::piped()).stdout(Stdio::null());
+        wine.keeper = Some(keeper.spawn().expect("wine starts"));
         wine
     }
 
@@ -85,8 +94,18 @@ impl Wine {
     /// What a program printed, however it ended.
     fn run(&self, program: &Path, argument: &str) -> String {
         let mut command = self.command("wine", "wine");
-        let output = command.arg(program).arg(argument).output().expect("wine starts");
-        String::from_utf8_lossy(&output.stdout).replace('\r', "")
+        // A pipe would be held open by whatever of Windows the program has started and left.
+        let path = program.with_extension("out");
+        let output = File::create(&path).expect("the directory is ours");
+        let status = command
+            .arg(program)
+            .arg(argument)
+            .stdout(output)
+            .stderr(Stdio::null())
+            .status();
+        status.expect("wine starts");
+        let printed = std::fs::read(&path).expect("it was made above");
+        String::from_utf8_lossy(&printed).replace('\r', "")
     }
 
     /// All sections of a group, each by itself.
@@ -104,6 +123,11 @@ impl Wine {
 
 impl Drop for Wine {
     fn drop(&mut self) {
+        // It ends with its input, as the server ends it too.
+        if let Some(mut keeper) = self.keeper.take() {
+            drop(keeper.stdin.take());
+            let _ = keeper.wait();
+        }
         for end in ["--kill", "--wait"] {
             let ended = self.command("wineserver", "wine").arg(end).status();
             // A panic in the middle of another would hide it.

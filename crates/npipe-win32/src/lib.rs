@@ -22,6 +22,7 @@
 //!   them before their `main` runs.
 //! * **Errors** ([`failure`]): a function gives its outcome as a `Result`; the frame around it sets the last error and
 //!   errno, and is the boundary that no panic passes.
+//! * **Sanitizers** ([`sanitizer`]): every call that orders threads says so to ThreadSanitizer, if the program has it.
 //! * **Pointers** ([`pointers`]) from C are types of their own, which only a C caller can make. What they promise is in the
 //!   headers, and only that file reads or writes through them.
 //!
@@ -49,6 +50,7 @@ mod pool;
 mod ports;
 mod processes;
 mod procs;
+mod sanitizer;
 mod slots;
 mod strings;
 mod system;

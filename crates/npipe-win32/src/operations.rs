@@ -18,6 +18,7 @@ use crate::overlapped;
 use crate::pipes::{PipeEnd, local};
 use crate::pointers::{Buffer, Bytes, Kept, Out, Shared};
 use crate::ports::{Association, Packet};
+use crate::sanitizer;
 use crate::threads::{Call, CompletionRoutine, Thread};
 use crate::types::{Bool, OVERLAPPED, STATUS_PENDING, TRUE, code};
 
@@ -118,6 +119,8 @@ impl Operation {
     fn finish(&self, completion: &Completion, immediate: bool) {
         let result = Result::of(completion);
         let structure = self.structure.get();
+        self.end.channel.acquire();
+        sanitizer::release(structure);
         structure.InternalHigh.store(result.bytes, Ordering::Relaxed);
         structure.Internal.store(result.status, Ordering::Release);
         let pending = &self.end.pending;
@@ -207,6 +210,7 @@ fn start(
         Notice::Routine { .. } => {}
     }
     structure.get().Internal.store(STATUS_PENDING, Ordering::Relaxed);
+    end.channel.release();
     let operation = Arc::new(Operation {
         end: Arc::clone(end),
         structure,

@@ -15,6 +15,7 @@ use crate::failure::{Failure, Outcome, boundary, set_last_error};
 use crate::handles;
 use crate::object::{Object, pipe_end};
 use crate::pointers::{Out, Shared};
+use crate::sanitizer;
 use crate::types::{
     Bool, FALSE, Handle, INFINITE, OVERLAPPED, STATUS_PENDING, TRUE, WAIT_IO_COMPLETION, WAIT_OBJECT_0, WAIT_TIMEOUT,
     code,
@@ -144,6 +145,7 @@ fn result(
             return Ok(code::IO_INCOMPLETE);
         }
     }
+    sanitizer::acquire(overlapped);
     count.set(overlapped.InternalHigh.load(Ordering::Relaxed) as u32);
     Ok(result_of(status))
 }

@@ -17,6 +17,7 @@ use crate::object::{Object, pipe_end};
 use crate::overlapped;
 use crate::pointers::Out;
 use crate::ports::{Association, Port};
+use crate::sanitizer;
 use crate::threads::CompletionRoutine;
 use crate::types::{Bool, FALSE, Handle, INVALID_HANDLE_VALUE, NULL, TRUE, WAIT_OBJECT_0, WAIT_TIMEOUT, code};
 
@@ -67,6 +68,7 @@ impl Registration {
             locked(&self.state).calls = true;
             // SAFETY: the program vouches for its callback.
             unsafe { (callback.routine)(callback.context, timed_out) };
+            sanitizer::release(self);
             locked(&self.state).calls = false;
             if once {
                 break;
@@ -87,6 +89,7 @@ impl Registration {
         while !state.over {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        sanitizer::acquire(self);
     }
 }
 
@@ -114,6 +117,9 @@ fn unregister(handle: Handle, completion: Handle) -> Outcome<Bool> {
         return Ok(TRUE);
     }
     let mut state = locked(&registration.state);
+    if !state.calls {
+        sanitizer::acquire(&*registration);
+    }
     if let Some(event) = event {
         if state.over {
             drop(state);

@@ -31,6 +31,7 @@ use crate::operations;
 use crate::pipes::PipeEnd;
 use crate::pointers::{In, Out};
 use crate::processes::Process;
+use crate::sanitizer;
 use crate::types::{
     Bool, CURRENT_THREAD, FALSE, Handle, INVALID_HANDLE_VALUE, NULL, SECURITY_ATTRIBUTES, STILL_ACTIVE, TRUE,
     WAIT_FAILED, code,
@@ -198,6 +199,7 @@ impl Thread {
 
     /// Queues a call; false if the thread is over.
     pub(crate) fn queue(&self, call: Call) -> bool {
+        sanitizer::release(self);
         let _guard = dispatch::lock();
         if self.is_over() {
             return false;
@@ -211,7 +213,9 @@ impl Thread {
 
     fn next_call(&self) -> Option<Call> {
         let _guard = dispatch::lock();
-        locked(&self.state).calls.pop_front()
+        let call = locked(&self.state).calls.pop_front()?;
+        sanitizer::acquire(self);
+        Some(call)
     }
 
     pub(crate) fn now_owns(&self, mutex: &Arc<Waitable>) {
@@ -269,6 +273,7 @@ impl Thread {
         while *count > 0 {
             count = changed.wait(count).unwrap_or_else(PoisonError::into_inner);
         }
+        sanitizer::acquire(&self.gate);
     }
 }
 
@@ -432,6 +437,7 @@ crate::export! {
             return Ok(0);
         }
         let thread = thread(handle)?;
+        sanitizer::release(&thread.gate);
         let (suspended, changed) = &thread.gate;
         let mut count = locked(suspended);
         let before = *count;

@@ -14,6 +14,7 @@ use crate::failure::{Failure, Outcome, not_implemented, set_last_error};
 use crate::handles;
 use crate::object::Object;
 use crate::pointers::{Ansi, In, Out, WideText};
+use crate::sanitizer::Channel;
 use crate::text::Words;
 use crate::types::{
     ACCESS_SYSTEM_SECURITY, Bool, FALSE, FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, FILE_FLAG_WRITE_THROUGH,
@@ -96,8 +97,11 @@ impl Wanted {
         if self.instances < PIPE_UNLIMITED_INSTANCES {
             options.max_instances(self.instances as usize);
         }
+        let channel = Channel::of_name(name);
+        channel.release();
         let server = options.create(name)?;
-        let end = PipeEnd::new(Side::Server(server), self.open_mode & FILE_FLAG_OVERLAPPED != 0);
+        let overlapped = self.open_mode & FILE_FLAG_OVERLAPPED != 0;
+        let end = PipeEnd::new(Side::Server(server), overlapped, channel);
         // semantics 41
         let inherit = attributes.is_some_and(|attributes| attributes.bInheritHandle != FALSE);
         let handle = insert(end, Access::of_server(direction), inherit)?;
@@ -114,9 +118,11 @@ fn insert(end: Arc<PipeEnd>, access: Access, inherit: bool) -> Outcome<Handle> {
 /// The client's side of CreateFile.
 pub(crate) fn open(name: &OsStr, desired: u32, inherit: bool, flags: u32) -> Outcome<Handle> {
     let asked = Access::from_win32(desired);
+    let channel = Channel::of_name(name);
+    channel.release();
     let client = ClientOptions::new().access(asked).shareable(true).open(name)?;
     // semantics 59
-    let end = PipeEnd::new(Side::Client(client), flags & FILE_FLAG_OVERLAPPED != 0);
+    let end = PipeEnd::new(Side::Client(client), flags & FILE_FLAG_OVERLAPPED != 0, channel);
     // semantics 53
     let access = Access {
         read_attributes: true,

@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use npipe::Access;
+use npipe::overlapped::engine;
 use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -132,6 +133,8 @@ impl Watcher {
                     process.note_end();
                     let forgotten = locked(&self.known).remove(&key);
                     drop(forgotten);
+                    // Its handles are closed before its end is seen (semantics 128).
+                    engine::catch_up();
                     process.over.set_event(true);
                     process.thread_over.set_event(true);
                 }

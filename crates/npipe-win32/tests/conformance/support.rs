@@ -99,12 +99,18 @@ impl Place {
     /// Compiles C or C++, by the names of the sources, and links with the library.
     #[track_caller]
     pub(crate) fn compile(&self, name: &str, sources: &[PathBuf], build: Build<'_>) -> PathBuf {
-        let program = self.path(name);
         let objects: Vec<PathBuf> = sources
             .iter()
             .enumerate()
             .map(|(number, source)| self.object(&format!("{name}-{number}.o"), source, build))
             .collect();
+        self.link(name, &objects, build)
+    }
+
+    /// Links objects with the library.
+    #[track_caller]
+    pub(crate) fn link(&self, name: &str, objects: &[PathBuf], build: Build<'_>) -> PathBuf {
+        let program = self.path(name);
         let mut link = Command::new("c++");
         link.args(build.flags.iter().filter(|flag| flag.starts_with("-fsanitize")));
         link.arg("-o").arg(&program).args(objects);
@@ -181,8 +187,8 @@ impl Place {
 }
 
 #[track_caller]
-fn succeed(command: &mut Command) {
-    let output = command.output().expect("a compiler: gcc and g++ are needed");
+pub(crate) fn succeed(command: &mut Command) {
+    let output = command.output().expect("it starts: gcc and g++ are needed");
     let messages = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}\n{messages}");
 }

@@ -15,11 +15,14 @@
 //! send is checked like anybody's.
 
 use super::fields::{FieldWriter, Fields};
-use super::{DIRECTIONS, InstanceReport, PIPE_TYPES, ProtocolError, maximum_in, name_in, number_of, one_of, tag};
+use super::{
+    DIRECTIONS, InstanceReport, PIPE_TYPES, ProtocolError, maximum_in, name_in, number_of, one_of, qos_in, tag, write_qos,
+};
 use crate::access::AccessRules;
 use crate::mode::{Access, Direction, ReadMode};
 use crate::name::PipeName;
 use crate::pipe::Attributes;
+use crate::qos::SecurityQos;
 use crate::status::Status;
 
 /// So many users and groups of the access rules, and so many members, fit into a message.
@@ -84,6 +87,8 @@ pub enum Serving {
         since: u64,
         /// The rights that the client asked for.
         access: Access,
+        /// What the server may do with the client's identity.
+        qos: SecurityQos,
         /// How many instances the pipe has.
         instances: u32,
     },
@@ -175,11 +180,13 @@ impl Serving {
                 number,
                 since,
                 access,
+                qos,
                 instances,
             } => {
                 fields.u64(tag::NUMBER, *number);
                 fields.u64(tag::SINCE, *since);
                 fields.u32(tag::ACCESS, access.to_win32());
+                write_qos(*qos, fields);
                 fields.u32(tag::INSTANCE_COUNT, *instances);
                 kind::ADMIT
             }
@@ -229,6 +236,7 @@ impl Serving {
                 number: fields.u64(tag::NUMBER)?,
                 since: fields.u64(tag::SINCE)?,
                 access: Access::from_win32(fields.u32(tag::ACCESS)?),
+                qos: qos_in(fields)?,
                 instances: fields.u32(tag::INSTANCE_COUNT)?,
             },
             kind::MEMBERS => Serving::Members {

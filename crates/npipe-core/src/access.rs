@@ -12,28 +12,12 @@
 use std::fmt;
 
 use crate::mode::Access;
+pub use crate::security::PeerIdentity;
 use crate::status::Status;
 
 const OWNER_ONLY: u32 = 0o600;
 const READ: u32 = 0o4;
 const WRITE: u32 = 0o2;
-
-/// A peer as the system describes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct PeerIdentity {
-    /// Its effective user.
-    pub uid: u32,
-    /// Its effective group.
-    pub gid: u32,
-    /// Its supplementary groups.
-    pub groups: Vec<u32>,
-}
-
-impl PeerIdentity {
-    fn is_in(&self, group: u32) -> bool {
-        self.gid == group || self.groups.contains(&group)
-    }
-}
 
 /// Who may open a pipe. By default its owner alone.
 ///
@@ -173,6 +157,7 @@ mod tests {
             uid,
             gid,
             groups: groups.to_vec(),
+            is_administrator: false,
         }
     }
 

@@ -227,6 +227,18 @@ statuses! {
         ENOENT, NotFound, State,
         "There is nothing of the kind that was asked for.",
         "No operation was left to cancel, or no client is connected to be asked about.";
+    InvalidAcl = 0xC000_0077 "STATUS_INVALID_ACL", 1336 "ERROR_INVALID_ACL",
+        EINVAL, InvalidInput, Misuse,
+        "The access list is malformed, or holds a kind of entry that is not supported.",
+        "Use entries that allow or deny, and an ACL that has room for them.";
+    InvalidSid = 0xC000_0078 "STATUS_INVALID_SID", 1337 "ERROR_INVALID_SID",
+        EINVAL, InvalidInput, Misuse,
+        "This is not the SID of a user or group.",
+        "A SID looks like S-1-5-32-544; that of a Unix user is S-1-22-1-UID, that of a group S-1-22-2-GID.";
+    InvalidSecurityDescriptor = 0xC000_0079 "STATUS_INVALID_SECURITY_DESCR", 1338 "ERROR_INVALID_SECURITY_DESCR",
+        EINVAL, InvalidInput, Misuse,
+        "The security descriptor is malformed.",
+        "Make it with InitializeSecurityDescriptor or from an SDDL string.";
     CannotImpersonate = 0xC000_010D "STATUS_CANNOT_IMPERSONATE", 1368 "ERROR_CANNOT_IMPERSONATE",
         EPERM, PermissionDenied, State,
         "The server has not read anything from this client yet, so it cannot act on its behalf.",

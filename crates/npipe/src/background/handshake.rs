@@ -357,14 +357,6 @@ impl Visitor {
         matches!(socket::send(self.socket.as_fd(), &bytes, None), Ok(Some(sent)) if sent == bytes.len())
     }
 
-    fn identity(&self) -> PeerIdentity {
-        PeerIdentity {
-            uid: self.peer.uid,
-            gid: self.peer.gid,
-            groups: self.peer.groups.clone(),
-        }
-    }
-
     fn check_name(host: &Host, name: &PipeName) -> Result<(), Status> {
         if *name == host.name {
             Ok(())
@@ -417,7 +409,10 @@ impl Visitor {
         let attributes = state.pipe.attributes();
         let asked = access.of_client(attributes.direction)?;
         let (uid, gid) = (identity::own_uid(), identity::own_gid());
-        if !attributes.access.allows(uid, gid, &self.identity(), asked) {
+        if !attributes
+            .access
+            .allows(uid, gid, &PeerIdentity::from(&self.peer), asked)
+        {
             return Err(Status::AccessDenied);
         }
         loop {

@@ -14,6 +14,9 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::OnceLock;
+
+use npipe_core::PeerIdentity;
 
 use crate::sys::{SysError, SysResult};
 
@@ -34,6 +37,38 @@ pub(crate) struct PeerCredentials {
     pub(crate) gid: u32,
     /// Its supplementary groups.
     pub(crate) groups: Vec<u32>,
+}
+
+impl From<&PeerCredentials> for PeerIdentity {
+    fn from(peer: &PeerCredentials) -> PeerIdentity {
+        let &PeerCredentials {
+            uid, gid, ref groups, ..
+        } = peer;
+        PeerIdentity {
+            uid,
+            gid,
+            groups: groups.clone(),
+            is_administrator: administrators().is_some_and(|admins| gid == admins || groups.contains(&admins)),
+        }
+    }
+}
+
+/// The group whose members administer this system: the first of `sudo`, `wheel` and `admin` that there is, as `/etc/group` was
+/// when it was first asked for. Groups of a directory service administer other things.
+pub(crate) fn administrators() -> Option<u32> {
+    static GROUP: OnceLock<Option<u32>> = OnceLock::new();
+    *GROUP.get_or_init(|| administrators_in(&std::fs::read_to_string("/etc/group").ok()?))
+}
+
+fn administrators_in(groups: &str) -> Option<u32> {
+    let number_of = |wanted: &str| {
+        groups.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let (name, _password, number) = (fields.next()?, fields.next()?, fields.next()?);
+            (name == wanted).then(|| number.parse().ok())?
+        })
+    };
+    ["sudo", "wheel", "admin"].into_iter().find_map(number_of)
 }
 
 /// Our process number.
@@ -146,6 +181,26 @@ mod tests {
         let groups = rustix::process::getgroups().unwrap();
         let groups: Vec<u32> = groups.iter().map(|group| group.as_raw()).collect();
         assert_eq!(peer.groups, groups);
+    }
+
+    /// No rule: who administers a system is the system's.
+    #[test]
+    fn the_administrators_are_sudo_wheel_or_admin() {
+        assert_eq!(administrators_in("root:x:0:\nwheel:x:10:a,b\nsudo:x:27:c\n"), Some(27));
+        assert_eq!(administrators_in("admin:x:116:\nwheel:x:10:\n"), Some(10));
+        assert_eq!(administrators_in("sudo:x:many:\nadmin:x:116:\n"), Some(116));
+        assert_eq!(administrators_in("root:x:0:\nsudoers:x:5:\nsudo\n"), None);
+        let peer = |gid, groups: &[u32]| PeerCredentials {
+            pid: None,
+            uid: 1000,
+            gid,
+            groups: groups.to_vec(),
+        };
+        if let Some(admins) = administrators() {
+            assert!(PeerIdentity::from(&peer(admins, &[])).is_administrator);
+            assert!(PeerIdentity::from(&peer(1, &[admins])).is_administrator);
+            assert!(!PeerIdentity::from(&peer(admins + 1, &[])).is_administrator);
+        }
     }
 
     /// Names are for showing, and harmless to show.

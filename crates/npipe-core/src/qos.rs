@@ -155,7 +155,11 @@ mod tests {
     fn what_is_no_quality_of_service_is_refused() {
         let present = SECURITY_SQOS_PRESENT;
         for flags in [0, 0x0002_0000, present | 1, present | 0x4000_0000, u32::MAX] {
-            assert_eq!(SecurityQos::from_flags(flags), Err(Status::InvalidParameter), "{flags:#x}");
+            assert_eq!(
+                SecurityQos::from_flags(flags),
+                Err(Status::InvalidParameter),
+                "{flags:#x}"
+            );
         }
     }
 }

@@ -289,7 +289,11 @@ fn the_bytes_of_a_request_never_change() {
 #[test]
 fn an_unknown_quality_of_service_is_refused() {
     let open = |flags: u32| {
-        let fields = [field(1, &[b'x', 0]), field(2, &[0x81, 0, 0, 0]), field(40, &flags.to_le_bytes())];
+        let fields = [
+            field(1, &[b'x', 0]),
+            field(2, &[0x81, 0, 0, 0]),
+            field(40, &flags.to_le_bytes()),
+        ];
         let body = fields.concat();
         decode(&frame(VERSION, 1, body.len() as u32, &body))
     };

@@ -16,7 +16,8 @@
 
 use super::fields::{FieldWriter, Fields};
 use super::{
-    DIRECTIONS, InstanceReport, PIPE_TYPES, ProtocolError, maximum_in, name_in, number_of, one_of, qos_in, tag, write_qos,
+    DIRECTIONS, InstanceReport, PIPE_TYPES, ProtocolError, maximum_in, name_in, number_of, one_of, qos_in, tag,
+    write_qos,
 };
 use crate::access::AccessRules;
 use crate::mode::{Access, Direction, ReadMode};

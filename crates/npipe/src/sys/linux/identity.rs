@@ -18,6 +18,7 @@ use std::sync::OnceLock;
 
 use npipe_core::PeerIdentity;
 
+use super::impersonation;
 use crate::sys::{SysError, SysResult};
 
 /// Groups a process may be in, at most (`NGROUPS_MAX`).
@@ -76,14 +77,15 @@ pub(crate) fn own_pid() -> u32 {
     std::process::id()
 }
 
-/// Our effective user: the owner of files we make, and who we are to a peer.
+/// The process' effective user: the owner of files we make, and who we are to a peer. A thread that impersonates somebody
+/// is not asked who it is.
 pub(crate) fn own_uid() -> u32 {
-    rustix::process::geteuid().as_raw()
+    impersonation::own_ids().0
 }
 
-/// Our effective group.
+/// The process' effective group.
 pub(crate) fn own_gid() -> u32 {
-    rustix::process::getegid().as_raw()
+    impersonation::own_ids().1
 }
 
 /// Whether the program runs with more rights than its caller (set-user-id and the like), so that

@@ -43,6 +43,11 @@ impl<T: Copy> Out<T> {
         unsafe { self.0.wrapping_add(index).write_unaligned(value) };
     }
 
+    /// The same place, of which something is read first.
+    pub(crate) fn as_input(self) -> In<T> {
+        In(self.0)
+    }
+
     /// What is there; `None` for NULL.
     pub(crate) fn get(self) -> Option<T> {
         // SAFETY: not NULL, so the caller vouches for an initialised `T`, however aligned.

@@ -93,8 +93,13 @@ pub(crate) mod code {
     pub(crate) const ABANDONED_WAIT_0: u32 = 735;
     pub(crate) const IO_INCOMPLETE: u32 = 996;
     pub(crate) const NOACCESS: u32 = 998;
+    pub(crate) const NO_TOKEN: u32 = 1008;
     pub(crate) const NO_UNICODE_TRANSLATION: u32 = 1113;
     pub(crate) const NOT_FOUND: u32 = 1168;
+    pub(crate) const NOT_ALL_ASSIGNED: u32 = 1300;
+    pub(crate) const NO_IMPERSONATION_TOKEN: u32 = 1309;
+    pub(crate) const NO_SUCH_PRIVILEGE: u32 = 1313;
+    pub(crate) const BAD_TOKEN_TYPE: u32 = 1349;
     pub(crate) const INTERNAL_ERROR: u32 = 1359;
     pub(crate) const TIMEOUT: u32 = 1460;
 }

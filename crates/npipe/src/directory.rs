@@ -10,7 +10,8 @@ use npipe_core::name::NameUse;
 use npipe_core::{PipeName, ReadOutcome};
 
 use crate::connect::{self, Account, Inquiry};
-use crate::error::{Error, Result};
+use crate::error::{Error, Explain, Result};
+use crate::impersonation;
 use crate::info::{PipeDetails, PipeEntry, PipeMode};
 use crate::options::{ClientOptions, find_root, parse};
 use crate::sys::impersonation::with_own_files;
@@ -63,6 +64,7 @@ impl Namespace {
     /// As [`wait`].
     pub fn wait(&self, name: impl AsRef<OsStr>, timeout: Option<Duration>) -> Result<()> {
         let name = parse(name.as_ref(), NameUse::Wait, "wait")?;
+        impersonation::require_acting().explain("wait", &name)?;
         connect::wait(&self.root, &name, timeout)
     }
 

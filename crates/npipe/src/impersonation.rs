@@ -70,7 +70,7 @@ impl Token {
     #[doc(alias = "OpenProcessToken")]
     pub fn of_process() -> Result<Token> {
         let own = system::own_identity().map_err(|error| Error::from_sys(error, "ask who this process is"))?;
-        Ok(Token::new(PeerIdentity::from(&own), ImpersonationLevel::Impersonation))
+        Ok(Token::new(PeerIdentity::from(&own), ImpersonationLevel::Delegation))
     }
 
     /// Whose it is.

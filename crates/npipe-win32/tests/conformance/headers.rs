@@ -28,9 +28,15 @@ fn exported() -> BTreeSet<String> {
     names
 }
 
-/// The functions that a header declares.
+/// The functions that the headers declare.
 fn declared() -> BTreeSet<String> {
-    let text = fs::read_to_string(include().join("winbase.h")).expect("the header is there");
+    let headers = [include(), include().join("npipe")];
+    let entries = headers
+        .iter()
+        .flat_map(|directory| fs::read_dir(directory).expect("the headers are there"));
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let texts = paths.filter(|path| path.is_file()).map(fs::read_to_string);
+    let text: String = texts.map(|text| text.expect("headers are texts")).collect();
     let mut names = BTreeSet::new();
     for line in text.lines() {
         // Pointers to functions have a parenthesis before.

@@ -97,7 +97,7 @@ fn luid_of(name: &[u8]) -> Option<u64> {
     let matches = |known: &&str| known.as_bytes().eq_ignore_ascii_case(name);
     NAMES
         .iter()
-        .position(|known| matches(known))
+        .position(matches)
         .map(|at| at as u64 + FIRST)
 }
 

@@ -162,6 +162,12 @@ fn handles() {
     check("handles");
 }
 
+/// semantics 200, 261-263
+#[test]
+fn impersonate() {
+    check("impersonate");
+}
+
 /// semantics 211-223, 225
 #[test]
 fn overlapped() {
@@ -201,7 +207,16 @@ fn sanitized() {
         "-fsanitize=address,undefined",
         "-fno-sanitize-recover=all",
     ];
-    for group in ["objects", "edges", "texts", "apc", "ports", "storm", "children"] {
+    for group in [
+        "objects",
+        "edges",
+        "texts",
+        "apc",
+        "ports",
+        "storm",
+        "children",
+        "impersonate",
+    ] {
         compare(group, &sanitize);
     }
 }

@@ -20,13 +20,13 @@ pub mod status;
 pub mod wire;
 pub mod writer;
 
-pub use access::{AccessRules, PeerIdentity};
+pub use access::AccessRules;
 pub use call::{CallId, HolderId, Progress};
 pub use mode::{Access, Direction, EndRole, PipeType, ReadMode, WaitMode};
 pub use name::PipeName;
 pub use params::InstanceParams;
 pub use pipe::{InstanceState, Pipe};
 pub use reader::{Peeked, ReadOutcome, Reader, ReaderState};
-pub use security::Sid;
+pub use security::{PeerIdentity, SecurityDescriptor, SecurityInformation, Sid};
 pub use status::{Blame, Status};
 pub use writer::{Writer, WriterState};

@@ -12,10 +12,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use npipe_core::access::PeerIdentity;
 use npipe_core::handshake::{Decoder, Message, Serving};
 use npipe_core::pipe::{OwnerId, WaitOutcome, WaiterId};
-use npipe_core::{Access, PipeName, Status};
+use npipe_core::{Access, PeerIdentity, PipeName, SecurityDescriptor, SecurityInformation, Status};
 
 use super::Background;
 use crate::end::locked;
@@ -340,6 +339,11 @@ impl Visitor {
             Message::Open { name, access } => self.open(background, host, &name, access).map(|()| Next::Leave),
             Message::Wait { name } => self.wait(host, &name, token),
             Message::Query { name } => self.query(host, name.as_ref()),
+            Message::SetSecurity {
+                pipe_id,
+                parts,
+                security,
+            } => self.set_security(host, pipe_id, parts, &security),
             _ => Err(Status::NotSupported),
         };
         result.unwrap_or_else(|status| {
@@ -391,6 +395,21 @@ impl Visitor {
         Ok(Next::Leave)
     }
 
+    fn set_security(
+        &mut self,
+        host: &Host,
+        pipe_id: u64,
+        parts: SecurityInformation,
+        security: &SecurityDescriptor,
+    ) -> Result<Next, Status> {
+        if pipe_id != host.pipe_id {
+            return Err(Status::ObjectNameNotFound);
+        }
+        host.set_security_for(parts, security, &PeerIdentity::from(&self.peer))?;
+        self.send(&Message::SecuritySet);
+        Ok(Next::Leave)
+    }
+
     fn open(
         &mut self,
         background: &Background,
@@ -406,15 +425,7 @@ impl Visitor {
         // Declared before the lock and so dropped after it: an end that goes with its last handle takes the lock.
         let mut _ends = Vec::new();
         let mut state = locked(&host.state);
-        let attributes = state.pipe.attributes();
-        let asked = access.of_client(attributes.direction)?;
-        let (uid, gid) = (identity::own_uid(), identity::own_gid());
-        if !attributes
-            .access
-            .allows(uid, gid, &PeerIdentity::from(&self.peer), asked)
-        {
-            return Err(Status::AccessDenied);
-        }
+        let access = state.pipe.attributes().admit(&PeerIdentity::from(&self.peer), access)?;
         loop {
             let opened = state.choose(access)?;
             if opened.owner != SELF {

@@ -21,7 +21,7 @@ pub mod status;
 pub mod wire;
 pub mod writer;
 
-pub use access::{AccessRules, PeerIdentity};
+pub use access::AccessRules;
 pub use call::{CallId, HolderId, Progress};
 pub use mode::{Access, Direction, EndRole, PipeType, ReadMode, WaitMode};
 pub use name::PipeName;
@@ -29,6 +29,6 @@ pub use params::InstanceParams;
 pub use pipe::{InstanceState, Pipe};
 pub use qos::{ImpersonationLevel, SecurityQos};
 pub use reader::{Peeked, ReadOutcome, Reader, ReaderState};
-pub use security::Sid;
+pub use security::{PeerIdentity, SecurityDescriptor, SecurityInformation, Sid};
 pub use status::{Blame, Status};
 pub use writer::{Writer, WriterState};

@@ -227,6 +227,10 @@ statuses! {
         ENOENT, NotFound, State,
         "There is nothing of the kind that was asked for.",
         "No operation was left to cancel, or no client is connected to be asked about.";
+    InvalidOwner = 0xC000_005A "STATUS_INVALID_OWNER", 1307 "ERROR_INVALID_OWNER",
+        EPERM, PermissionDenied, Misuse,
+        "This SID may not be made the owner.",
+        "The owner can be the caller's user or one of its groups.";
     InvalidAcl = 0xC000_0077 "STATUS_INVALID_ACL", 1336 "ERROR_INVALID_ACL",
         EINVAL, InvalidInput, Misuse,
         "The access list is malformed, or holds a kind of entry that is not supported.",

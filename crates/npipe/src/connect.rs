@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use npipe_core::handshake::{Connection, Decoder, Message, PipeReport};
-use npipe_core::{Access, PipeName, PipeType, ReadMode, SecurityQos, Status, WaitMode};
+use npipe_core::{
+    Access, PipeName, PipeType, ReadMode, SecurityDescriptor, SecurityInformation, SecurityQos, Status, WaitMode,
+};
 use npipe_shm::layout::{Layout, Side};
 
 use crate::background;
 use crate::end::link::Link;
-use crate::end::{End, Handle, Home, Shape};
+use crate::end::{End, Handle, Home, Shape, locked};
 use crate::error::{Error, Result};
 use crate::sys::forks::ProcessFd;
 use crate::sys::identity::{self, PeerCredentials};
@@ -128,7 +130,12 @@ fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection
         kept,
     );
     let refuse = |status| Error::new(status, "open").about(name);
-    let access = wanted.access.of_client(opened.direction).map_err(refuse)?;
+    // Of what the server grants only what was asked for, unless that was all there is.
+    let granted = match wanted.access.is_maximum() {
+        true => opened.access.within(opened.direction),
+        false => wanted.access,
+    };
+    let access = granted.of_client(opened.direction).map_err(refuse)?;
     // Decided here: a server that disconnects at once takes nothing away from the success of the open.
     wanted.check_modes(opened.pipe_type, access).map_err(refuse)?;
     let shape = Shape {
@@ -147,6 +154,7 @@ fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection
         pipe_id: opened.pipe_id,
     };
     let end = Handle::new(End::new(shape, home, wanted.mode, wanted.wait));
+    *locked(&end.security) = Some(Box::new(opened.security.clone()));
     end.attach(&link);
     background::watch_peer(&link, end.downgrade()).map_err(fail)?;
     Ok(end)
@@ -230,6 +238,28 @@ pub(crate) fn query(root: &Root, name: &PipeName, deadline: Option<Instant>) -> 
             let server = served_by(maker, report.listener_pid, report.server_pid);
             Ok(Account { report, server })
         }
+        Message::Refused { status } => Err(fail(status)),
+        _ => Err(fail(Status::PeerMisbehaved)),
+    }
+}
+
+/// Changes parts of the descriptor of a pipe, which `pipe_id` tells from later ones of its name.
+pub(crate) fn set_security(
+    root: &Root,
+    name: &PipeName,
+    pipe_id: u64,
+    (parts, security): (SecurityInformation, &SecurityDescriptor),
+) -> Result<()> {
+    const OPERATION: &str = "set_security";
+    let request = Message::SetSecurity {
+        pipe_id,
+        parts,
+        security: security.clone(),
+    };
+    let answer = ask(root, name, &request, OPERATION, Some(Instant::now() + ANSWER_TIME))?;
+    let fail = |status| Error::new(status, OPERATION).about(name);
+    match answer.message {
+        Message::SecuritySet => Ok(()),
         Message::Refused { status } => Err(fail(status)),
         _ => Err(fail(Status::PeerMisbehaved)),
     }

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 use npipe_core::name::NameUse;
 use npipe_core::params::{InstanceParams, UNLIMITED_INSTANCES};
-use npipe_core::{Access, AccessRules, Direction, ImpersonationLevel, PipeName, SecurityQos, Status, WaitMode};
+use npipe_core::security::rights;
+use npipe_core::{
+    Access, AccessRules, Direction, ImpersonationLevel, PipeName, SecurityDescriptor, SecurityQos, Status, WaitMode,
+};
 
 use crate::client::PipeClient;
 use crate::connect::{self, Wanted};
@@ -15,6 +18,7 @@ use crate::host::{self, Kept};
 use crate::impersonation;
 use crate::info::PipeMode;
 use crate::server::PipeServer;
+use crate::sys::identity;
 use crate::sys::impersonation::{at_home, with_own_files};
 use crate::sys::namespace::Root;
 
@@ -38,6 +42,13 @@ pub(crate) fn find_root(chosen: Option<&Path>, operation: &'static str) -> Resul
     root.map_err(|error| Error::from_sys(error, operation))
 }
 
+/// Who may open a pipe, as it was said.
+#[derive(Clone, Debug)]
+enum Security {
+    Rules(AccessRules),
+    Descriptor(SecurityDescriptor),
+}
+
 /// How a server makes an instance. Win32 equivalent: the arguments of CreateNamedPipe.
 ///
 /// The names and defaults are those of `tokio::net::windows::named_pipe`: a duplex byte pipe of any number of instances
@@ -46,6 +57,7 @@ pub(crate) fn find_root(chosen: Option<&Path>, operation: &'static str) -> Resul
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
     params: InstanceParams,
+    security: Security,
     inbound: bool,
     outbound: bool,
     root: Option<PathBuf>,
@@ -64,6 +76,7 @@ impl ServerOptions {
     pub fn new() -> ServerOptions {
         ServerOptions {
             params: InstanceParams::default(),
+            security: Security::Rules(AccessRules::owner()),
             inbound: true,
             outbound: true,
             root: None,
@@ -104,7 +117,8 @@ impl ServerOptions {
         self
     }
 
-    /// Fail with [`Status::AccessDenied`] if the name exists. Win32 equivalent: FILE_FLAG_FIRST_PIPE_INSTANCE.
+    /// Fail with [`Status::AccessDenied`] if the name exists. Win32 equivalent: FILE_FLAG_FIRST_PIPE_INSTANCE, which is the same
+    /// bit as WRITE_OWNER: the server end may change the owner too.
     #[doc(alias = "FILE_FLAG_FIRST_PIPE_INSTANCE")]
     pub fn first_pipe_instance(&mut self, first: bool) -> &mut ServerOptions {
         self.params.first_instance = first;
@@ -162,11 +176,49 @@ impl ServerOptions {
         self
     }
 
-    /// Who may open the pipe; its owner alone by default. Win32 equivalent: the security descriptor, whose default also
-    /// lets everyone read.
+    /// Who may open the pipe, in the terms of Unix; its owner alone by default. This makes the security descriptor, whose
+    /// default on Windows also lets everyone read.
     #[doc(alias = "SECURITY_ATTRIBUTES")]
     pub fn access_rules(&mut self, rules: AccessRules) -> &mut ServerOptions {
-        self.params.access = rules;
+        self.security = Security::Rules(rules);
+        self
+    }
+
+    /// Whose the pipe is and who may open it, as Windows says it; an SDDL text such as `D:(A;;GRGW;;;AU)` parses as one. It
+    /// takes the place of [`access_rules`](ServerOptions::access_rules), and is fixed for the name by its first instance. What it
+    /// leaves out, Windows' default fills in. Win32 equivalent: lpSecurityDescriptor.
+    // semantics 264
+    #[doc(alias = "SECURITY_ATTRIBUTES")]
+    #[doc(alias = "lpSecurityDescriptor")]
+    pub fn security_descriptor(&mut self, descriptor: SecurityDescriptor) -> &mut ServerOptions {
+        self.security = Security::Descriptor(descriptor);
+        self
+    }
+
+    /// Whether the server end may change the access list. Win32 equivalent: WRITE_DAC.
+    #[doc(alias = "WRITE_DAC")]
+    pub fn write_dac(&mut self, allowed: bool) -> &mut ServerOptions {
+        self.further_right(rights::WRITE_DAC, allowed)
+    }
+
+    /// Whether the server end may change the owner and the group. Win32 equivalent: WRITE_OWNER, which is the same bit as
+    /// FILE_FLAG_FIRST_PIPE_INSTANCE: it asks for the first instance too.
+    // semantics 32
+    #[doc(alias = "WRITE_OWNER")]
+    pub fn write_owner(&mut self, allowed: bool) -> &mut ServerOptions {
+        self.first_pipe_instance(allowed)
+    }
+
+    /// Whether the server end may read and change the system's list, which only the user 0 may. Win32 equivalent:
+    /// ACCESS_SYSTEM_SECURITY.
+    #[doc(alias = "ACCESS_SYSTEM_SECURITY")]
+    pub fn access_system_security(&mut self, allowed: bool) -> &mut ServerOptions {
+        self.further_right(rights::ACCESS_SYSTEM_SECURITY, allowed)
+    }
+
+    fn further_right(&mut self, right: u32, allowed: bool) -> &mut ServerOptions {
+        self.params.further_rights &= !right;
+        self.params.further_rights |= if allowed { right } else { 0 };
         self
     }
 
@@ -202,7 +254,9 @@ impl ServerOptions {
     /// * [`Status::InvalidParameter`]: no direction, no instances, or message reads on a byte pipe.
     /// * [`Status::InstanceNotAvailable`]: the maximum is reached, or the process that keeps the name has not answered for 10 s.
     /// * [`Status::AccessDenied`]: the name exists and this was to be the first, or has another direction, or belongs to
-    ///   another user.
+    ///   another user, or its access list does not grant the caller FILE_CREATE_PIPE_INSTANCE.
+    /// * [`Status::InvalidOwner`]: the descriptor names an owner that is neither the caller nor one of its groups.
+    /// * [`Status::NotSupported`], [`Status::InvalidSecurityDescriptor`]: see [`SecurityDescriptor::check_supported`].
     /// * [`Status::TooManyOpenedFiles`], [`Status::SystemError`]: what the system refused is in the detail.
     /// * [`Status::BadImpersonationLevel`]: this thread knows a client's identity and may not act on it.
     ///
@@ -224,6 +278,12 @@ impl ServerOptions {
             }
         };
         impersonation::require_acting().explain(OPERATION, &name)?;
+        params.security = match &self.security {
+            Security::Descriptor(descriptor) => descriptor.clone(),
+            Security::Rules(rules) => rules
+                .descriptor(identity::own_uid(), identity::own_gid())
+                .map_err(|error| Error::from_security(&error, OPERATION).about(&name))?,
+        };
         let root = find_root(self.root.as_deref(), OPERATION)?;
         let kept = Kept {
             max_spin: self.spin,

@@ -10,23 +10,24 @@
 //! | [`Serving::Post`]: an instance has changed | |
 //! | | [`Serving::Admit`] and the socket of a client for an instance |
 //! | | [`Serving::Members`]: who would have to come again if the leader died |
+//! | | [`Serving::Security`]: the descriptor, when it has changed |
 //!
 //! Instances are known by the numbers that their own process gave them. Members are of the leader's user, but what they
 //! send is checked like anybody's.
 
 use super::fields::{FieldWriter, Fields};
 use super::{
-    DIRECTIONS, InstanceReport, PIPE_TYPES, ProtocolError, maximum_in, name_in, number_of, one_of, qos_in, tag,
-    write_qos,
+    DIRECTIONS, InstanceReport, PIPE_TYPES, ProtocolError, maximum_in, name_in, number_of, one_of, qos_in, security_in,
+    tag, write_qos,
 };
-use crate::access::AccessRules;
 use crate::mode::{Access, Direction, ReadMode};
 use crate::name::PipeName;
 use crate::pipe::Attributes;
 use crate::qos::SecurityQos;
+use crate::security::SecurityDescriptor;
 use crate::status::Status;
 
-/// So many users and groups of the access rules, and so many members, fit into a message.
+/// So many members fit into a message.
 const MAX_LISTED: usize = 1024;
 
 /// One message between processes that serve the same name.
@@ -98,6 +99,11 @@ pub enum Serving {
         /// Their numbers.
         members: Vec<u64>,
     },
+    /// The descriptor has changed.
+    Security {
+        /// What it is now.
+        security: SecurityDescriptor,
+    },
 }
 
 /// What a member asks for. What only the first instance decides is not part of it.
@@ -113,6 +119,8 @@ pub struct WantedInstance {
     pub out_quota: u32,
     /// Limit on unread data from client to server, in bytes.
     pub in_quota: u32,
+    /// Further rights of its end.
+    pub further_rights: u32,
 }
 
 /// Numbers of these messages. Never used again for anything else.
@@ -125,6 +133,7 @@ pub(super) mod kind {
     pub(in crate::handshake) const POST: u16 = 37;
     pub(in crate::handshake) const ADMIT: u16 = 38;
     pub(in crate::handshake) const MEMBERS: u16 = 39;
+    pub(in crate::handshake) const SECURITY: u16 = 40;
 }
 
 const READ_MODES: [ReadMode; 2] = [ReadMode::Byte, ReadMode::Message];
@@ -197,6 +206,10 @@ impl Serving {
                 }
                 kind::MEMBERS
             }
+            Serving::Security { security } => {
+                fields.bytes(tag::SECURITY, &security.encode());
+                kind::SECURITY
+            }
         }
     }
 
@@ -243,6 +256,9 @@ impl Serving {
             kind::MEMBERS => Serving::Members {
                 members: fields.all_u64(tag::MEMBER).collect::<Result<_, _>>()?,
             },
+            kind::SECURITY => Serving::Security {
+                security: security_in(fields)?,
+            },
             _ => return Ok(None),
         }))
     }
@@ -260,6 +276,7 @@ impl WantedInstance {
         fields.u32(tag::FIRST_INSTANCE, u32::from(self.first_instance));
         fields.u32(tag::OUT_QUOTA, self.out_quota);
         fields.u32(tag::IN_QUOTA, self.in_quota);
+        fields.u32(tag::FURTHER_RIGHTS, self.further_rights);
     }
 
     fn read(fields: Fields<'_>) -> Result<WantedInstance, ProtocolError> {
@@ -269,6 +286,7 @@ impl WantedInstance {
             first_instance: fields.u32(tag::FIRST_INSTANCE)? != 0,
             out_quota: fields.u32(tag::OUT_QUOTA)?,
             in_quota: fields.u32(tag::IN_QUOTA)?,
+            further_rights: fields.u32(tag::FURTHER_RIGHTS)?,
         })
     }
 }
@@ -278,31 +296,15 @@ fn write_attributes(attributes: &Attributes, fields: &mut FieldWriter) {
     fields.u32(tag::DIRECTION, number_of(&DIRECTIONS, attributes.direction));
     fields.u32(tag::MAX_INSTANCES, attributes.max_instances);
     fields.u32(tag::DEFAULT_TIMEOUT_MS, attributes.default_timeout_ms);
-    fields.u32(tag::ACCESS_MODE, attributes.access.mode());
-    for (tag, ids) in [
-        (tag::ACCESS_USER, attributes.access.users()),
-        (tag::ACCESS_GROUP, attributes.access.groups()),
-    ] {
-        for id in ids.iter().take(MAX_LISTED) {
-            fields.u32(tag, *id);
-        }
-    }
+    fields.bytes(tag::SECURITY, &attributes.security.encode());
 }
 
 fn read_attributes(fields: Fields<'_>) -> Result<Attributes, ProtocolError> {
-    let mode = fields.u32(tag::ACCESS_MODE)?;
-    let mut access = AccessRules::from_mode(mode).map_err(|_| ProtocolError::Field(tag::ACCESS_MODE))?;
-    for uid in fields.all_u32(tag::ACCESS_USER) {
-        access = access.allow_user(uid?);
-    }
-    for gid in fields.all_u32(tag::ACCESS_GROUP) {
-        access = access.allow_group(gid?);
-    }
     Ok(Attributes {
         direction: one_of(&DIRECTIONS, fields, tag::DIRECTION)?,
         pipe_type: one_of(&PIPE_TYPES, fields, tag::PIPE_TYPE)?,
         max_instances: maximum_in(fields)?,
         default_timeout_ms: fields.u32(tag::DEFAULT_TIMEOUT_MS)?,
-        access,
+        security: security_in(fields)?,
     })
 }

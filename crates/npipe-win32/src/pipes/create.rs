@@ -100,10 +100,11 @@ impl Wanted {
             options.max_instances(self.instances as usize);
         }
         let server = options.create(name)?;
+        let access = server.access();
         let end = PipeEnd::new(Side::Server(server), self.open_mode & FILE_FLAG_OVERLAPPED != 0);
         // semantics 41
         let inherit = attributes.is_some_and(|attributes| attributes.bInheritHandle != FALSE);
-        let handle = insert(end, Access::of_server(direction), inherit)?;
+        let handle = insert(end, access, inherit)?;
         // As Windows does.
         set_last_error(code::SUCCESS);
         Ok(handle)
@@ -124,13 +125,10 @@ pub(crate) fn open(name: &OsStr, desired: u32, inherit: bool, flags: u32) -> Out
         options.security_qos_flags(flags & SECURITY_VALID_SQOS_FLAGS);
     }
     let client = options.open(name)?;
+    // semantics 53
+    let access = client.access();
     // semantics 59
     let end = PipeEnd::new(Side::Client(client), flags & FILE_FLAG_OVERLAPPED != 0);
-    // semantics 53
-    let access = Access {
-        read_attributes: true,
-        ..asked
-    };
     let handle = insert(end, access, inherit)?;
     super::local::settle();
     Ok(handle)

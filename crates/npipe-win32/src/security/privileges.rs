@@ -95,10 +95,7 @@ const BY_DEFAULT: u32 = SE_PRIVILEGE_ENABLED | SE_PRIVILEGE_ENABLED_BY_DEFAULT;
 /// The number of a privilege.
 fn luid_of(name: &[u8]) -> Option<u64> {
     let matches = |known: &&str| known.as_bytes().eq_ignore_ascii_case(name);
-    NAMES
-        .iter()
-        .position(matches)
-        .map(|at| at as u64 + FIRST)
+    NAMES.iter().position(matches).map(|at| at as u64 + FIRST)
 }
 
 /// Those of this process, whoever the calling thread is.

@@ -12,10 +12,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use npipe_core::access::PeerIdentity;
 use npipe_core::handshake::{Decoder, Message, Serving};
 use npipe_core::pipe::{OwnerId, WaitOutcome, WaiterId};
-use npipe_core::{Access, PipeName, SecurityQos, Status};
+use npipe_core::{Access, PeerIdentity, PipeName, SecurityDescriptor, SecurityInformation, SecurityQos, Status};
 
 use super::Background;
 use crate::end::link::Counterpart;
@@ -343,6 +342,11 @@ impl Visitor {
             }
             Message::Wait { name } => self.wait(host, &name, token),
             Message::Query { name } => self.query(host, name.as_ref()),
+            Message::SetSecurity {
+                pipe_id,
+                parts,
+                security,
+            } => self.set_security(host, pipe_id, parts, &security),
             _ => Err(Status::NotSupported),
         };
         result.unwrap_or_else(|status| {
@@ -394,6 +398,21 @@ impl Visitor {
         Ok(Next::Leave)
     }
 
+    fn set_security(
+        &mut self,
+        host: &Host,
+        pipe_id: u64,
+        parts: SecurityInformation,
+        security: &SecurityDescriptor,
+    ) -> Result<Next, Status> {
+        if pipe_id != host.pipe_id {
+            return Err(Status::ObjectNameNotFound);
+        }
+        host.set_security_for(parts, security, &PeerIdentity::from(&self.peer))?;
+        self.send(&Message::SecuritySet);
+        Ok(Next::Leave)
+    }
+
     fn open(
         &mut self,
         background: &Background,
@@ -409,15 +428,7 @@ impl Visitor {
         // Declared before the lock and so dropped after it: an end that goes with its last handle takes the lock.
         let mut _ends = Vec::new();
         let mut state = locked(&host.state);
-        let attributes = state.pipe.attributes();
-        let asked = access.of_client(attributes.direction)?;
-        let (uid, gid) = (identity::own_uid(), identity::own_gid());
-        if !attributes
-            .access
-            .allows(uid, gid, &PeerIdentity::from(&self.peer), asked)
-        {
-            return Err(Status::AccessDenied);
-        }
+        let access = state.pipe.attributes().admit(&PeerIdentity::from(&self.peer), access)?;
         loop {
             let opened = state.choose(access)?;
             if opened.owner != SELF {

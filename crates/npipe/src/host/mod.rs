@@ -12,6 +12,7 @@ mod follower;
 mod leader;
 mod line;
 mod seat;
+mod security;
 mod welcome;
 
 use std::collections::{BTreeMap, HashMap};
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 use npipe_core::handshake::{ClientReport, Decoder, InstanceReport, Message, PipeReport, Serving};
 use npipe_core::params::{InstanceParams, UNLIMITED_INSTANCES};
 use npipe_core::pipe::{ConnectionId, InstanceId, OwnerId, Pipe, Remaining, WaiterId};
-use npipe_core::{Access, PipeName, Status};
+use npipe_core::{PipeName, Status};
 
 use crate::background;
 use crate::end::{End, Handle, Home, Shape, locked};
@@ -155,7 +156,7 @@ impl Host {
             attributes: state.pipe.attributes().clone(),
         };
         let answer = (joined, listener.ok_or(Status::ObjectNameNotFound)?);
-        let who = (member, peer.pid.unwrap_or(0));
+        let who = (member, peer);
         let line = Line::new(socket, decoder, Brings::Messages);
         if let Some(owner) = state.enlist(who, line, posts, answer) {
             let Role::Leading(leader) = &mut state.role else {
@@ -242,7 +243,7 @@ impl Host {
             name: self.name.clone(),
             root: self.root.clone(),
             pipe_type: state.pipe.attributes().pipe_type,
-            access: Access::of_server(state.pipe.attributes().direction),
+            access: params.access(state.pipe.attributes().direction),
             max_instances: state.pipe.attributes().max_instances,
             out_quota: params.out_quota,
             in_quota: params.in_quota,
@@ -294,7 +295,7 @@ impl Host {
             server_pid: own_pid,
             listener_pid: leader.map_or(own_pid, |leader| leader.listener_pid),
             pipe_id: self.pipe_id,
-            access: attributes.access.to_string(),
+            security: attributes.security.clone(),
             instance_count: state.pipe.instances().len() as u32,
             instances: instances.collect(),
         }

@@ -95,6 +95,8 @@ impl Host {
             },
             segment_bytes: link.layout().total_bytes(),
             pipe_id: self.pipe_id,
+            access: opened.access,
+            security: state.pipe.attributes().security.clone(),
         });
         end.attach(&link);
         state.clients.insert(opened.instance, report);

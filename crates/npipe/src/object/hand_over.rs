@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use npipe_core::{Access, EndRole, PipeName, PipeType, ReadMode, SecurityQos, Status, WaitMode};
+use npipe_core::{Access, EndRole, PipeName, PipeType, ReadMode, SecurityDescriptor, SecurityQos, Status, WaitMode};
 use npipe_shm::layout::{LAYOUT_VERSION, Layout};
 use npipe_shm::object::OBJECT_BYTES;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Object;
 use crate::background;
 use crate::end::link::{Counterpart, Link};
-use crate::end::{End, Handle, Home, Shape};
+use crate::end::{End, Handle, Home, Shape, locked};
 use crate::error::{Error, Result};
 use crate::sys::forks::ProcessFd;
 use crate::sys::namespace::Root;
@@ -36,6 +36,8 @@ pub(crate) struct Passport {
     in_quota: u32,
     max_spin: Duration,
     pipe_id: u64,
+    /// The pipe's descriptor, by the last news.
+    security: Option<Vec<u8>>,
     /// The process at the other end, as its connection told.
     peer_pid: Option<u32>,
     /// What it lets this end do with its identity, which the connection's socket tells.
@@ -174,6 +176,8 @@ impl Handle {
             .map_err(|_| Error::new(Status::InsufficientResources, FROM).because("too many processes hold this end"))?;
         object.arrive();
         let handle = Handle::new(End::new(shape, passport.home(), ReadMode::Byte, WaitMode::Wait));
+        let security = passport.security.as_deref().map(SecurityDescriptor::decode);
+        *locked(&handle.security) = security.and_then(|decoded| decoded.ok()).map(Box::new);
         handle.adopt(&link, Arc::new(object)).map_err(failed)?;
         Ok(handle)
     }
@@ -199,6 +203,7 @@ impl Passport {
             in_quota: shape.in_quota,
             max_spin: shape.max_spin,
             pipe_id: end.pipe_id(),
+            security: end.known_security().map(|descriptor| descriptor.encode()),
             peer_pid: link.peer().pid,
             qos: link.qos(),
             pid_namespace: lifetime::namespace(),

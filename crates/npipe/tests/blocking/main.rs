@@ -24,6 +24,7 @@ mod peek;
 mod quotas;
 mod reading;
 mod same_thread;
+mod security;
 mod sharing;
 mod signals;
 #[path = "../support/mod.rs"]

@@ -114,6 +114,7 @@ fn create(number: u64, first_instance: bool) -> Serving {
             first_instance,
             out_quota: 1,
             in_quota: u32::MAX,
+            further_rights: 0,
         },
     }
 }

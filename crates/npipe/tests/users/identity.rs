@@ -84,7 +84,7 @@ fn a_server_cannot_pass_for_another() {
         server_pid: 1,
         listener_pid: std::process::id(),
         pipe_id: 1,
-        access: "owner".to_owned(),
+        security: npipe::SecurityDescriptor::default(),
         instance_count: 0,
         instances: Vec::new(),
     });

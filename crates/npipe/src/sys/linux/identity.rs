@@ -72,6 +72,17 @@ fn administrators_in(groups: &str) -> Option<u32> {
     ["sudo", "wheel", "admin"].into_iter().find_map(number_of)
 }
 
+/// Who we are, as a peer would see us: the calling thread's user and groups.
+pub(crate) fn own_identity() -> SysResult<PeerIdentity> {
+    let groups = rustix::process::getgroups().map_err(|e| SysError::new("ask for our groups", io::Error::from(e)))?;
+    Ok(PeerIdentity::from(&PeerCredentials {
+        pid: Some(own_pid()),
+        uid: own_uid(),
+        gid: own_gid(),
+        groups: groups.iter().map(|group| group.as_raw()).collect(),
+    }))
+}
+
 /// Our process number.
 pub(crate) fn own_pid() -> u32 {
     std::process::id()

@@ -69,7 +69,7 @@ impl Token {
     /// [`Status::SystemError`]: what the system refused is in the detail.
     #[doc(alias = "OpenProcessToken")]
     pub fn of_process() -> Result<Token> {
-        let own = system::own_identity().map_err(|error| Error::from_sys(error, "ask who this process is"))?;
+        let own = system::process_credentials().map_err(|error| Error::from_sys(error, "ask who this process is"))?;
         Ok(Token::new(PeerIdentity::from(&own), ImpersonationLevel::Delegation))
     }
 

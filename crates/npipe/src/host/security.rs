@@ -4,6 +4,7 @@ use npipe_core::{PeerIdentity, SecurityDescriptor, SecurityInformation, Status};
 
 use super::{Host, HostState, Role};
 use crate::end::locked;
+use crate::sys::impersonation::with_own_files;
 
 impl Host {
     /// What the descriptor is, if this process has the last word on it.
@@ -50,7 +51,7 @@ impl Host {
             && let Some(claim) = &*locked(&self.claim)
         {
             // Those who were to be kept out may not even knock so far.
-            claim.widen().map_err(|_| Status::SystemError)?;
+            with_own_files(|| claim.widen()).map_err(|_| Status::SystemError)?;
         }
         if let Role::Leading(leader) = &mut state.role {
             leader.tell_security(&changed);

@@ -72,15 +72,9 @@ fn administrators_in(groups: &str) -> Option<u32> {
     ["sudo", "wheel", "admin"].into_iter().find_map(number_of)
 }
 
-/// Who we are, as a peer would see us: the calling thread's user and groups.
+/// Who the calling thread is, as a peer would see it: the client's user and groups while it impersonates.
 pub(crate) fn own_identity() -> SysResult<PeerIdentity> {
-    let groups = rustix::process::getgroups().map_err(|e| SysError::new("ask for our groups", io::Error::from(e)))?;
-    Ok(PeerIdentity::from(&PeerCredentials {
-        pid: Some(own_pid()),
-        uid: own_uid(),
-        gid: own_gid(),
-        groups: groups.iter().map(|group| group.as_raw()).collect(),
-    }))
+    impersonation::thread_credentials().map(|own| PeerIdentity::from(&own))
 }
 
 /// Our process number.

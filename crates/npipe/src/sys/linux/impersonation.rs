@@ -29,6 +29,7 @@ use rustix::thread::{
     set_thread_res_uid,
 };
 
+use super::identity::{PeerCredentials, own_pid};
 use super::signals;
 use crate::sys::{SysError, SysResult};
 
@@ -340,18 +341,28 @@ pub(crate) fn own_ids() -> (u32, u32) {
 }
 
 /// Who the process is, by the kernel's word, whoever the calling thread is.
-pub(crate) fn own_identity() -> SysResult<super::identity::PeerCredentials> {
+pub(crate) fn process_credentials() -> SysResult<PeerCredentials> {
     let home = PLACE.try_with(|place| place.borrow().0.as_ref().map(|away| away.home.clone()));
-    let home = match home.ok().flatten() {
-        Some(home) => home,
-        None => Home::read()?,
-    };
-    Ok(super::identity::PeerCredentials {
-        pid: Some(super::identity::own_pid()),
-        uid: home.effective_uid(),
-        gid: home.effective_gid(),
-        groups: home.groups,
-    })
+    match home.ok().flatten() {
+        Some(home) => Ok(home.into()),
+        None => thread_credentials(),
+    }
+}
+
+/// Who the calling thread is, by the kernel's word.
+pub(crate) fn thread_credentials() -> SysResult<PeerCredentials> {
+    Home::read().map(PeerCredentials::from)
+}
+
+impl From<Home> for PeerCredentials {
+    fn from(home: Home) -> PeerCredentials {
+        PeerCredentials {
+            pid: Some(own_pid()),
+            uid: home.effective_uid(),
+            gid: home.effective_gid(),
+            groups: home.groups,
+        }
+    }
 }
 
 /// Whether the process may make its threads somebody else.

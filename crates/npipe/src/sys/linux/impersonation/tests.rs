@@ -43,7 +43,7 @@ fn a_thread_is_somebody_else_and_comes_back() {
             assert_eq!(now, before);
         }
         assert_eq!(own_ids(), (before.effective_uid(), before.effective_gid()));
-        let own = own_identity().unwrap();
+        let own = process_credentials().unwrap();
         assert_eq!((own.uid, &own.groups), (before.effective_uid(), &before.groups));
         come_back();
         assert_eq!(Home::read().unwrap(), before);

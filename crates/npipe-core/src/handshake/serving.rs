@@ -179,8 +179,7 @@ impl Serving {
                 kind::NOT_CREATED
             }
             Serving::Post { number, since, report } => {
-                fields.u64(tag::NUMBER, *number);
-                fields.u64(tag::SINCE, *since);
+                write_choice(*number, *since, fields);
                 if let Some(report) = report {
                     report.write(fields);
                 }
@@ -193,8 +192,7 @@ impl Serving {
                 qos,
                 instances,
             } => {
-                fields.u64(tag::NUMBER, *number);
-                fields.u64(tag::SINCE, *since);
+                write_choice(*number, *since, fields);
                 fields.u32(tag::ACCESS, access.to_win32());
                 write_qos(*qos, fields);
                 fields.u32(tag::INSTANCE_COUNT, *instances);
@@ -267,6 +265,12 @@ impl Serving {
     pub const fn brings_descriptor(&self) -> bool {
         matches!(self, Serving::Joined { .. } | Serving::Admit { .. })
     }
+}
+
+/// An instance, and since when it listens.
+fn write_choice(number: u64, since: u64, fields: &mut FieldWriter) {
+    fields.u64(tag::NUMBER, number);
+    fields.u64(tag::SINCE, since);
 }
 
 impl WantedInstance {

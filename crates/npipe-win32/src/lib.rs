@@ -20,6 +20,7 @@
 //!   that changes them, so that waits for many of them take all or nothing.
 //! * **Children** ([`processes`]) find the handles that they inherit in a table that the parent leaves for them, and take
 //!   them before their `main` runs.
+//! * **Descriptors** ([`security`]) lie in the program's memory in Windows' two forms and are npipe's values inside.
 //! * **Errors** ([`failure`]): a function gives its outcome as a `Result`; the frame around it sets the last error and
 //!   errno, and is the boundary that no panic passes.
 //! * **Pointers** ([`pointers`]) from C are types of their own, which only a C caller can make. What they promise is in the
@@ -47,6 +48,7 @@ mod pool;
 mod ports;
 mod processes;
 mod procs;
+mod security;
 mod slots;
 mod strings;
 mod text;

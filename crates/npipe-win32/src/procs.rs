@@ -9,14 +9,14 @@ use crate::text::Words;
 use crate::types::{Bool, FALSE, Handle, NULL, TRUE, code};
 use crate::{
     Export, environment, events, failure, files, handle_calls, heap, io, locks, messages, overlapped, pipes, pool,
-    ports, processes, slots, strings, threads, waits,
+    ports, processes, security, slots, strings, threads, waits,
 };
 
 /// The module of the program and of this library.
 pub(crate) const MODULE: Handle = 0x0040_0000;
 
 /// The parts of Windows that have what is here.
-const PARTS: &[&str] = &["kernel32", "kernelbase", "npipe", "libnpipe.so"];
+const PARTS: &[&str] = &["kernel32", "kernelbase", "advapi32", "npipe", "libnpipe.so"];
 
 /// All functions.
 fn all() -> impl Iterator<Item = &'static Export> {
@@ -44,6 +44,13 @@ fn all() -> impl Iterator<Item = &'static Export> {
         processes::EXPORTS,
         processes::create::EXPORTS,
         EXPORTS,
+        security::acls::EXPORTS,
+        security::descriptors::EXPORTS,
+        security::explicit::EXPORTS,
+        security::lookups::EXPORTS,
+        security::objects::EXPORTS,
+        security::sddl::EXPORTS,
+        security::sids::EXPORTS,
         slots::EXPORTS,
         strings::EXPORTS,
         threads::EXPORTS,

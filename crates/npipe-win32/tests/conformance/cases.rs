@@ -162,6 +162,12 @@ fn handles() {
     check("handles");
 }
 
+/// SIDs, access lists, descriptors and their texts; what they decide. semantics 24, 32, 258, 264, 265
+#[test]
+fn security() {
+    check("security");
+}
+
 /// semantics 211-223, 225
 #[test]
 fn overlapped() {

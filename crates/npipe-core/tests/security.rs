@@ -124,7 +124,7 @@ fn texts_are_read_as_windows_reads_them() {
         read
     };
     same("");
-    same("O:BAG:SYD:PAI(D;;GA;;;AN)(A;OICIIO;GRGW;;;AU)(A;;CCDCLCSWRPWPDTLOCRSDRCWDWO;;;S-1-22-1-1000)");
+    same("O:BAG:SYD:PAI(D;;GA;;;AN)(A;OICIIO;GWGR;;;AU)(A;;CCDCLCSWRPWPDTLOCRSDRCWDWO;;;S-1-22-1-1000)");
     same("D:(A;;FA;;;OW)(A;;FR;;;IU)(A;;FW;;;BU)(A;;FX;;;CO)(A;;0x12019f;;;WD)");
     same("D:ARS:P(AU;SAFA;GW;;;WD)(ML;;NWNR;;;LW)");
     assert_eq!(same("D:").dacl, AccessList::List(Acl::default()));
@@ -145,16 +145,16 @@ fn what_is_wrong_with_a_text_is_said() {
         ("O:QQ", Status::InvalidSid, "\"QQ\" is not a SID"),
         ("O:DA", Status::InvalidSid, "domain"),
         ("O:", Status::InvalidSid, "not a SID"),
-        ("D:Q(A;;GA;;;WD)", Status::InvalidParameter, "flag of a list"),
-        ("D:(A;;GA;;;WD", Status::InvalidParameter, "closing"),
-        ("D:(A;;GA;;;WD)x", Status::InvalidParameter, "parentheses"),
-        ("D:(A;;GA;;WD)", Status::InvalidParameter, "looks like"),
-        ("D:(AU;;GA;;;WD)", Status::InvalidParameter, "A or D"),
-        ("S:(A;;GA;;;WD)", Status::InvalidParameter, "AU or ML"),
-        ("D:(A;;GB;;;WD)", Status::InvalidParameter, "\"GB\" is not known"),
-        ("D:(A;;0x100000000;;;WD)", Status::InvalidParameter, "32 bits"),
-        ("D:(A;;0x+1;;;WD)", Status::InvalidParameter, "not known"),
-        ("D:(A;XX;GA;;;WD)", Status::InvalidParameter, "\"XX\" is not known"),
+        ("D:Q(A;;GA;;;WD)", Status::InvalidAcl, "flag of a list"),
+        ("D:(A;;GA;;;WD", Status::InvalidAcl, "closing"),
+        ("D:(A;;GA;;;WD)x", Status::InvalidAcl, "parentheses"),
+        ("D:(A;;GA;;WD)", Status::InvalidAcl, "looks like"),
+        ("D:(AU;;GA;;;WD)", Status::InvalidAcl, "A or D"),
+        ("S:(A;;GA;;;WD)", Status::InvalidAcl, "AU or ML"),
+        ("D:(A;;GB;;;WD)", Status::InvalidAcl, "\"GB\" is not known"),
+        ("D:(A;;0x100000000;;;WD)", Status::InvalidAcl, "32 bits"),
+        ("D:(A;;0x+1;;;WD)", Status::InvalidAcl, "not known"),
+        ("D:(A;XX;GA;;;WD)", Status::InvalidAcl, "\"XX\" is not known"),
         ("D:(OA;;GA;;;WD)", Status::InvalidAcl, "not supported"),
         ("D:(XA;;GA;;;WD;(x==1))", Status::InvalidAcl, "condition"),
         (
@@ -162,7 +162,7 @@ fn what_is_wrong_with_a_text_is_said() {
             Status::InvalidAcl,
             "object",
         ),
-        ("D:NO_ACCESS_CONTROL(A;;GA;;;WD)", Status::InvalidParameter, "no list"),
+        ("D:NO_ACCESS_CONTROL(A;;GA;;;WD)", Status::InvalidAcl, "no list"),
     ] {
         let error = text.parse::<SecurityDescriptor>().unwrap_err();
         assert_eq!(error.status(), status, "{text}: {error}");

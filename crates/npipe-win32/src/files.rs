@@ -23,6 +23,7 @@ use crate::object::Object;
 use crate::overlapped::{self, Moved};
 use crate::pipes::create::{self, Kind};
 use crate::pointers::{Ansi, In, Out, Shared, WideText};
+use crate::security::memory::keeps_out;
 use crate::text::Words;
 use crate::types::{
     Bool, FALSE, FILE_TYPE_CHAR, FILE_TYPE_DISK, FILE_TYPE_PIPE, FILE_TYPE_UNKNOWN, Handle, INVALID_HANDLE_VALUE, NULL,
@@ -197,6 +198,13 @@ fn create_file(
     }
     // semantics 262
     npipe::impersonation::require_acting()?;
+    let may_create = matches!(disposition, CREATE_NEW | CREATE_ALWAYS | OPEN_ALWAYS);
+    if may_create
+        && let Some(attributes) = attributes.get()
+        && keeps_out(&attributes)?
+    {
+        return Err(not_implemented("CreateFile with an access list for a new file"));
+    }
     let access = Access::from_win32(desired);
     let (file, existed) = open_file(Path::new(&system_path(path)), access, disposition)?;
     let handle = handles::insert(Object::File(Arc::new(OpenFile { file })), access, inherit)?;

@@ -56,6 +56,7 @@ const TEXTS: &[(u32, &str)] = &[
     ),
     (code::NO_IMPERSONATION_TOKEN, "It is no impersonation token."),
     (code::NO_SUCH_PRIVILEGE, "There is no such privilege."),
+    (code::GENERIC_NOT_MAPPED, "Generic rights have to be mapped before."),
     (code::BAD_TOKEN_TYPE, "The token is of the wrong type for this."),
     (code::INTERNAL_ERROR, "An internal error occurred."),
     (code::TIMEOUT, "The time-out passed."),

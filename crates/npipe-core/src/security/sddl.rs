@@ -45,9 +45,9 @@ const SINGLE_RIGHTS: [(&str, u32); 17] = [
     ("WD", WRITE_DAC),
     ("WO", WRITE_OWNER),
     ("GA", GENERIC_ALL),
-    ("GR", GENERIC_READ),
-    ("GW", GENERIC_WRITE),
     ("GX", GENERIC_EXECUTE),
+    ("GW", GENERIC_WRITE),
+    ("GR", GENERIC_READ),
 ];
 
 /// What an integrity label keeps from those below.
@@ -129,6 +129,10 @@ const DOMAIN_SIDS: [&str; 14] = [
 
 fn wrong(detail: impl Into<String>) -> SecurityError {
     SecurityError::new(Status::InvalidParameter, detail)
+}
+
+fn wrong_list(detail: impl Into<String>) -> SecurityError {
+    SecurityError::new(Status::InvalidAcl, detail)
 }
 
 /// As much of a text as is worth showing.
@@ -241,7 +245,7 @@ impl FromStr for SecurityDescriptor {
     type Err = SecurityError;
 
     /// # Errors
-    /// [`Status::InvalidParameter`], [`Status::InvalidSid`] or [`Status::InvalidAcl`], with what is wrong.
+    /// [`Status::InvalidParameter`], of a list [`Status::InvalidAcl`], of a SID [`Status::InvalidSid`], with what is wrong.
     fn from_str(text: &str) -> Result<SecurityDescriptor, SecurityError> {
         let mut descriptor = SecurityDescriptor::default();
         let mut control = 0;
@@ -313,7 +317,7 @@ fn read_list(text: &str, is_dacl: bool) -> Result<(AccessList, u16), SecurityErr
         let (after, bit) = words
             .find_map(|(word, bit)| Some((strip_word(flags, word)?, bit)))
             .ok_or_else(|| {
-                wrong(format!(
+                wrong_list(format!(
                     "\"{}\" is not a flag of a list; there are P, AR, AI and NO_ACCESS_CONTROL",
                     excerpt(flags)
                 ))
@@ -326,16 +330,16 @@ fn read_list(text: &str, is_dacl: bool) -> Result<(AccessList, u16), SecurityErr
     while let Some(inner) = rest.strip_prefix('(') {
         let (ace, after) = inner
             .split_once(')')
-            .ok_or_else(|| wrong(format!("\"({}\" has no closing parenthesis", excerpt(inner))))?;
+            .ok_or_else(|| wrong_list(format!("\"({}\" has no closing parenthesis", excerpt(inner))))?;
         aces.push(read_ace(ace, is_dacl)?);
         rest = after.trim_start();
     }
     match (rest.is_empty(), is_null, aces.is_empty()) {
-        (false, ..) => Err(wrong(format!(
+        (false, ..) => Err(wrong_list(format!(
             "an entry of a list stands in parentheses, and here is \"{}\"",
             excerpt(rest)
         ))),
-        (_, true, false) => Err(wrong(
+        (_, true, false) => Err(wrong_list(
             "NO_ACCESS_CONTROL means that there is no list, but there are entries",
         )),
         (_, true, true) => Ok((AccessList::Null, control)),
@@ -357,11 +361,11 @@ fn read_ace(text: &str, is_dacl: bool) -> Result<Ace, SecurityError> {
             "({}) is an entry for objects, with a condition, or of a resource, which are not supported; use A and D",
             excerpt(text)
         );
-        return Err(SecurityError::new(Status::InvalidAcl, detail));
+        return Err(wrong_list(detail));
     }
     let &[_, flags, rights, object, inherited, sid] = fields.as_slice() else {
         let detail = format!("({}) is not an entry; one looks like (A;;GRGW;;;BA)", excerpt(text));
-        return Err(wrong(detail));
+        return Err(wrong_list(detail));
     };
     let kind = KINDS
         .iter()
@@ -369,11 +373,11 @@ fn read_ace(text: &str, is_dacl: bool) -> Result<Ace, SecurityError> {
         .map(|(_, kind)| *kind)
         .ok_or_else(|| {
             let kinds = if is_dacl { "A or D" } else { "AU or ML" };
-            wrong(format!("({}) is of no kind for this list: {kinds}", excerpt(text)))
+            wrong_list(format!("({}) is of no kind for this list: {kinds}", excerpt(text)))
         })?;
     if !object.is_empty() || !inherited.is_empty() {
         let detail = format!("({}) names an object, which a pipe has none of", excerpt(text));
-        return Err(SecurityError::new(Status::InvalidAcl, detail));
+        return Err(wrong_list(detail));
     }
     let flag_words = ACE_FLAGS.map(|(word, bit)| (word, u32::from(bit)));
     Ok(Ace {
@@ -392,7 +396,7 @@ fn read_rights(text: &str, kind: AceKind) -> Result<u32, SecurityError> {
     };
     match (number, kind) {
         (Some((digits, radix)), _) if !digits.starts_with('+') => u32::from_str_radix(digits, radix)
-            .map_err(|_| wrong(format!("\"{}\" is not an access mask of 32 bits", excerpt(text)))),
+            .map_err(|_| wrong_list(format!("\"{}\" is not an access mask of 32 bits", excerpt(text)))),
         (_, AceKind::MandatoryLabel) => read_words(text, &[&LABEL_RIGHTS]),
         _ => read_words(text, &[&COMPOSITE_RIGHTS, &SINGLE_RIGHTS]),
     }
@@ -407,7 +411,7 @@ fn read_words(text: &str, tables: &[&[(&str, u32)]]) -> Result<u32, SecurityErro
         let (after, bit) = rows
             .find_map(|(word, bit)| Some((strip_word(rest, word)?, bit)))
             .ok_or_else(|| {
-                wrong(format!(
+                wrong_list(format!(
                     "\"{}\" is not known in an entry of a descriptor",
                     excerpt(rest)
                 ))

@@ -2,7 +2,7 @@
 #ifndef NPIPE_TOKENS_H
 #define NPIPE_TOKENS_H
 
-#include <winnt.h>
+#include <npipe/security.h>
 
 NPIPE_BEGIN
 
@@ -46,6 +46,7 @@ typedef enum _TOKEN_INFORMATION_CLASS {
     TokenPrivileges = 3,
     TokenOwner = 4,
     TokenPrimaryGroup = 5,
+    TokenDefaultDacl = 6,
     TokenType = 8,
     TokenImpersonationLevel = 9,
     TokenStatistics = 10,
@@ -75,6 +76,9 @@ typedef struct _TOKEN_OWNER {
 typedef struct _TOKEN_PRIMARY_GROUP {
     PSID PrimaryGroup;
 } TOKEN_PRIMARY_GROUP, *PTOKEN_PRIMARY_GROUP;
+typedef struct _TOKEN_DEFAULT_DACL {
+    PACL DefaultDacl;
+} TOKEN_DEFAULT_DACL, *PTOKEN_DEFAULT_DACL;
 typedef struct _TOKEN_STATISTICS {
     LUID TokenId;
     LUID AuthenticationId;
@@ -144,6 +148,8 @@ BOOL WINAPI GetTokenInformation(HANDLE token, TOKEN_INFORMATION_CLASS informatio
                                 PDWORD needed);
 BOOL WINAPI CheckTokenMembership(HANDLE token, PSID sid, PBOOL is_member);
 BOOL WINAPI IsTokenRestricted(HANDLE token);
+BOOL WINAPI AccessCheck(PSECURITY_DESCRIPTOR descriptor, HANDLE token, DWORD desired, PGENERIC_MAPPING mapping,
+                        PPRIVILEGE_SET privileges, LPDWORD privileges_size, LPDWORD granted, LPBOOL allowed);
 
 BOOL WINAPI LookupPrivilegeValueA(LPCSTR system, LPCSTR name, PLUID luid);
 BOOL WINAPI LookupPrivilegeValueW(LPCWSTR system, LPCWSTR name, PLUID luid);

@@ -10,10 +10,11 @@ use npipe::{Access, ClientOptions, Direction, PipeMode, ServerOptions};
 
 use super::anonymous;
 use super::{PipeEnd, Side};
-use crate::failure::{Failure, Outcome, not_implemented, set_last_error};
+use crate::failure::{Failure, Outcome, set_last_error};
 use crate::handles;
 use crate::object::Object;
 use crate::pointers::{Ansi, In, Out, WideText};
+use crate::security::memory;
 use crate::text::Words;
 use crate::types::{
     ACCESS_SYSTEM_SECURITY, Bool, FALSE, FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, FILE_FLAG_WRITE_THROUGH,
@@ -76,9 +77,9 @@ impl Wanted {
         }
         let direction = self.check()?;
         let attributes = self.attributes.get();
-        if attributes.is_some_and(|attributes| attributes.lpSecurityDescriptor != 0) {
-            return Err(not_implemented("CreateNamedPipe with a security descriptor"));
-        }
+        // semantics 264: without one, or with one that leaves something out, it is Windows' default.
+        let descriptor = attributes.and_then(|attributes| attributes.lpSecurityDescriptor.present());
+        let descriptor = descriptor.map(memory::descriptor).transpose()?.unwrap_or_default();
         let pipe_mode = |bit| match self.pipe_mode & bit {
             0 => PipeMode::Byte,
             _ => PipeMode::Message,
@@ -90,7 +91,10 @@ impl Wanted {
             .nowait(self.pipe_mode & PIPE_NOWAIT != 0)
             .access_inbound(direction.to_server())
             .access_outbound(direction.to_client())
+            .security_descriptor(descriptor)
             .first_pipe_instance(self.open_mode & FILE_FLAG_FIRST_PIPE_INSTANCE != 0)
+            .write_dac(self.open_mode & WRITE_DAC != 0)
+            .access_system_security(self.open_mode & ACCESS_SYSTEM_SECURITY != 0)
             .out_buffer_size(self.out_size)
             .in_buffer_size(self.in_size)
             // A handle may be marked inheritable at any time.
@@ -200,7 +204,9 @@ crate::export! {
     ///
     /// # Errors
     /// ERROR_INVALID_NAME, ERROR_PATH_NOT_FOUND (no name), ERROR_INVALID_PARAMETER, ERROR_PIPE_BUSY (the limit),
-    /// ERROR_ACCESS_DENIED (exists, or has another direction); ERROR_CALL_NOT_IMPLEMENTED with a security descriptor.
+    /// ERROR_ACCESS_DENIED (exists, has another direction, or an access list without FILE_CREATE_PIPE_INSTANCE for the caller);
+    /// ERROR_UNKNOWN_REVISION, ERROR_INVALID_SECURITY_DESCR, ERROR_INVALID_ACL, ERROR_INVALID_SID, ERROR_INVALID_OWNER, ERROR_NOT_SUPPORTED,
+    /// ERROR_CALL_NOT_IMPLEMENTED for a security descriptor that makes no sense here.
     fn CreateNamedPipeA(
         name: Ansi<'_>,
         open_mode: u32,

@@ -23,6 +23,7 @@ use crate::files::system_path;
 use crate::handles;
 use crate::object::Object;
 use crate::pointers::{Ansi, In, Out, Texts, WideText};
+use crate::security::memory::keeps_out;
 use crate::text::{Words, wtf8};
 use crate::types::{Bool, FALSE, Handle, SECURITY_ATTRIBUTES, TRUE, code};
 
@@ -74,6 +75,18 @@ fn is_inheritable(attributes: In<SECURITY_ATTRIBUTES>) -> bool {
     attributes
         .get()
         .is_some_and(|attributes| attributes.bInheritHandle != FALSE)
+}
+
+/// An access list for a process or thread would have to keep out whom the system lets in.
+fn refuse_lists(attributes: [In<SECURITY_ATTRIBUTES>; 2]) -> Outcome<()> {
+    for attributes in attributes {
+        if let Some(attributes) = attributes.get()
+            && keeps_out(&attributes)?
+        {
+            return Err(not_implemented("CreateProcess with an access list"));
+        }
+    }
+    Ok(())
 }
 
 fn environment(texts: Texts<'_>, flags: u32) -> Option<Vec<Vec<u8>>> {
@@ -206,6 +219,7 @@ crate::export! {
         startup: In<STARTUPINFO>,
         information: Out<PROCESS_INFORMATION>,
     ) -> Bool [FALSE] {
+        refuse_lists([process, thread])?;
         Wanted {
             application: application.bytes(),
             line: line.bytes(),
@@ -236,6 +250,7 @@ crate::export! {
         startup: In<STARTUPINFO>,
         information: Out<PROCESS_INFORMATION>,
     ) -> Bool [FALSE] {
+        refuse_lists([process, thread])?;
         Wanted {
             application: application.bytes(),
             line: line.bytes(),

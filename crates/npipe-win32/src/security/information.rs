@@ -2,7 +2,7 @@
 //!
 //! A structure with pointers is followed by what they lead to, in the same buffer.
 
-use npipe::Sid;
+use npipe::{Ace, Acl, Sid, rights};
 
 use super::privileges;
 use super::tokens::{AccessToken, Kind};
@@ -16,6 +16,7 @@ mod class {
     pub(super) const PRIVILEGES: u32 = 3;
     pub(super) const OWNER: u32 = 4;
     pub(super) const PRIMARY_GROUP: u32 = 5;
+    pub(super) const DEFAULT_DACL: u32 = 6;
     pub(super) const TYPE: u32 = 8;
     pub(super) const IMPERSONATION_LEVEL: u32 = 9;
     pub(super) const STATISTICS: u32 = 10;
@@ -60,6 +61,10 @@ pub(super) fn of(token: &AccessToken, class: u32, base: usize) -> Outcome<Vec<u8
         }
         class::OWNER => bare_sid(base, &who.user()),
         class::PRIMARY_GROUP => bare_sid(base, &who.primary_group()),
+        class::DEFAULT_DACL => {
+            let at = base + size_of::<usize>();
+            [&at.to_le_bytes()[..], &default_dacl(&who.user()).to_bytes()].concat()
+        }
         class::TYPE => number(kind(token)),
         class::IMPERSONATION_LEVEL => match token.kind() {
             Kind::Primary => return Err(Failure(code::INVALID_PARAMETER)),
@@ -108,6 +113,14 @@ fn sids(base: usize, header: &[u8], entries: &[(Sid, u32)]) -> Vec<u8> {
     }
     bytes.extend(entries.iter().flat_map(|(sid, _)| sid.to_bytes()));
     bytes
+}
+
+/// The list of what is made without one: for the user and the system.
+fn default_dacl(user: &Sid) -> Acl {
+    let mut sids = vec![*user, Sid::LOCAL_SYSTEM];
+    sids.dedup();
+    let aces = sids.into_iter().map(|sid| Ace::allowed(rights::GENERIC_ALL, sid));
+    Acl::new(aces.collect()).unwrap_or_default()
 }
 
 /// A pointer, and the SID behind it.

@@ -7,7 +7,7 @@ use rustix::thread::CapabilitySet;
 
 use super::tokens::{self, TOKEN_ADJUST_PRIVILEGES, TOKEN_QUERY};
 use crate::failure::{Failure, Outcome, set_last_error};
-use crate::pointers::{Ansi, Buffer, In, Out, WideText};
+use crate::pointers::{Ansi, Block, Buffer, Out, WideText};
 use crate::text::Words;
 use crate::types::{Bool, FALSE, Handle, TRUE, code};
 
@@ -129,15 +129,13 @@ fn word(bytes: &[u8], at: usize) -> u32 {
 ///
 /// # Errors
 /// ERROR_NOACCESS for NULL, ERROR_INVALID_PARAMETER for more than there can be.
-fn listed(place: In<u8>, header_bytes: usize) -> Outcome<(Vec<Held>, Vec<u8>)> {
-    let header = place.array(header_bytes).ok_or(Failure(code::NOACCESS))?;
+fn listed(place: Block, header_bytes: usize) -> Outcome<(Vec<Held>, Vec<u8>)> {
+    let header = place.present().ok_or(Failure(code::NOACCESS))?.bytes(header_bytes);
     let count = word(&header, 0);
     if count > MOST {
         return Err(Failure(code::INVALID_PARAMETER));
     }
-    let bytes = place
-        .array(header_bytes + count as usize * ENTRY_BYTES)
-        .unwrap_or_default();
+    let bytes = place.bytes(header_bytes + count as usize * ENTRY_BYTES);
     let entries = bytes[header_bytes..].chunks_exact(ENTRY_BYTES);
     let held = entries.map(|entry| Held {
         luid: u64::from(word(entry, 0)) | u64::from(word(entry, 4)) << 32,
@@ -206,7 +204,7 @@ crate::export! {
     fn AdjustTokenPrivileges(
         token: Handle,
         disable_all: Bool,
-        wanted: In<u8>,
+        wanted: Block,
         size: u32,
         before: Buffer<'_>,
         needed: Out<u32>,
@@ -239,13 +237,13 @@ crate::export! {
     ///
     /// # Errors
     /// ERROR_ACCESS_DENIED (no TOKEN_QUERY), ERROR_INVALID_PARAMETER, ERROR_INVALID_HANDLE, ERROR_NOACCESS.
-    fn PrivilegeCheck(token: Handle, required: Out<u8>, result: Out<Bool>) -> Bool [FALSE] {
+    fn PrivilegeCheck(token: Handle, required: Block, result: Out<Bool>) -> Bool [FALSE] {
         const HEADER_BYTES: usize = 8;
         let held = tokens::get(token, TOKEN_QUERY)?.privileges();
         if result.is_null() {
             return Err(Failure(code::NOACCESS));
         }
-        let (wanted, header) = listed(required.as_input(), HEADER_BYTES)?;
+        let (wanted, header) = listed(required, HEADER_BYTES)?;
         let is_enabled = |luid| {
             let enabled = |held: &Held| held.luid == luid && held.attributes & SE_PRIVILEGE_ENABLED != 0;
             held.iter().any(enabled)
@@ -254,9 +252,7 @@ crate::export! {
         for (index, want) in wanted.iter().enumerate().filter(|(_, want)| is_enabled(want.luid)) {
             count += 1;
             let attributes = (want.attributes | SE_PRIVILEGE_USED_FOR_ACCESS).to_le_bytes();
-            for (at, byte) in attributes.into_iter().enumerate() {
-                required.set_at(HEADER_BYTES + index * ENTRY_BYTES + 8 + at, byte);
-            }
+            required.at(HEADER_BYTES + index * ENTRY_BYTES + 8).write(&attributes);
         }
         result.set(Bool::from(match word(&header, 4) & PRIVILEGE_SET_ALL_NECESSARY {
             0 => count > 0 || wanted.is_empty(),

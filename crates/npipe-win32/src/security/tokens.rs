@@ -8,16 +8,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use npipe::impersonation::{ImpersonationLevel, Token};
-use npipe::{Access, PeerIdentity, Sid, Status};
+use npipe::{Access, PeerIdentity, Status};
 
 use super::impersonation;
 use super::information;
+use super::memory;
 use super::privileges::{self, Held};
 use crate::dispatch::locked;
 use crate::failure::{Failure, Outcome, not_implemented};
 use crate::handles;
 use crate::object::Object;
-use crate::pointers::{Buffer, In, Out};
+use crate::pointers::{Block, Buffer, In, Out};
 use crate::types::{Bool, FALSE, Handle, NULL, SECURITY_ATTRIBUTES, TRUE, code};
 
 pub(crate) const TOKEN_DUPLICATE: u32 = 0x0002;
@@ -241,19 +242,6 @@ fn duplicate(
     Ok(TRUE)
 }
 
-/// A SID in the program's memory.
-///
-/// # Errors
-/// ERROR_NOACCESS for NULL, ERROR_INVALID_SID.
-fn sid_at(place: In<u8>) -> Outcome<Sid> {
-    const HEADER_BYTES: usize = 8;
-    let header = place.array(HEADER_BYTES).ok_or(Failure(code::NOACCESS))?;
-    let bytes = place
-        .array(HEADER_BYTES + 4 * usize::from(header[1]))
-        .unwrap_or_default();
-    Sid::from_prefix(&bytes).map_err(|invalid| Failure::from(Status::from(invalid)))
-}
-
 crate::export! {
     /// OpenProcessToken, of this process.
     ///
@@ -351,7 +339,7 @@ crate::export! {
     ///
     /// # Errors
     /// ERROR_NO_IMPERSONATION_TOKEN for a primary token, ERROR_INVALID_SID, ERROR_INVALID_HANDLE.
-    fn CheckTokenMembership(token: Handle, sid: In<u8>, is_member: Out<Bool>) -> Bool [FALSE] {
+    fn CheckTokenMembership(token: Handle, sid: Block, is_member: Out<Bool>) -> Bool [FALSE] {
         let token = match token {
             NULL => effective()?,
             handle => {
@@ -362,7 +350,7 @@ crate::export! {
                 token
             }
         };
-        let sid = sid_at(sid)?;
+        let sid = memory::sid(sid)?;
         if is_member.is_null() {
             return Err(Failure(code::NOACCESS));
         }

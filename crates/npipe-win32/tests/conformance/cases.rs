@@ -168,6 +168,12 @@ fn impersonate() {
     check("impersonate");
 }
 
+/// SIDs, access lists, descriptors and their texts; what they decide. semantics 24, 32, 258, 264, 265
+#[test]
+fn security() {
+    check("security");
+}
+
 /// semantics 211-223, 225
 #[test]
 fn overlapped() {

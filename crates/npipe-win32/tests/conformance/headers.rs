@@ -89,7 +89,9 @@ fn headers_stand_alone() {
 #[test]
 fn every_function_is_found_by_its_name() {
     let place = Place::new();
-    let mut text = String::from("#include <windows.h>\n#include <stdio.h>\nint main(void)\n{\n    int missing = 0;\n");
+    let mut text = String::from(
+        "#include <windows.h>\n#include <aclapi.h>\n#include <sddl.h>\n#include <stdio.h>\nint main(void)\n{\n    int missing = 0;\n",
+    );
     for name in exported() {
         text += &format!(
             "    if ((void *)GetProcAddress(GetModuleHandleA(\"kernel32.dll\"), \"{name}\") != (void *){name})\n        \

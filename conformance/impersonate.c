@@ -311,9 +311,66 @@ static void t_privileges(void)
     CloseHandle(p);
 }
 
+static const char *access_of(PSECURITY_DESCRIPTOR sd, HANDLE token, DWORD desired)
+{
+    static char buf[8][64];
+    static LONG slot;
+    char *o = buf[InterlockedIncrement(&slot) & 7];
+    GENERIC_MAPPING map = { FILE_GENERIC_READ, FILE_GENERIC_WRITE, FILE_GENERIC_EXECUTE, FILE_ALL_ACCESS };
+    PRIVILEGE_SET ps; DWORD n = sizeof(ps), granted = 0x99; BOOL status = 9; DWORD e;
+    BOOL ok;
+    CLR();
+    ok = AccessCheck(sd, token, desired, &map, &ps, &n, &granted, &status);
+    e = GetLastError();
+    if (!ok) sprintf(o, "FALSE(%s)", en(e));
+    else if (status) sprintf(o, "allowed %lx", (unsigned long)granted);
+    else sprintf(o, "denied %lx %s", (unsigned long)granted, en(e));
+    return o;
+}
+
+static void t_access(void)
+{
+    SECURITY_DESCRIPTOR sd; BYTE acl[256], user[80], group[256], dflt[1024]; HANDLE p, i; DWORD n;
+    SID_IDENTIFIER_AUTHORITY world = SECURITY_WORLD_SID_AUTHORITY; PSID everyone; GENERIC_MAPPING map = { 1, 2, 4, 7 };
+    DWORD mask = GENERIC_READ | GENERIC_EXECUTE | 0x10;
+    OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY | TOKEN_DUPLICATE, &p);
+    DuplicateToken(p, SecurityIdentification, &i);
+    user_of(p, user);
+    GetTokenInformation(p, TokenPrimaryGroup, group, sizeof(group), &n);
+    AllocateAndInitializeSid(&world, 1, SECURITY_WORLD_RID, 0, 0, 0, 0, 0, 0, 0, &everyone);
+    InitializeSecurityDescriptor(&sd, SECURITY_DESCRIPTOR_REVISION);
+    SetSecurityDescriptorDacl(&sd, TRUE, NULL, FALSE);
+    P("no_owner", "%s", access_of(&sd, i, FILE_READ_DATA));
+    SetSecurityDescriptorOwner(&sd, everyone, FALSE);
+    SetSecurityDescriptorGroup(&sd, ((TOKEN_PRIMARY_GROUP *)group)->PrimaryGroup, FALSE);
+    P("null_list", "%s", access_of(&sd, i, FILE_READ_DATA | FILE_WRITE_DATA));
+    P("generic", "%s", access_of(&sd, i, GENERIC_READ));
+    P("primary", "%s", access_of(&sd, p, FILE_READ_DATA));
+    InitializeAcl((PACL)acl, sizeof(acl), ACL_REVISION);
+    SetSecurityDescriptorDacl(&sd, TRUE, (PACL)acl, FALSE);
+    P("empty_list", "%s", access_of(&sd, i, FILE_READ_DATA));
+    AddAccessAllowedAce((PACL)acl, ACL_REVISION, FILE_READ_DATA | 0x8000, everyone);
+    P("granted", "%s", access_of(&sd, i, FILE_READ_DATA));
+    P("not_granted", "%s", access_of(&sd, i, FILE_READ_DATA | FILE_WRITE_DATA));
+    P("own_right", "%s", access_of(&sd, i, 0x8000));
+    AddAccessAllowedAce((PACL)acl, ACL_REVISION, GENERIC_WRITE, (PSID)user);
+    P("generic_in_list", "%s", access_of(&sd, i, FILE_READ_DATA | FILE_WRITE_DATA));
+    InitializeAcl((PACL)acl, sizeof(acl), ACL_REVISION);
+    AddAccessDeniedAce((PACL)acl, ACL_REVISION, FILE_READ_DATA, (PSID)user);
+    AddAccessAllowedAce((PACL)acl, ACL_REVISION, FILE_READ_DATA | FILE_WRITE_DATA, everyone);
+    P("denied_first", "%s", access_of(&sd, i, FILE_READ_DATA));
+    P("other_right", "%s", access_of(&sd, i, FILE_WRITE_DATA));
+    MapGenericMask(&mask, &map);
+    P("mapped", "%lx", (unsigned long)mask);
+    P("default_list", "%s", B(GetTokenInformation(p, TokenDefaultDacl, dflt, sizeof(dflt), &n)));
+    P("default_list_valid", "%d", IsValidAcl(((TOKEN_DEFAULT_DACL *)dflt)->DefaultDacl));
+    FreeSid(everyone);
+    CloseHandle(i); CloseHandle(p);
+}
+
 int main(int argc, char **argv)
 {
     static const SECTION s[] = { { "when", t_when }, { "levels", t_levels }, { "name", t_name }, { "self", t_self },
-                                 { "token", t_token }, { "privileges", t_privileges }, { NULL, NULL } };
+                                 { "token", t_token }, { "privileges", t_privileges }, { "access", t_access }, { NULL, NULL } };
     return probe_run("impersonate", s, argc, argv);
 }

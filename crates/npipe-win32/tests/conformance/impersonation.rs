@@ -48,6 +48,7 @@ static int serve(char *program)
     pipe = CreateNamedPipeA("\\\\.\\pipe\\acts", PIPE_ACCESS_DUPLEX, 0, 1, 64, 64, 0, &everybody);
     printf("serves %d\n", pipe != INVALID_HANDLE_VALUE);
     fflush(stdout);
+    ConnectNamedPipe(pipe, NULL);
     ReadFile(pipe, text, sizeof(text), &size, NULL);
     thread("before");
     printf("impersonates %d\n", ImpersonateNamedPipeClient(pipe));
@@ -130,6 +131,11 @@ fn a_thread_acts_and_nobody_else() {
     let place = Place::new();
     let own = rustix::process::geteuid().as_raw();
     let client = if own == 0 { CLIENT } else { own };
+    if client == own {
+        let left_out = "left out, since only the superuser has other users: that the client is another one";
+        // Past the harness, which keeps what the macros print.
+        let _ = writeln!(std::io::stderr(), "{left_out}");
+    }
     let (printed, owner) = served(&place, "0", client);
     let process = format!("{own} {own} {own}");
     let acting = format!("{own} {client} {own}");

@@ -240,9 +240,20 @@ pub fn revert_to_self() {
 /// Runs `act` as the process, on a thread that may be impersonating, and goes on impersonating afterwards. For threads and
 /// processes that are to be started: they are whoever the thread is that starts them.
 ///
-/// If the thread cannot become the client again, the process ends.
+/// What the thread takes on inside is over with it. If the thread cannot become the client again, the process ends.
 pub fn as_process<T>(act: impl FnOnce() -> T) -> T {
-    system::at_home(act)
+    struct Return(Vec<InForce>);
+    impl Drop for Return {
+        fn drop(&mut self) {
+            revert_to_self();
+            let _ = STACK.try_with(|stack| stack.borrow_mut().append(&mut self.0));
+        }
+    }
+    let stack = STACK.try_with(|stack| std::mem::take(&mut *stack.borrow_mut()));
+    system::at_home(|| {
+        let _return = Return(stack.unwrap_or_default());
+        act()
+    })
 }
 
 /// Whether the process has what it takes to act as any client but the superuser: CAP_SETUID and CAP_SETGID. Win32

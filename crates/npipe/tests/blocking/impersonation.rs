@@ -184,6 +184,34 @@ fn guards_lie_within_one_another() {
     assert_eq!(current(), None);
 }
 
+/// What is to be the process' own doing is, at any level, and what is taken on inside ends with it. semantics 261
+#[test]
+fn the_process_acts_in_between() {
+    let place = Place::new();
+    let own = Token::of_process().unwrap();
+    let level = || impersonation::thread_token().map(|token| token.level());
+    let guard = own
+        .lowered_to(ImpersonationLevel::Identification)
+        .impersonate()
+        .unwrap();
+    let (server, inner) = impersonation::as_process(|| {
+        assert_eq!(level(), None);
+        let server = place.bytes().create(NAME).unwrap();
+        let inner = own.lowered_to(ImpersonationLevel::Anonymous).impersonate().unwrap();
+        assert_eq!(level(), Some(ImpersonationLevel::Anonymous));
+        (server, inner)
+    });
+    assert_eq!(level(), Some(ImpersonationLevel::Identification));
+    drop(inner);
+    assert_eq!(level(), Some(ImpersonationLevel::Identification));
+    let panicked = std::panic::catch_unwind(|| impersonation::as_process(|| std::panic::resume_unwind(Box::new(()))));
+    assert!(panicked.is_err());
+    assert_eq!(level(), Some(ImpersonationLevel::Identification));
+    drop(guard);
+    drop(server);
+    assert_eq!(level(), None);
+}
+
 /// semantics 261
 #[test]
 fn another_thread_is_not_concerned() {

@@ -211,6 +211,18 @@ fn what_the_library_does_for_itself_is_the_process() {
     assert_eq!(created.client_identity().unwrap().uid, 0);
     drop(created);
     impersonation::as_process(|| crate::support::until(|| private.files().is_empty().then_some(())));
+    let other = impersonation::as_process(|| server_of(&place, ALICE, ""));
+    let inner = impersonation::as_process(|| {
+        let inner = other.0.impersonate_client().unwrap();
+        assert_eq!(geteuid().as_raw(), ALICE.uid);
+        inner
+    });
+    assert_eq!(
+        geteuid().as_raw(),
+        CLIENT.uid,
+        "what was taken on as the process is over"
+    );
+    drop(inner);
     let started = impersonation::as_process(|| std::thread::spawn(thread)).join().unwrap();
     assert_eq!(started.0, 0);
     assert_eq!(geteuid().as_raw(), CLIENT.uid);

@@ -1,7 +1,7 @@
 //! Passing an end on: what is put into its capsule, and what becomes of it in the process that takes it out.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use npipe_core::{Access, EndRole, PipeName, PipeType, ReadMode, SecurityDescriptor, Status, WaitMode};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Object;
 use crate::background;
 use crate::end::link::Link;
-use crate::end::{End, Handle, Home, Shape, locked};
+use crate::end::{End, Handle, Home, Shape};
 use crate::error::{Error, Result};
 use crate::sys::forks::ProcessFd;
 use crate::sys::namespace::Root;
@@ -163,7 +163,9 @@ impl Handle {
         object.arrive();
         let handle = Handle::new(End::new(shape, passport.home(), ReadMode::Byte, WaitMode::Wait));
         let security = passport.security.as_deref().map(SecurityDescriptor::decode);
-        *locked(&handle.security) = security.and_then(|decoded| decoded.ok()).map(Box::new);
+        if let Some(Ok(security)) = security {
+            let _ = handle.security.set(Arc::new(Mutex::new(security)));
+        }
         handle.adopt(&link, Arc::new(object)).map_err(failed)?;
         Ok(handle)
     }

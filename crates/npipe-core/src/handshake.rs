@@ -30,6 +30,7 @@ use crate::mode::{Access, Direction, PipeType};
 use crate::name::PipeName;
 use crate::params::UNLIMITED_INSTANCES;
 use crate::pipe::InstanceState;
+use crate::qos::SecurityQos;
 use crate::security::descriptor::MAX_DESCRIPTOR_BYTES;
 use crate::security::{SecurityDescriptor, SecurityInformation};
 use crate::status::Status;
@@ -44,6 +45,8 @@ pub enum Message {
         name: PipeName,
         /// The rights it asks for.
         access: Access,
+        /// What the server may do with its identity.
+        qos: SecurityQos,
     },
     /// It is connected.
     Opened(Connection),
@@ -217,6 +220,7 @@ mod tag {
     pub(super) const SECURITY: u16 = 29;
     pub(super) const SECURITY_PARTS: u16 = 30;
     pub(super) const FURTHER_RIGHTS: u16 = 31;
+    pub(super) const QOS: u16 = 32;
 }
 
 impl Message {
@@ -224,9 +228,10 @@ impl Message {
     pub fn encode(&self) -> Vec<u8> {
         let mut fields = FieldWriter::default();
         let kind = match self {
-            Message::Open { name, access } => {
+            Message::Open { name, access, qos } => {
                 fields.units(tag::NAME, name.units());
                 fields.u32(tag::ACCESS, access.to_win32());
+                write_qos(*qos, &mut fields);
                 kind::OPEN
             }
             Message::Opened(connection) => {
@@ -279,6 +284,7 @@ impl Message {
             kind::OPEN => Message::Open {
                 name: name_in(fields)?,
                 access: Access::from_win32(fields.u32(tag::ACCESS)?),
+                qos: qos_in(fields)?,
             },
             kind::OPENED => Message::Opened(Connection::read(fields)?),
             kind::REFUSED => Message::Refused {
@@ -450,6 +456,20 @@ fn security_in(fields: Fields<'_>) -> Result<SecurityDescriptor, ProtocolError> 
 fn name_in(fields: Fields<'_>) -> Result<PipeName, ProtocolError> {
     let units = fields.units(tag::NAME)?;
     PipeName::from_units(&units).map_err(|_| ProtocolError::Field(tag::NAME))
+}
+
+/// What is the default anyway is not said.
+fn write_qos(qos: SecurityQos, fields: &mut FieldWriter) {
+    if qos != SecurityQos::default() {
+        fields.u32(tag::QOS, qos.to_win32());
+    }
+}
+
+fn qos_in(fields: Fields<'_>) -> Result<SecurityQos, ProtocolError> {
+    match fields.optional_u32(tag::QOS)? {
+        None => Ok(SecurityQos::default()),
+        Some(flags) => SecurityQos::from_flags(flags).map_err(|_| ProtocolError::Field(tag::QOS)),
+    }
 }
 
 fn maximum_in(fields: Fields<'_>) -> Result<u32, ProtocolError> {

@@ -245,8 +245,16 @@ statuses! {
         "Make it with InitializeSecurityDescriptor or from an SDDL string.";
     CannotImpersonate = 0xC000_010D "STATUS_CANNOT_IMPERSONATE", 1368 "ERROR_CANNOT_IMPERSONATE",
         EPERM, PermissionDenied, State,
-        "The server has not read anything from this client yet, so it cannot act on its behalf.",
+        "The server has not read anything from this client yet, or has none, so it cannot act on its behalf.",
         "Read the client's request first.";
+    BadImpersonationLevel = 0xC000_00A5 "STATUS_BAD_IMPERSONATION_LEVEL", 1346 "ERROR_BAD_IMPERSONATION_LEVEL",
+        EPERM, PermissionDenied, State,
+        "This thread knows a client's identity, but the client or the system does not let it act as the client.",
+        "Stop impersonating first; to act as clients a server needs CAP_SETUID and CAP_SETGID, and clients that allow it.";
+    CantOpenAnonymous = 0xC000_00A6 "STATUS_CANT_OPEN_ANONYMOUS", 1347 "ERROR_CANT_OPEN_ANONYMOUS",
+        EPERM, PermissionDenied, State,
+        "The client has opened the pipe anonymously, so its identity is not to be had.",
+        "Let the client open the pipe at the level of identification or above.";
     InsufficientResources = 0xC000_009A "STATUS_INSUFFICIENT_RESOURCES", 1450 "ERROR_NO_SYSTEM_RESOURCES",
         ENOMEM, OutOfMemory, System,
         "There is not enough memory or address space.",

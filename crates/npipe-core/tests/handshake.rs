@@ -9,6 +9,7 @@ use npipe_core::handshake::{
 use npipe_core::mode::{Access, Direction, PipeType, ReadMode};
 use npipe_core::name::{MAX_NAME_UNITS, PipeName};
 use npipe_core::pipe::{Attributes, InstanceState};
+use npipe_core::qos::{ImpersonationLevel, SecurityQos};
 use npipe_core::security::descriptor::MAX_DESCRIPTOR_BYTES;
 use npipe_core::security::{AccessList, Ace, Acl, SecurityDescriptor, SecurityInformation, Sid};
 use npipe_core::status::Status;
@@ -29,6 +30,14 @@ fn any_security() -> impl Strategy<Value = SecurityDescriptor> {
             .into_iter()
             .map(|(mask, uid)| Ace::allowed(mask, Sid::user(uid)));
         security_of(aces.collect())
+    })
+}
+
+fn any_qos() -> impl Strategy<Value = SecurityQos> {
+    (0u32..4, any::<[bool; 2]>()).prop_map(|(level, [dynamic_tracking, effective_only])| SecurityQos {
+        level: ImpersonationLevel::from_win32(level).unwrap(),
+        dynamic_tracking,
+        effective_only,
     })
 }
 
@@ -149,11 +158,14 @@ fn any_serving() -> impl Strategy<Value = Serving> {
             since,
             report
         }),
-        (any::<(u64, u64, u32)>(), any_access()).prop_map(|((number, since, instances), access)| Serving::Admit {
-            number,
-            since,
-            access,
-            instances
+        (any::<(u64, u64, u32)>(), any_access(), any_qos()).prop_map(|((number, since, instances), access, qos)| {
+            Serving::Admit {
+                number,
+                since,
+                access,
+                qos,
+                instances,
+            }
         }),
         prop::collection::vec(any::<u64>(), 0..40).prop_map(|members| Serving::Members { members }),
         any_security().prop_map(|security| Serving::Security { security }),
@@ -163,7 +175,7 @@ fn any_serving() -> impl Strategy<Value = Serving> {
 fn any_message() -> impl Strategy<Value = Message> {
     prop_oneof![
         any_serving().prop_map(Message::Serving),
-        (any_name(), any_access()).prop_map(|(name, access)| Message::Open { name, access }),
+        (any_name(), any_access(), any_qos()).prop_map(|(name, access, qos)| Message::Open { name, access, qos }),
         any_connection().prop_map(Message::Opened),
         any_status().prop_map(|status| Message::Refused { status }),
         any_name().prop_map(|name| Message::Wait { name }),
@@ -297,9 +309,30 @@ fn the_bytes_of_a_request_never_change() {
     let open = Message::Open {
         name: PipeName::from_typed("é".as_bytes()).unwrap(),
         access: Access::READ,
+        qos: SecurityQos::default(),
     };
     let body = [field(1, &[0xE9, 0]), field(2, &[0x89, 0, 0x12, 0])].concat();
     assert_eq!(open.encode(), frame(3, 1, 14, &body));
+}
+
+/// A client that lets its server do what no version knows is not let in as one that allows everything. semantics 262
+#[test]
+fn an_unknown_quality_of_service_is_refused() {
+    let open = |flags: u32| {
+        let fields = [
+            field(1, &[b'x', 0]),
+            field(2, &[0x81, 0, 0, 0]),
+            field(32, &flags.to_le_bytes()),
+        ];
+        let body = fields.concat();
+        decode(&frame(VERSION, 1, body.len() as u32, &body))
+    };
+    for flags in [0, 0x0002_0000, 0x0030_0000, u32::MAX] {
+        assert_eq!(open(flags), Err(ProtocolError::Field(32)), "{flags:#x}");
+    }
+    let level = ImpersonationLevel::Identification;
+    let lowered = |message: &Message| matches!(message, Message::Open { qos, .. } if qos.level == level);
+    assert!(open(0x0011_0000).is_ok_and(|messages| messages.iter().all(lowered)));
 }
 
 /// No rule: the protocol is npipe's own.

@@ -464,6 +464,7 @@ FARPROC WINAPI GetProcAddress(HMODULE module, LPCSTR name);
 NPIPE_END
 
 #include <npipe/security.h>
+#include <npipe/tokens.h>
 #include <npipe/generic.h>
 
 #endif

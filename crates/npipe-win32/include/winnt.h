@@ -178,6 +178,28 @@ typedef union _ULARGE_INTEGER {
 #define LOBYTE(value) ((BYTE)(DWORD_PTR)(value))
 #define HIBYTE(value) ((BYTE)((DWORD_PTR)(value) >> 8))
 
+/* Identities. */
+typedef PVOID PSID;
+typedef struct _SID_AND_ATTRIBUTES {
+    PSID Sid;
+    DWORD Attributes;
+} SID_AND_ATTRIBUTES, *PSID_AND_ATTRIBUTES;
+#define SE_GROUP_MANDATORY 0x00000001u
+#define SE_GROUP_ENABLED_BY_DEFAULT 0x00000002u
+#define SE_GROUP_ENABLED 0x00000004u
+#define SE_GROUP_OWNER 0x00000008u
+#define SE_GROUP_USE_FOR_DENY_ONLY 0x00000010u
+#define SE_GROUP_INTEGRITY 0x00000020u
+#define SE_GROUP_INTEGRITY_ENABLED 0x00000040u
+typedef struct _LUID {
+    DWORD LowPart;
+    LONG HighPart;
+} LUID, *PLUID;
+typedef struct _LUID_AND_ATTRIBUTES {
+    LUID Luid;
+    DWORD Attributes;
+} LUID_AND_ATTRIBUTES, *PLUID_AND_ATTRIBUTES;
+
 /* Access rights. */
 #define DELETE 0x00010000u
 #define READ_CONTROL 0x00020000u

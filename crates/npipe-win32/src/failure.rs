@@ -78,9 +78,12 @@ fn errno(number: u32) -> Option<i32> {
         code::NOACCESS => Some(libc::EFAULT),
         code::DIR_NOT_EMPTY => Some(libc::ENOTEMPTY),
         code::UNKNOWN_REVISION | code::REVISION_MISMATCH | code::BAD_DESCRIPTOR_FORMAT => Some(libc::EINVAL),
+        code::BAD_TOKEN_TYPE | code::GENERIC_NOT_MAPPED => Some(libc::EINVAL),
         code::ALLOTTED_SPACE_EXCEEDED => Some(libc::ENOSPC),
-        code::NONE_MAPPED => Some(libc::ENOENT),
-        code::NOT_OWNER | code::NOT_LOCKED => Some(libc::EPERM),
+        code::NONE_MAPPED | code::NO_TOKEN | code::NO_IMPERSONATION_TOKEN | code::NO_SUCH_PRIVILEGE => {
+            Some(libc::ENOENT)
+        }
+        code::NOT_OWNER | code::NOT_LOCKED | code::NOT_ALL_ASSIGNED => Some(libc::EPERM),
         code::MOD_NOT_FOUND | code::PROC_NOT_FOUND | code::ENVVAR_NOT_FOUND => Some(libc::ENOENT),
         code::TIMEOUT => Some(libc::ETIMEDOUT),
         _ => Status::from_win32(number).map(Status::errno),

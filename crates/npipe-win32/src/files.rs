@@ -196,6 +196,8 @@ fn create_file(
     if flags & FILE_FLAG_DELETE_ON_CLOSE != 0 {
         return Err(not_implemented("CreateFile with FILE_FLAG_DELETE_ON_CLOSE"));
     }
+    // semantics 262
+    npipe::impersonation::require_acting()?;
     let may_create = matches!(disposition, CREATE_NEW | CREATE_ALWAYS | OPEN_ALWAYS);
     if may_create
         && let Some(attributes) = attributes.get()
@@ -271,6 +273,7 @@ pub(crate) fn set_standard(stream: usize, handle: Handle) {
 }
 
 fn delete(path: &OsStr) -> Outcome<Bool> {
+    npipe::impersonation::require_acting()?;
     std::fs::remove_file(system_path(path))?;
     Ok(TRUE)
 }
@@ -280,7 +283,8 @@ crate::export! {
     ///
     /// # Errors
     /// Of pipes: ERROR_FILE_NOT_FOUND, ERROR_PIPE_BUSY, ERROR_ACCESS_DENIED, ERROR_INVALID_NAME. Of files also
-    /// ERROR_PATH_NOT_FOUND, ERROR_FILE_EXISTS, ERROR_INVALID_PARAMETER.
+    /// ERROR_PATH_NOT_FOUND, ERROR_FILE_EXISTS, ERROR_INVALID_PARAMETER. ERROR_BAD_IMPERSONATION_LEVEL where the thread
+    /// impersonates and may not act as the client.
     fn CreateFileA(
         name: Ansi<'_>,
         access: u32,

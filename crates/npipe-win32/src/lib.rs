@@ -20,7 +20,8 @@
 //!   that changes them, so that waits for many of them take all or nothing.
 //! * **Children** ([`processes`]) find the handles that they inherit in a table that the parent leaves for them, and take
 //!   them before their `main` runs.
-//! * **Descriptors** ([`security`]) lie in the program's memory in Windows' two forms and are npipe's values inside.
+//! * **Descriptors and identities** ([`security`]) lie in the program's memory in Windows' forms and are npipe's values inside;
+//!   tokens are handles, and threads act by them.
 //! * **Errors** ([`failure`]): a function gives its outcome as a `Result`; the frame around it sets the last error and
 //!   errno, and is the boundary that no panic passes.
 //! * **Pointers** ([`pointers`]) from C are types of their own, which only a C caller can make. What they promise is in the

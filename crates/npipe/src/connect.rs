@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use npipe_core::handshake::{Connection, Decoder, Message, PipeReport};
-use npipe_core::{Access, PipeName, PipeType, ReadMode, SecurityDescriptor, SecurityInformation, Status, WaitMode};
+use npipe_core::{
+    Access, PipeName, PipeType, ReadMode, SecurityDescriptor, SecurityInformation, SecurityQos, Status, WaitMode,
+};
 use npipe_shm::layout::{Layout, Side};
 
 use crate::background;
@@ -18,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::host;
 use crate::sys::forks::ProcessFd;
 use crate::sys::identity::{self, PeerCredentials};
+use crate::sys::impersonation::with_own_files;
 use crate::sys::namespace::{Candidate, Root};
 use crate::sys::segment::Segment;
 use crate::sys::{SysError, SysResult, socket};
@@ -56,6 +59,7 @@ pub(crate) struct Wanted {
     pub(crate) access: Access,
     pub(crate) mode: ReadMode,
     pub(crate) wait: WaitMode,
+    pub(crate) qos: SecurityQos,
     pub(crate) max_spin: Duration,
     pub(crate) is_shareable: bool,
 }
@@ -76,6 +80,7 @@ pub(crate) fn open(root: &Root, name: &PipeName, wanted: &Wanted, patience: Dura
     let request = Message::Open {
         name: name.clone(),
         access: wanted.access,
+        qos: wanted.qos,
     };
     // What can be missing here is found missing before an instance is taken.
     background::start().map_err(|error| Error::from_sys(error, "open").about(name))?;
@@ -121,7 +126,7 @@ fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection
         layout,
         Side::Client,
         Arc::new(socket),
-        peer,
+        peer.into(),
         wanted.max_spin,
         kept,
     );
@@ -325,7 +330,8 @@ fn ask(
 ) -> Result<Answer> {
     let mut vanished = 0;
     loop {
-        match ask_once(root, name, request, operation, deadline) {
+        // The directory is the process'; at the socket the thread is who it is.
+        match with_own_files(|| ask_once(root, name, request, operation, deadline)) {
             Ok(answer) => return Ok(answer),
             Err(Failure::Failed(error)) => return Err(error),
             Err(Failure::Vanished) if vanished < ATTEMPTS => vanished += 1,

@@ -7,6 +7,7 @@
 //! * [`PipeServer`] and [`PipeClient`] are the ends; what both can do is [`PipeStream`].
 //! * [`wait`], [`call`], [`list`] and [`info`] need a name only; [`Namespace`] does the same in a directory of choice.
 //! * [`overlapped`] operations are started now and complete later: awaited, with completion routines or ports.
+//! * [`impersonation`]: a server's thread acts as its client.
 //! * [`anonymous`] pipes redirect the standard streams of children.
 //!
 //! Errors carry an NT status and its Win32 number: see [`Error`].
@@ -19,6 +20,7 @@ mod directory;
 mod end;
 mod error;
 mod host;
+pub mod impersonation;
 mod info;
 mod listener;
 mod object;

@@ -17,11 +17,13 @@
 
 use super::fields::{FieldWriter, Fields};
 use super::{
-    DIRECTIONS, InstanceReport, PIPE_TYPES, ProtocolError, maximum_in, name_in, number_of, one_of, security_in, tag,
+    DIRECTIONS, InstanceReport, PIPE_TYPES, ProtocolError, maximum_in, name_in, number_of, one_of, qos_in, security_in,
+    tag, write_qos,
 };
 use crate::mode::{Access, Direction, ReadMode};
 use crate::name::PipeName;
 use crate::pipe::Attributes;
+use crate::qos::SecurityQos;
 use crate::security::SecurityDescriptor;
 use crate::status::Status;
 
@@ -87,6 +89,8 @@ pub enum Serving {
         since: u64,
         /// The rights that the client asked for.
         access: Access,
+        /// What the server may do with the client's identity.
+        qos: SecurityQos,
         /// How many instances the pipe has.
         instances: u32,
     },
@@ -175,8 +179,7 @@ impl Serving {
                 kind::NOT_CREATED
             }
             Serving::Post { number, since, report } => {
-                fields.u64(tag::NUMBER, *number);
-                fields.u64(tag::SINCE, *since);
+                write_choice(*number, *since, fields);
                 if let Some(report) = report {
                     report.write(fields);
                 }
@@ -186,11 +189,12 @@ impl Serving {
                 number,
                 since,
                 access,
+                qos,
                 instances,
             } => {
-                fields.u64(tag::NUMBER, *number);
-                fields.u64(tag::SINCE, *since);
+                write_choice(*number, *since, fields);
                 fields.u32(tag::ACCESS, access.to_win32());
+                write_qos(*qos, fields);
                 fields.u32(tag::INSTANCE_COUNT, *instances);
                 kind::ADMIT
             }
@@ -244,6 +248,7 @@ impl Serving {
                 number: fields.u64(tag::NUMBER)?,
                 since: fields.u64(tag::SINCE)?,
                 access: Access::from_win32(fields.u32(tag::ACCESS)?),
+                qos: qos_in(fields)?,
                 instances: fields.u32(tag::INSTANCE_COUNT)?,
             },
             kind::MEMBERS => Serving::Members {
@@ -260,6 +265,12 @@ impl Serving {
     pub const fn brings_descriptor(&self) -> bool {
         matches!(self, Serving::Joined { .. } | Serving::Admit { .. })
     }
+}
+
+/// An instance, and since when it listens.
+fn write_choice(number: u64, since: u64, fields: &mut FieldWriter) {
+    fields.u64(tag::NUMBER, number);
+    fields.u64(tag::SINCE, since);
 }
 
 impl WantedInstance {

@@ -4,7 +4,7 @@ use super::SecurityError;
 use super::acl::AceKind;
 use super::descriptor::{AccessList, SecurityDescriptor};
 use super::identity::PeerIdentity;
-use super::rights::{ACCESS_SYSTEM_SECURITY, FILE_ALL_ACCESS, MAXIMUM_ALLOWED, READ_CONTROL, WRITE_DAC, map_generic};
+use super::rights::{ACCESS_SYSTEM_SECURITY, GenericMapping, MAXIMUM_ALLOWED, READ_CONTROL, WRITE_DAC};
 use super::sid::Sid;
 use crate::status::Status;
 
@@ -20,14 +20,22 @@ impl SecurityDescriptor {
     // semantics 264
     #[doc(alias = "AccessCheck")]
     pub fn check(&self, identity: &PeerIdentity, desired: u32) -> Result<u32, Status> {
-        let wanted = map_generic(desired) & !MAXIMUM_ALLOWED;
+        self.check_for(&GenericMapping::FILE, identity, desired)
+    }
+
+    /// The same for objects of another kind than pipes, of which a program keeps the descriptors.
+    ///
+    /// # Errors
+    /// [`Status::AccessDenied`].
+    pub fn check_for(&self, kind: &GenericMapping, identity: &PeerIdentity, desired: u32) -> Result<u32, Status> {
+        let wanted = kind.map(desired) & !MAXIMUM_ALLOWED;
         let mut granted = if identity.uid == 0 {
             wanted & ACCESS_SYSTEM_SECURITY
         } else {
             0
         };
         match &self.dacl {
-            AccessList::Absent | AccessList::Null => granted |= FILE_ALL_ACCESS,
+            AccessList::Absent | AccessList::Null => granted |= kind.all,
             AccessList::List(dacl) => {
                 let is_owner = self.owner.is_some_and(|owner| identity.has(&owner));
                 let effective = || dacl.aces().iter().filter(|ace| !ace.is_inherit_only());
@@ -42,8 +50,8 @@ impl SecurityDescriptor {
                     };
                     match ace.kind {
                         _ if !applies => {}
-                        AceKind::Allowed => granted |= map_generic(ace.mask) & FILE_ALL_ACCESS & !denied,
-                        AceKind::Denied => denied |= map_generic(ace.mask) & !granted,
+                        AceKind::Allowed => granted |= kind.map(ace.mask) & kind.all & !denied,
+                        AceKind::Denied => denied |= kind.map(ace.mask) & !granted,
                         AceKind::Audit | AceKind::MandatoryLabel => {}
                     }
                 }

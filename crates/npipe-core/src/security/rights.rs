@@ -45,25 +45,48 @@ pub const FILE_GENERIC_EXECUTE: u32 = 0x0012_00a0;
 /// Everything.
 pub const FILE_ALL_ACCESS: u32 = 0x001f_01ff;
 
+/// What generic rights mean for objects of a kind, and which rights there are to them.
+#[doc(alias = "GENERIC_MAPPING")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GenericMapping {
+    /// What GENERIC_READ, GENERIC_WRITE, GENERIC_EXECUTE and GENERIC_ALL stand for.
+    pub meanings: [u32; 4],
+    /// All rights that can be granted.
+    pub all: u32,
+}
+
+impl GenericMapping {
+    /// That of files, which is that of pipes.
+    pub const FILE: GenericMapping = GenericMapping {
+        meanings: [
+            FILE_GENERIC_READ,
+            FILE_GENERIC_WRITE,
+            FILE_GENERIC_EXECUTE,
+            FILE_ALL_ACCESS,
+        ],
+        all: FILE_ALL_ACCESS,
+    };
+
+    /// Puts what generic rights mean in their place.
+    #[doc(alias = "MapGenericMask")]
+    pub const fn map(&self, mask: u32) -> u32 {
+        const GENERIC: [u32; 4] = [GENERIC_READ, GENERIC_WRITE, GENERIC_EXECUTE, GENERIC_ALL];
+        let mut mapped = mask;
+        let mut index = 0;
+        while index < GENERIC.len() {
+            if mask & GENERIC[index] != 0 {
+                mapped = mapped & !GENERIC[index] | self.meanings[index];
+            }
+            index += 1;
+        }
+        mapped
+    }
+}
+
 /// Puts what generic rights mean for a pipe in their place. Win32 equivalent: MapGenericMask with the mapping of files.
 #[doc(alias = "MapGenericMask")]
 pub const fn map_generic(mask: u32) -> u32 {
-    const MAPPING: [(u32, u32); 4] = [
-        (GENERIC_READ, FILE_GENERIC_READ),
-        (GENERIC_WRITE, FILE_GENERIC_WRITE),
-        (GENERIC_EXECUTE, FILE_GENERIC_EXECUTE),
-        (GENERIC_ALL, FILE_ALL_ACCESS),
-    ];
-    let mut mapped = mask;
-    let mut index = 0;
-    while index < MAPPING.len() {
-        let (generic, meaning) = MAPPING[index];
-        if mapped & generic != 0 {
-            mapped = mapped & !generic | meaning;
-        }
-        index += 1;
-    }
-    mapped
+    GenericMapping::FILE.map(mask)
 }
 
 #[cfg(test)]

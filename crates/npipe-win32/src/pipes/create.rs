@@ -23,6 +23,9 @@ use crate::types::{
     code,
 };
 
+const SECURITY_SQOS_PRESENT: u32 = 0x0010_0000;
+const SECURITY_VALID_SQOS_FLAGS: u32 = 0x001f_0000;
+
 /// The arguments of CreateNamedPipe that are not texts.
 #[derive(Clone, Copy)]
 struct Wanted {
@@ -119,7 +122,13 @@ fn insert(end: Arc<PipeEnd>, access: Access, inherit: bool) -> Outcome<Handle> {
 /// The client's side of CreateFile.
 pub(crate) fn open(name: &OsStr, desired: u32, inherit: bool, flags: u32) -> Outcome<Handle> {
     let asked = Access::from_win32(desired);
-    let client = ClientOptions::new().access(asked).shareable(true).open(name)?;
+    let mut options = ClientOptions::new();
+    options.access(asked).shareable(true);
+    // semantics 262
+    if flags & SECURITY_SQOS_PRESENT != 0 {
+        options.security_qos_flags(flags & SECURITY_VALID_SQOS_FLAGS);
+    }
+    let client = options.open(name)?;
     // semantics 53
     let access = client.access();
     // semantics 59

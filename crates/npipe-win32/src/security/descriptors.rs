@@ -1,5 +1,7 @@
 //! Descriptors in the program's memory: put together, taken apart, turned from one form into the other.
 
+use npipe::rights::GenericMapping;
+
 use super::acls::Walk;
 use super::memory::{
     self, Absolute, DACL_DEFAULTED, DACL_PRESENT, GROUP_DEFAULTED, OWNER_DEFAULTED, RELATIVE_HEADER, REVISION,
@@ -20,6 +22,23 @@ pub(crate) struct GENERIC_MAPPING {
     write: u32,
     execute: u32,
     all: u32,
+}
+
+impl From<GENERIC_MAPPING> for GenericMapping {
+    /// A program's kinds of objects can have any rights.
+    fn from(mapping: GENERIC_MAPPING) -> GenericMapping {
+        const STANDARD_AND_SPECIFIC: u32 = 0x001f_ffff;
+        let GENERIC_MAPPING {
+            read,
+            write,
+            execute,
+            all,
+        } = mapping;
+        GenericMapping {
+            meanings: [read, write, execute, all],
+            all: all | STANDARD_AND_SPECIFIC,
+        }
+    }
 }
 
 /// Changes an absolute descriptor.
@@ -319,18 +338,8 @@ crate::export! {
     /// ERROR_NOACCESS for NULL.
     fn MapGenericMask(mask: Out<u32>, mapping: Out<GENERIC_MAPPING>) -> () [()] {
         let none = Failure(code::NOACCESS);
-        let (mut bits, mapping) = (mask.get().ok_or(none)?, mapping.get().ok_or(none)?);
-        for (generic, meaning) in [
-            (npipe::rights::GENERIC_READ, mapping.read),
-            (npipe::rights::GENERIC_WRITE, mapping.write),
-            (npipe::rights::GENERIC_EXECUTE, mapping.execute),
-            (npipe::rights::GENERIC_ALL, mapping.all),
-        ] {
-            if bits & generic != 0 {
-                bits |= meaning;
-            }
-        }
-        mask.set(bits & 0x0fff_ffff);
+        let (bits, mapping) = (mask.get().ok_or(none)?, mapping.get().ok_or(none)?);
+        mask.set(GenericMapping::from(mapping).map(bits) & 0x0fff_ffff);
         Ok(())
     }
 }

@@ -162,6 +162,12 @@ fn handles() {
     check("handles");
 }
 
+/// semantics 200, 261-263
+#[test]
+fn impersonate() {
+    check("impersonate");
+}
+
 /// SIDs, access lists, descriptors and their texts; what they decide. semantics 24, 32, 258, 264, 265
 #[test]
 fn security() {
@@ -207,7 +213,16 @@ fn sanitized() {
         "-fsanitize=address,undefined",
         "-fno-sanitize-recover=all",
     ];
-    for group in ["objects", "edges", "texts", "apc", "ports", "storm", "children"] {
+    for group in [
+        "objects",
+        "edges",
+        "texts",
+        "apc",
+        "ports",
+        "storm",
+        "children",
+        "impersonate",
+    ] {
         compare(group, &sanitize);
     }
 }

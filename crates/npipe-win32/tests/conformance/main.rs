@@ -5,6 +5,7 @@
 
 mod cases;
 mod headers;
+mod impersonation;
 mod inheritance;
 mod linking;
 mod seeds;

@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 
 use npipe_core::handshake::{Decoder, Message, Serving};
 use npipe_core::pipe::{OwnerId, WaitOutcome, WaiterId};
-use npipe_core::{Access, PeerIdentity, PipeName, SecurityDescriptor, SecurityInformation, Status};
+use npipe_core::{Access, PeerIdentity, PipeName, SecurityDescriptor, SecurityInformation, SecurityQos, Status};
 
 use super::Background;
+use crate::end::link::Counterpart;
 use crate::end::locked;
 use crate::host::{Host, SELF};
 use crate::sys::epoll::Interest;
@@ -336,7 +337,9 @@ impl Visitor {
                 self.deadline = None;
                 return Next::Stay;
             }
-            Message::Open { name, access } => self.open(background, host, &name, access).map(|()| Next::Leave),
+            Message::Open { name, access, qos } => {
+                self.open(background, host, &name, (access, qos)).map(|()| Next::Leave)
+            }
             Message::Wait { name } => self.wait(host, &name, token),
             Message::Query { name } => self.query(host, name.as_ref()),
             Message::SetSecurity {
@@ -415,7 +418,7 @@ impl Visitor {
         background: &Background,
         host: &Arc<Host>,
         name: &PipeName,
-        access: Access,
+        (access, qos): (Access, SecurityQos),
     ) -> Result<(), Status> {
         Visitor::check_name(host, name)?;
         if socket::has_hung_up(self.socket.as_fd()) {
@@ -429,7 +432,7 @@ impl Visitor {
         loop {
             let opened = state.choose(access)?;
             if opened.owner != SELF {
-                if state.pass_on(&opened, access, (&self.socket, &self.peer)) {
+                if state.pass_on(&opened, (access, qos), (&self.socket, &self.peer)) {
                     self.hand_over(background);
                     return Ok(());
                 }
@@ -442,7 +445,11 @@ impl Visitor {
             _ends.push(end.clone());
             self.hand_over(background);
             let instances = state.pipe.instances().len() as u32;
-            return host.welcome(&mut state, &opened, &end, &self.socket, self.peer.clone(), instances);
+            let peer = Counterpart {
+                who: self.peer.clone(),
+                qos,
+            };
+            return host.welcome(&mut state, &opened, &end, &self.socket, peer, instances);
         }
     }
 

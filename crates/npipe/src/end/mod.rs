@@ -23,13 +23,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use npipe_core::wire::PeerState;
-use npipe_core::{Access, EndRole, PipeName, PipeType, ReadMode, Reader, Status, WaitMode, Writer};
+use npipe_core::{Access, EndRole, PeerIdentity, PipeName, PipeType, ReadMode, Reader, Status, WaitMode, Writer};
 use npipe_shm::control::Standing;
 use npipe_shm::layout::Side;
 use npipe_shm::ring::{RingInlet, RingOutlet};
 
 use crate::background;
 use crate::host::{KnownSecurity, Seat};
+use crate::impersonation::Token;
 use crate::sys::forks;
 use crate::sys::namespace::Root;
 use link::Link;
@@ -280,6 +281,22 @@ impl End {
         match (self.role(), self.peer_state()) {
             (EndRole::Client, None | Some(PeerState::Disconnected)) => Err(Status::PipeDisconnected),
             _ => Ok(()),
+        }
+    }
+
+    /// The identity of the client that this server's end talks to (semantics 261, 262).
+    pub(crate) fn client_token(&self) -> Result<Token, Status> {
+        self.require_own()?;
+        if self.role() == EndRole::Client {
+            return Err(Status::IllegalFunction);
+        }
+        let reading = self.reading()?;
+        match reading.lane() {
+            Some(lane) if reading.has_read() => {
+                let link = lane.memory();
+                Ok(Token::new(PeerIdentity::from(link.peer()), link.qos().level))
+            }
+            _ => Err(Status::CannotImpersonate),
         }
     }
 

@@ -230,6 +230,7 @@ impl Host {
                     number,
                     since,
                     access,
+                    qos,
                     instances,
                 },
                 Some(client),
@@ -237,7 +238,7 @@ impl Host {
                 // If the instance no longer listens as it did, the client's socket is closed, and it knocks again: by then
                 // the leader knows.
                 if let Ok(opened) = state.pipe.open_chosen(InstanceId(number), since, access) {
-                    self.welcome_passed_on(state, &opened, client, instances);
+                    self.welcome_passed_on(state, &opened, (client, qos), instances);
                 }
             }
             (

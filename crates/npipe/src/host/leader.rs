@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use npipe_core::handshake::{InstanceReport, Serving, WantedInstance};
 use npipe_core::params::InstanceParams;
 use npipe_core::pipe::{ConnectionId, Instance, InstanceId, InstanceState, Opened, OwnerId};
-use npipe_core::{Access, PeerIdentity, SecurityDescriptor, Status};
+use npipe_core::{Access, PeerIdentity, SecurityDescriptor, SecurityQos, Status};
 
 use super::line::{Cut, Line};
 use super::{HostState, Role, SELF};
@@ -354,7 +354,7 @@ impl HostState {
     pub(crate) fn pass_on(
         &mut self,
         opened: &Opened,
-        access: Access,
+        (access, qos): (Access, SecurityQos),
         (client, peer): (&Arc<ProcessFd>, &PeerCredentials),
     ) -> bool {
         let instances = self.pipe.instances().len() as u32;
@@ -372,6 +372,7 @@ impl HostState {
             number: place.number,
             since: place.since,
             access,
+            qos,
             instances,
         };
         let sent = member.line.send(message, Some(client.clone())).is_ok();

@@ -5,6 +5,7 @@ use npipe_core::{PeerIdentity, PipeName, SecurityDescriptor, SecurityInformation
 use super::{Host, HostState, KnownSecurity, Role};
 use crate::end::locked;
 use crate::process::Process;
+use crate::sys::impersonation::with_own_files;
 use crate::sys::namespace::Root;
 
 /// What this process knows as a server of that pipe of the name.
@@ -62,7 +63,7 @@ impl Host {
             && let Some(claim) = &*locked(&self.claim)
         {
             // Those who were to be kept out may not even knock so far.
-            claim.widen().map_err(|_| Status::SystemError)?;
+            with_own_files(|| claim.widen()).map_err(|_| Status::SystemError)?;
         }
         if let Role::Leading(leader) = &mut state.role {
             leader.tell_security(&changed);

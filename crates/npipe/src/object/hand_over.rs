@@ -4,14 +4,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use npipe_core::{Access, EndRole, PipeName, PipeType, ReadMode, SecurityDescriptor, Status, WaitMode};
+use npipe_core::{Access, EndRole, PipeName, PipeType, ReadMode, SecurityDescriptor, SecurityQos, Status, WaitMode};
 use npipe_shm::layout::{LAYOUT_VERSION, Layout};
 use npipe_shm::object::OBJECT_BYTES;
 use serde::{Deserialize, Serialize};
 
 use super::Object;
 use crate::background;
-use crate::end::link::Link;
+use crate::end::link::{Counterpart, Link};
 use crate::end::{End, Handle, Home, Shape};
 use crate::error::{Error, Result};
 use crate::sys::forks::ProcessFd;
@@ -40,6 +40,8 @@ pub(crate) struct Passport {
     security: Option<Vec<u8>>,
     /// The process at the other end, as its connection told.
     peer_pid: Option<u32>,
+    /// What it lets this end do with its identity, which the connection's socket tells.
+    qos: SecurityQos,
     /// In which the processes that hold the end have their numbers.
     pid_namespace: Option<u64>,
 }
@@ -155,8 +157,20 @@ impl Handle {
         let segment = Segment::attach(segment, layout.total_bytes(), Layout::first_bytes() as usize).map_err(failed)?;
         let mut peer = identity::peer_credentials(socket.as_fd()).map_err(failed)?;
         peer.pid = passport.peer_pid;
+        let counterpart = Counterpart {
+            who: peer,
+            qos: passport.qos,
+        };
         let (side, socket) = (passport.role.into(), Arc::new(socket.into()));
-        let link = Link::new(segment, layout, side, socket, peer, shape.max_spin, Some(own_segment));
+        let link = Link::new(
+            segment,
+            layout,
+            side,
+            socket,
+            counterpart,
+            shape.max_spin,
+            Some(own_segment),
+        );
         let presence = carried.next().map(ProcessFd::from);
         let object = Object::join((memory, own_memory), bell.into(), presence)
             .map_err(|_| Error::new(Status::InsufficientResources, FROM).because("too many processes hold this end"))?;
@@ -193,6 +207,7 @@ impl Passport {
             pipe_id: end.pipe_id(),
             security: end.known_security().map(|descriptor| descriptor.encode()),
             peer_pid: link.peer().pid,
+            qos: link.qos(),
             pid_namespace: lifetime::namespace(),
         }
     }

@@ -11,6 +11,7 @@ mod closing;
 mod connecting;
 mod disconnecting;
 mod flush;
+mod impersonation;
 mod info;
 mod instances;
 mod large;

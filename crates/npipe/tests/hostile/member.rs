@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use npipe::{Direction, InstanceState, PipeMode, PipeServer, ReadMode};
 use npipe_core::handshake::{Decoder, InstanceReport, Message, Serving};
 use npipe_core::pipe::Attributes;
-use npipe_core::{Access, Status};
+use npipe_core::{Access, SecurityQos, Status};
 
 use crate::door::send_with_descriptors;
 use crate::innocent;
@@ -132,6 +132,7 @@ fn message(random: &mut Random, path: &str, may_serve: bool) -> Serving {
             number,
             since: number,
             access: Access::READ_WRITE,
+            qos: SecurityQos::default(),
             instances: 1,
         },
         3 => Serving::Members {

@@ -6,7 +6,7 @@
 //! | command | answer |
 //! |---|---|
 //! | `create MODE NAME [first] [shareable] [inbound] [max=N] [quota=BYTES] [rules=RULES] [sddl=SDDL] [dac] [count=N]` | number |
-//! | `open ACCESS NAME [message] [count=N]`, with an access of `rw`, `r`, `w` or `-`, or a mask such as `0x40001` | number |
+//! | `open ACCESS NAME [message] [qos=FLAGS] [count=N]`, with an access of `rw`, `r`, `w` or `-`, or a mask such as `0x40001` | number |
 //! | `take KIND PATH`: an end that is given at that socket | number |
 //! | `give END PATH`: brings another handle of an end there | `given` |
 //! | `close END`, `drop` for all ends | `closed`, `dropped` |
@@ -15,6 +15,7 @@
 //! | `wait NAME` | `ready` |
 //! | `VERB END [ARGUMENT]`, see [`on_end`] | what came of it |
 //! | `begin VERB END [ARGUMENT]`, `begin-wait NAME`: on a thread, until it waits | `waits` |
+//! | `impersonate END` | the level, the user of the thread then, and what opening a pipe that is not there says |
 //! | `result` | what came of the call that was begun |
 //! | `chat`: each client asks, each server answers | `done` |
 
@@ -26,7 +27,7 @@ use npipe::{
     SecurityInformation, ServerOptions,
 };
 
-use super::{Call, PATIENCE, call, passing, relisten, resources, say, until};
+use super::{Call, PATIENCE, call, error, passing, relisten, resources, say, until};
 
 /// What a client says to begin with, and what its server answers.
 const QUESTION: &[u8] = b"question";
@@ -90,6 +91,7 @@ impl Strings<'_> {
                 passing::bring(path, &raw(&self.end(end))?);
                 Ok("given".to_owned())
             }
+            ["impersonate", end] => self.impersonate(end),
             ["close", end] => {
                 self.ends[number(end)] = None;
                 Ok("closed".to_owned())
@@ -163,11 +165,25 @@ impl Strings<'_> {
         for option in more {
             match option.split_once('=').unwrap_or((option, "")) {
                 ("message", _) => drop(options.pipe_mode(PipeMode::Message)),
+                ("qos", flags) => {
+                    options.security_qos_flags(u32::from_str_radix(flags, 16).expect("hexadecimal"));
+                }
                 ("count", many) => count = number(many),
                 unknown => panic!("no option: {unknown:?}"),
             }
         }
         self.make(count, || options.open(name).map(Held::Client))
+    }
+
+    fn impersonate(&self, end: &str) -> Result<String> {
+        let end = self.end(end);
+        let Held::Server(server) = &*end else {
+            panic!("a client's end");
+        };
+        let client = server.impersonate_client()?;
+        let uid = rustix::process::geteuid().as_raw();
+        let opened = ClientOptions::new().root(self.root).open(r"\\.\pipe\nowhere");
+        Ok(format!("{:?} {uid} {}", client.level(), error(opened)))
     }
 
     fn take(&mut self, kind: &str, path: &str) -> Result<String> {

@@ -18,6 +18,7 @@ use std::sync::OnceLock;
 
 use npipe_core::PeerIdentity;
 
+use super::impersonation;
 use crate::sys::{SysError, SysResult};
 
 /// Groups a process may be in, at most (`NGROUPS_MAX`).
@@ -71,15 +72,9 @@ fn administrators_in(groups: &str) -> Option<u32> {
     ["sudo", "wheel", "admin"].into_iter().find_map(number_of)
 }
 
-/// Who we are, as a peer would see us: the calling thread's user and groups.
+/// Who the calling thread is, as a peer would see it: the client's user and groups while it impersonates.
 pub(crate) fn own_identity() -> SysResult<PeerIdentity> {
-    let groups = rustix::process::getgroups().map_err(|e| SysError::new("ask for our groups", io::Error::from(e)))?;
-    Ok(PeerIdentity::from(&PeerCredentials {
-        pid: Some(own_pid()),
-        uid: own_uid(),
-        gid: own_gid(),
-        groups: groups.iter().map(|group| group.as_raw()).collect(),
-    }))
+    impersonation::thread_credentials().map(|own| PeerIdentity::from(&own))
 }
 
 /// Our process number.
@@ -87,14 +82,15 @@ pub(crate) fn own_pid() -> u32 {
     std::process::id()
 }
 
-/// Our effective user: the owner of files we make, and who we are to a peer.
+/// The process' effective user: the owner of files we make, and who we are to a peer. A thread that impersonates somebody
+/// is not asked who it is.
 pub(crate) fn own_uid() -> u32 {
-    rustix::process::geteuid().as_raw()
+    impersonation::own_ids().0
 }
 
-/// Our effective group.
+/// The process' effective group.
 pub(crate) fn own_gid() -> u32 {
-    rustix::process::getegid().as_raw()
+    impersonation::own_ids().1
 }
 
 /// Whether the program runs with more rights than its caller (set-user-id and the like), so that

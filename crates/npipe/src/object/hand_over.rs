@@ -14,6 +14,7 @@ use crate::background;
 use crate::end::link::{Counterpart, Link};
 use crate::end::{End, Handle, Home, Shape};
 use crate::error::{Error, Result};
+use crate::host::KnownSecurity;
 use crate::sys::forks::ProcessFd;
 use crate::sys::namespace::Root;
 use crate::sys::segment::Segment;
@@ -176,9 +177,8 @@ impl Handle {
             .map_err(|_| Error::new(Status::InsufficientResources, FROM).because("too many processes hold this end"))?;
         object.arrive();
         let handle = Handle::new(End::new(shape, passport.home(), ReadMode::Byte, WaitMode::Wait));
-        let security = passport.security.as_deref().map(SecurityDescriptor::decode);
-        if let Some(Ok(security)) = security {
-            let _ = handle.security.set(Arc::new(Mutex::new(security)));
+        if let Some(known) = passport.known_security() {
+            let _ = handle.security.set(known);
         }
         handle.adopt(&link, Arc::new(object)).map_err(failed)?;
         Ok(handle)
@@ -225,6 +225,11 @@ impl Passport {
             max_spin: self.max_spin,
             is_shareable: true,
         })
+    }
+
+    fn known_security(&self) -> Option<KnownSecurity> {
+        let decoded = SecurityDescriptor::decode(self.security.as_deref()?);
+        decoded.ok().map(|security| Arc::new(Mutex::new(security)))
     }
 
     fn home(&self) -> Home {

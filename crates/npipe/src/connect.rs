@@ -4,7 +4,7 @@
 //! times. A server that does not answer at all is reported as busy once the time is over.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use npipe_core::handshake::{Connection, Decoder, Message, PipeReport};
@@ -15,8 +15,9 @@ use npipe_shm::layout::{Layout, Side};
 
 use crate::background;
 use crate::end::link::Link;
-use crate::end::{End, Handle, Home, Shape, locked};
+use crate::end::{End, Handle, Home, Shape};
 use crate::error::{Error, Result};
+use crate::host;
 use crate::sys::forks::ProcessFd;
 use crate::sys::identity::{self, PeerCredentials};
 use crate::sys::impersonation::with_own_files;
@@ -154,7 +155,10 @@ fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection
         pipe_id: opened.pipe_id,
     };
     let end = Handle::new(End::new(shape, home, wanted.mode, wanted.wait));
-    *locked(&end.security) = Some(Box::new(opened.security.clone()));
+    let security = host::security_of(root, name, opened.pipe_id);
+    let _ = end
+        .security
+        .set(security.unwrap_or_else(|| Arc::new(Mutex::new(opened.security.clone()))));
     end.attach(&link);
     background::watch_peer(&link, end.downgrade()).map_err(fail)?;
     Ok(end)

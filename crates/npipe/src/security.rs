@@ -2,7 +2,7 @@
 //!
 //! There is one for each name, and the process that leads has it. Others ask and tell it by the namespace, as strangers do:
 //! the kernel says who they are, and the descriptor itself whether they may change it. What an end was told last is kept, for
-//! when there is nobody left to ask.
+//! when there is nobody left to ask; clients in a process that serves the name share what that knows.
 
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ impl End {
     pub(crate) fn known_security(&self) -> Option<SecurityDescriptor> {
         match &self.home {
             Home::Server { seat: Some(seat), .. } => Some(seat.host.known_security()),
-            _ => locked(&self.security).as_deref().cloned(),
+            _ => self.security.get().map(|known| locked(known).clone()),
         }
     }
 }
@@ -29,7 +29,8 @@ impl PipeStream {
     /// Whose the pipe is, and who may open it. Win32 equivalents: GetSecurityInfo, GetKernelObjectSecurity.
     ///
     /// All ends of a name have one descriptor and see its changes. The system's list is part of it where this end has the right
-    /// ACCESS_SYSTEM_SECURITY. Once no server has an instance any more, a client end has what it was told last.
+    /// ACCESS_SYSTEM_SECURITY. Once no server has an instance any more, a client end has what it was told last, or, in a process
+    /// that was a server, what that knew last.
     ///
     /// # Errors
     /// * [`Status::AccessDenied`]: this end was opened without READ_CONTROL, which reading and writing have.
@@ -60,14 +61,16 @@ impl PipeStream {
         let deadline = Some(Instant::now() + connect::ANSWER_TIME);
         let error = match connect::query(&end.shape.root, self.name(), deadline) {
             Ok(Account { report, .. }) if report.pipe_id == end.pipe_id() => {
-                *locked(&end.security) = Some(Box::new(report.security.clone()));
+                if let Some(known) = end.security.get() {
+                    *locked(known) = report.security.clone();
+                }
                 return Ok(report.security);
             }
             Ok(_) => Error::new(Status::ObjectNameNotFound, "security").about(self.name()),
             Err(error) => error,
         };
-        match &*locked(&end.security) {
-            Some(known) if error.status() == Status::ObjectNameNotFound => Ok(SecurityDescriptor::clone(known)),
+        match end.known_security() {
+            Some(known) if error.status() == Status::ObjectNameNotFound => Ok(known),
             _ => Err(error),
         }
     }
@@ -109,8 +112,8 @@ impl PipeStream {
         }
         match connect::set_security(&end.shape.root, self.name(), end.pipe_id(), (parts, &wanted)) {
             // All servers have gone: what is left of the pipe is this end.
-            Err(error) if error.status() == Status::ObjectNameNotFound => match &mut *locked(&end.security) {
-                Some(known) => known.change(parts, &wanted, &by).map_err(fail),
+            Err(error) if error.status() == Status::ObjectNameNotFound => match end.security.get() {
+                Some(known) => locked(known).change(parts, &wanted, &by).map_err(fail),
                 None => Err(error),
             },
             other => other,

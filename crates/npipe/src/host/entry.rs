@@ -99,13 +99,14 @@ fn begin(
     deadline: Instant,
 ) -> Result<Begun> {
     let fail = |error| Error::from_sys(error, CREATE).about(name);
-    let new_host = |pipe, role, claim, pipe_id| {
+    let new_host = |pipe: Pipe, role, claim, pipe_id| {
         Arc::new(Host {
             name: name.clone(),
             root: root.clone(),
             slot: slot.clone(),
             claim: Mutex::new(claim),
             pipe_id,
+            security: Arc::new(Mutex::new(pipe.attributes().security.clone())),
             token: AtomicU64::new(0),
             state: Mutex::new(HostState {
                 pipe,

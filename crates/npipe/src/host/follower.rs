@@ -223,7 +223,7 @@ impl Host {
                     request.answer.get_or_insert(Err(status));
                 }
             }
-            (Serving::Security { security }, _) => state.pipe.attributes_mut().security = security,
+            (Serving::Security { security }, _) => self.note_security(state, security),
             (Serving::Members { members }, _) => follower.members = members.into_iter().collect(),
             (
                 Serving::Admit {
@@ -253,7 +253,7 @@ impl Host {
                     follower.heirloom = Heirloom::new(listener, &candidate);
                 }
                 (follower.listener_pid, follower.joined) = (listener_pid, true);
-                state.pipe.attributes_mut().security = attributes.security;
+                self.note_security(state, attributes.security);
             }
             _ => {}
         }

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use npipe_core::handshake::{ClientReport, Decoder, InstanceReport, Message, PipeReport, Serving};
 use npipe_core::params::{InstanceParams, UNLIMITED_INSTANCES};
 use npipe_core::pipe::{ConnectionId, InstanceId, OwnerId, Pipe, Remaining, WaiterId};
-use npipe_core::{PipeName, Status};
+use npipe_core::{PipeName, SecurityDescriptor, Status};
 
 use crate::background;
 use crate::end::{End, Handle, Home, Shape, locked};
@@ -42,6 +42,7 @@ use leader::Leader;
 use line::Brings;
 pub(crate) use line::Line;
 pub(crate) use seat::Seat;
+pub(crate) use security::security_of;
 
 /// This process, among those that serve a name.
 pub(crate) const SELF: OwnerId = OwnerId(0);
@@ -91,7 +92,12 @@ pub(crate) struct Host {
     pub(crate) state: Mutex<HostState>,
     /// Rung when a request to the leader is answered, or we lead ourselves.
     answered: Condvar,
+    /// The descriptor by the last news, which clients in this process go on having when the host has gone.
+    security: KnownSecurity,
 }
+
+/// A descriptor, shared by those in this process who know it.
+pub(crate) type KnownSecurity = Arc<Mutex<SecurityDescriptor>>;
 
 /// What changes about a host.
 #[derive(Debug)]

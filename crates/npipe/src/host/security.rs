@@ -1,10 +1,22 @@
 //! The descriptor of a name, where this process leads (semantics 265).
 
-use npipe_core::{PeerIdentity, SecurityDescriptor, SecurityInformation, Status};
+use npipe_core::{PeerIdentity, PipeName, SecurityDescriptor, SecurityInformation, Status};
 
-use super::{Host, HostState, Role};
+use super::{Host, HostState, KnownSecurity, Role};
 use crate::end::locked;
+use crate::process::Process;
 use crate::sys::impersonation::with_own_files;
+use crate::sys::namespace::Root;
+
+/// What this process knows as a server of that pipe of the name.
+pub(crate) fn security_of(root: &Root, name: &PipeName, pipe_id: u64) -> Option<KnownSecurity> {
+    let place = (root.path().to_owned(), name.key());
+    let slot = locked(&Process::current().slots).get(&place).cloned()?;
+    // Whoever begins or ends to serve the name has it; a client does not wait for that.
+    let serving = slot.try_lock().ok()?;
+    let host = serving.as_ref().filter(|host| host.pipe_id == pipe_id)?;
+    Some(host.security.clone())
+}
 
 impl Host {
     /// What the descriptor is, if this process has the last word on it.
@@ -56,7 +68,13 @@ impl Host {
         if let Role::Leading(leader) = &mut state.role {
             leader.tell_security(&changed);
         }
-        state.pipe.attributes_mut().security = changed;
+        self.note_security(state, changed);
         Ok(())
+    }
+
+    /// It has changed.
+    pub(super) fn note_security(&self, state: &mut HostState, changed: SecurityDescriptor) {
+        *locked(&self.security) = changed.clone();
+        state.pipe.attributes_mut().security = changed;
     }
 }

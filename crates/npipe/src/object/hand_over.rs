@@ -1,7 +1,7 @@
 //! Passing an end on: what is put into its capsule, and what becomes of it in the process that takes it out.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use npipe_core::{Access, EndRole, PipeName, PipeType, ReadMode, SecurityDescriptor, SecurityQos, Status, WaitMode};
@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::Object;
 use crate::background;
 use crate::end::link::{Counterpart, Link};
-use crate::end::{End, Handle, Home, Shape, locked};
+use crate::end::{End, Handle, Home, Shape};
 use crate::error::{Error, Result};
+use crate::host::KnownSecurity;
 use crate::sys::forks::ProcessFd;
 use crate::sys::namespace::Root;
 use crate::sys::segment::Segment;
@@ -176,8 +177,9 @@ impl Handle {
             .map_err(|_| Error::new(Status::InsufficientResources, FROM).because("too many processes hold this end"))?;
         object.arrive();
         let handle = Handle::new(End::new(shape, passport.home(), ReadMode::Byte, WaitMode::Wait));
-        let security = passport.security.as_deref().map(SecurityDescriptor::decode);
-        *locked(&handle.security) = security.and_then(|decoded| decoded.ok()).map(Box::new);
+        if let Some(known) = passport.known_security() {
+            let _ = handle.security.set(known);
+        }
         handle.adopt(&link, Arc::new(object)).map_err(failed)?;
         Ok(handle)
     }
@@ -223,6 +225,11 @@ impl Passport {
             max_spin: self.max_spin,
             is_shareable: true,
         })
+    }
+
+    fn known_security(&self) -> Option<KnownSecurity> {
+        let decoded = SecurityDescriptor::decode(self.security.as_deref()?);
+        decoded.ok().map(|security| Arc::new(Mutex::new(security)))
     }
 
     fn home(&self) -> Home {

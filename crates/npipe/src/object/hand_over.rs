@@ -16,6 +16,7 @@ use crate::end::{End, Handle, Home, Shape};
 use crate::error::{Error, Result};
 use crate::host::KnownSecurity;
 use crate::sys::forks::ProcessFd;
+use crate::sys::identity::PeerCredentials;
 use crate::sys::namespace::Root;
 use crate::sys::segment::Segment;
 use crate::sys::{SysError, SysResult, capsule, identity, lifetime};
@@ -156,22 +157,9 @@ impl Handle {
         let shape = passport.shape()?;
         let layout = Layout::new(shape.out_quota, shape.in_quota);
         let segment = Segment::attach(segment, layout.total_bytes(), Layout::first_bytes() as usize).map_err(failed)?;
-        let mut peer = identity::peer_credentials(socket.as_fd()).map_err(failed)?;
-        peer.pid = passport.peer_pid;
-        let counterpart = Counterpart {
-            who: peer,
-            qos: passport.qos,
-        };
+        let peer = passport.counterpart(identity::peer_credentials(socket.as_fd()).map_err(failed)?);
         let (side, socket) = (passport.role.into(), Arc::new(socket.into()));
-        let link = Link::new(
-            segment,
-            layout,
-            side,
-            socket,
-            counterpart,
-            shape.max_spin,
-            Some(own_segment),
-        );
+        let link = Link::new(segment, layout, side, socket, peer, shape.max_spin, Some(own_segment));
         let presence = carried.next().map(ProcessFd::from);
         let object = Object::join((memory, own_memory), bell.into(), presence)
             .map_err(|_| Error::new(Status::InsufficientResources, FROM).because("too many processes hold this end"))?;
@@ -230,6 +218,12 @@ impl Passport {
     fn known_security(&self) -> Option<KnownSecurity> {
         let decoded = SecurityDescriptor::decode(self.security.as_deref()?);
         decoded.ok().map(|security| Arc::new(Mutex::new(security)))
+    }
+
+    /// Who is at the other end: by the kernel's word, but for the process, which may be another one of the same user.
+    fn counterpart(&self, mut who: PeerCredentials) -> Counterpart {
+        who.pid = self.peer_pid;
+        Counterpart { who, qos: self.qos }
     }
 
     fn home(&self) -> Home {

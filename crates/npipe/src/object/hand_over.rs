@@ -176,10 +176,7 @@ impl Handle {
             .map_err(|_| Error::new(Status::InsufficientResources, FROM).because("too many processes hold this end"))?;
         object.arrive();
         let handle = Handle::new(End::new(shape, passport.home(), ReadMode::Byte, WaitMode::Wait));
-        let security = passport.security.as_deref().map(SecurityDescriptor::decode);
-        if let Some(Ok(security)) = security {
-            let _ = handle.security.set(Arc::new(Mutex::new(security)));
-        }
+        passport.tell_security(&handle);
         handle.adopt(&link, Arc::new(object)).map_err(failed)?;
         Ok(handle)
     }
@@ -225,6 +222,14 @@ impl Passport {
             max_spin: self.max_spin,
             is_shareable: true,
         })
+    }
+
+    /// What the end knows of the pipe's descriptor, if it makes sense.
+    fn tell_security(&self, end: &End) {
+        let known = self.security.as_deref().map(SecurityDescriptor::decode);
+        if let Some(Ok(security)) = known {
+            let _ = end.security.set(Arc::new(Mutex::new(security)));
+        }
     }
 
     fn home(&self) -> Home {

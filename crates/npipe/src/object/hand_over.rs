@@ -165,9 +165,7 @@ impl Handle {
             .map_err(|_| Error::new(Status::InsufficientResources, FROM).because("too many processes hold this end"))?;
         object.arrive();
         let handle = Handle::new(End::new(shape, passport.home(), ReadMode::Byte, WaitMode::Wait));
-        if let Some(known) = passport.known_security() {
-            let _ = handle.security.set(known);
-        }
+        passport.tell_security(&handle);
         handle.adopt(&link, Arc::new(object)).map_err(failed)?;
         Ok(handle)
     }
@@ -215,15 +213,18 @@ impl Passport {
         })
     }
 
-    fn known_security(&self) -> Option<KnownSecurity> {
-        let decoded = SecurityDescriptor::decode(self.security.as_deref()?);
-        decoded.ok().map(|security| Arc::new(Mutex::new(security)))
-    }
-
     /// Who is at the other end: by the kernel's word, but for the process, which may be another one of the same user.
     fn counterpart(&self, mut who: PeerCredentials) -> Counterpart {
         who.pid = self.peer_pid;
         Counterpart { who, qos: self.qos }
+    }
+
+    /// What the end knows of the pipe's descriptor, if it makes sense.
+    fn tell_security(&self, end: &End) {
+        let known = self.security.as_deref().map(SecurityDescriptor::decode);
+        if let Some(Ok(security)) = known {
+            let _ = end.security.set(Arc::new(Mutex::new(security)));
+        }
     }
 
     fn home(&self) -> Home {

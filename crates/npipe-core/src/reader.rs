@@ -75,6 +75,8 @@ pub struct ReaderState {
     settled: bool,
     /// Bytes of reads that were withdrawn while frames were there: their writer may have counted on them.
     withdrawn: u32,
+    /// Whether anything was read since the connection began.
+    has_read: bool,
 }
 
 impl<I: Inlet> Reader<I> {
@@ -93,6 +95,7 @@ impl<I: Inlet> Reader<I> {
                 next_call: 0,
                 settled: false,
                 withdrawn: 0,
+                has_read: false,
             },
         }
     }
@@ -103,6 +106,7 @@ impl<I: Inlet> Reader<I> {
         self.quota_bytes = quota_bytes;
         self.known.settled = false;
         self.known.withdrawn = 0;
+        self.known.has_read = false;
     }
 
     /// Ends the connection: calls that wait end with `status`, later ones fail with `absent` (semantics 175, 177).
@@ -114,6 +118,13 @@ impl<I: Inlet> Reader<I> {
             call.published = false;
         }
         self.lane.take()
+    }
+
+    /// Whether anything was read since the connection began: before that a server knows nothing of its client's that it
+    /// could do as the client.
+    // semantics 261
+    pub fn has_read(&self) -> bool {
+        self.lane.is_some() && self.known.has_read
     }
 
     /// Sets what calls fail with while there is no connection.
@@ -430,6 +441,8 @@ impl<I: Inlet> Reader<I> {
                 Step::Again => {}
             }
         };
+        // Empty messages and parts of large ones count too.
+        self.known.has_read |= outcome.is_some() || call.copied > 0;
         match outcome {
             None if peer != PeerState::Open => Err(Status::PipeBroken),
             outcome => Ok(outcome),

@@ -545,6 +545,8 @@ BOOL WINAPI ReadConsoleW(HANDLE handle, LPVOID text, DWORD size, LPDWORD count, 
 
 NPIPE_END
 
+#include <npipe/security.h>
+#include <npipe/tokens.h>
 #include <npipe/generic.h>
 
 #endif

@@ -9,6 +9,7 @@ use std::ffi::c_void;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 use npipe::Access;
+use npipe::impersonation::as_process;
 
 use crate::dispatch::{self, Waitable, locked};
 use crate::failure::{Failure, Outcome};
@@ -149,7 +150,7 @@ fn common_port() -> Outcome<Arc<Port>> {
     }
     for _ in 0..COMPLETERS {
         let port = Arc::clone(&port);
-        std::thread::Builder::new().spawn(move || complete_for_ever(&port))?;
+        as_process(|| std::thread::Builder::new().spawn(move || complete_for_ever(&port)))?;
     }
     Ok(port)
 }
@@ -196,7 +197,7 @@ crate::export! {
             let callback = callback;
             registration.run(&object, &callback, timeout_ms, once);
         };
-        if let Err(error) = std::thread::Builder::new().spawn(run) {
+        if let Err(error) = as_process(|| std::thread::Builder::new().spawn(run)) {
             handles::close(new)?;
             return Err(error.into());
         }

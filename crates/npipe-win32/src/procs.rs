@@ -9,7 +9,7 @@ use crate::text::Words;
 use crate::types::{Bool, FALSE, Handle, NULL, TRUE, code};
 use crate::{
     Export, console, control, environment, events, failure, files, handle_calls, heap, io, locks, messages, overlapped,
-    pipes, pool, ports, processes, slots, strings, system, threads, waits,
+    pipes, pool, ports, processes, security, slots, strings, system, threads, waits,
 };
 
 /// The module of the program and of this library.
@@ -44,8 +44,21 @@ fn all() -> impl Iterator<Item = &'static Export> {
         ports::EXPORTS,
         ports::UNWINDING,
         processes::EXPORTS,
+        processes::as_user::EXPORTS,
         processes::create::EXPORTS,
         EXPORTS,
+        security::acls::EXPORTS,
+        security::descriptors::EXPORTS,
+        security::explicit::EXPORTS,
+        security::lookups::EXPORTS,
+        security::objects::EXPORTS,
+        security::sddl::EXPORTS,
+        security::sids::EXPORTS,
+        security::access::EXPORTS,
+        security::accounts::EXPORTS,
+        security::impersonation::EXPORTS,
+        security::privileges::EXPORTS,
+        security::tokens::EXPORTS,
         slots::EXPORTS,
         strings::EXPORTS,
         system::EXPORTS,

@@ -1,8 +1,7 @@
-#![allow(unsafe_code, reason = "getpwuid_r and localtime_r")]
+#![allow(unsafe_code, reason = "localtime_r")]
 
 //! What a program asks of the system: names, the calendar, processors, directories, a debugger.
 
-use std::ffi::CStr;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -149,32 +148,17 @@ fn computer_name() -> Vec<u8> {
     host.as_bytes()[..end.unwrap_or(0)].to_vec()
 }
 
-/// The name that the user of this process logs in with; the number of one that has none.
-fn user_name() -> Vec<u8> {
-    let user = rustix::process::geteuid().as_raw();
-    // SAFETY: all zeros is a record without any name.
-    let mut record: libc::passwd = unsafe { std::mem::zeroed() };
-    let mut found = std::ptr::null_mut();
-    let mut space = vec![0; 1 << 16];
-    // SAFETY: the places are of this frame, the length is that of the space.
-    unsafe { libc::getpwuid_r(user, &raw mut record, space.as_mut_ptr(), space.len(), &raw mut found) };
-    if found.is_null() || record.pw_name.is_null() {
-        return user.to_string().into_bytes();
-    }
-    // SAFETY: the name of a record that was found lies in `space`, with its zero.
-    unsafe { CStr::from_ptr(record.pw_name) }.to_bytes().to_vec()
-}
-
-/// A name into a buffer whose size is told and answered. What is answered counts the zero, but for a computer's name that fits.
-fn answer(name: &[u8], place: impl Page, size: Out<u32>, too_small: u32, counts_zero: bool) -> Outcome<Bool> {
+/// The computer's name into a buffer whose size is told and answered; what is answered counts the zero if it does not fit.
+fn answer_computer_name(place: impl Page, size: Out<u32>) -> Outcome<Bool> {
+    let name = computer_name();
     let room = size.get().ok_or(Failure(code::NOACCESS))?;
-    let length = place.length_of(name) as u32;
+    let length = place.length_of(&name) as u32;
     if place.is_missing() || room <= length {
         size.set(length + 1);
-        return Err(Failure(too_small));
+        return Err(Failure(code::BUFFER_OVERFLOW));
     }
-    place.put(name);
-    size.set(length + u32::from(counts_zero));
+    place.put(&name);
+    size.set(length);
     Ok(TRUE)
 }
 
@@ -221,7 +205,7 @@ crate::export! {
     /// # Errors
     /// ERROR_BUFFER_OVERFLOW, with the size that it takes.
     fn GetComputerNameA(name: TextOut<u8>, size: Out<u32>) -> Bool [FALSE] {
-        answer(&computer_name(), name, size, code::BUFFER_OVERFLOW, false)
+        answer_computer_name(name, size)
     }
 
     /// GetComputerNameW.
@@ -229,23 +213,7 @@ crate::export! {
     /// # Errors
     /// As GetComputerNameA.
     fn GetComputerNameW(name: TextOut<u16>, size: Out<u32>) -> Bool [FALSE] {
-        answer(&computer_name(), name, size, code::BUFFER_OVERFLOW, false)
-    }
-
-    /// GetUserNameA: the login name of the process' user. The size that is answered counts the zero.
-    ///
-    /// # Errors
-    /// ERROR_INSUFFICIENT_BUFFER, with the size that it takes.
-    fn GetUserNameA(name: TextOut<u8>, size: Out<u32>) -> Bool [FALSE] {
-        answer(&user_name(), name, size, code::INSUFFICIENT_BUFFER, true)
-    }
-
-    /// GetUserNameW.
-    ///
-    /// # Errors
-    /// As GetUserNameA.
-    fn GetUserNameW(name: TextOut<u16>, size: Out<u32>) -> Bool [FALSE] {
-        answer(&user_name(), name, size, code::INSUFFICIENT_BUFFER, true)
+        answer_computer_name(name, size)
     }
 
     /// GetSystemTime, in UTC.

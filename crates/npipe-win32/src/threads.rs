@@ -362,7 +362,9 @@ fn spawn(stack: usize, start: Start) -> Outcome<()> {
     }
     let mut id = MaybeUninit::<libc::pthread_t>::uninit();
     // SAFETY: `run` takes over what `start` points to; all pointers are valid.
-    let errno = unsafe { pthread_create(id.as_mut_ptr(), attributes.as_ptr(), run, start.cast()) };
+    let create = || unsafe { pthread_create(id.as_mut_ptr(), attributes.as_ptr(), run, start.cast()) };
+    // A thread is who starts it; on Windows it is the process.
+    let errno = npipe::impersonation::as_process(create);
     // SAFETY: initialised above and not used after this.
     unsafe { libc::pthread_attr_destroy(attributes.as_mut_ptr()) };
     if errno != 0 {
@@ -402,7 +404,8 @@ fn other_process(handle: Handle) -> Outcome<Option<Arc<Process>>> {
 }
 
 crate::export! {
-    /// CreateThread. The security descriptor is ignored: threads are their process's alone.
+    /// CreateThread. The security descriptor is ignored: threads are their process's alone. One that a thread starts which
+    /// impersonates is the process, not the client.
     ///
     /// # Errors
     /// ERROR_INVALID_PARAMETER for unknown flags, ERROR_NOT_ENOUGH_MEMORY if the system has no room for one more.

@@ -10,6 +10,7 @@
 #define CreateMutex CreateMutexW
 #define CreateNamedPipe CreateNamedPipeW
 #define CreateProcess CreateProcessW
+#define CreateProcessAsUser CreateProcessAsUserW
 #define CreateSemaphore CreateSemaphoreW
 #define DeleteFile DeleteFileW
 #define FormatMessage FormatMessageW
@@ -18,7 +19,9 @@
 #define GetModuleHandle GetModuleHandleW
 #define GetNamedPipeClientComputerName GetNamedPipeClientComputerNameW
 #define GetNamedPipeHandleState GetNamedPipeHandleStateW
+#define GetUserName GetUserNameW
 #define LoadLibrary LoadLibraryW
+#define LookupPrivilegeValue LookupPrivilegeValueW
 #define SetEnvironmentVariable SetEnvironmentVariableW
 #define WaitNamedPipe WaitNamedPipeW
 #define lstrcat lstrcatW
@@ -31,7 +34,6 @@
 #define GetComputerName GetComputerNameW
 #define GetCurrentDirectory GetCurrentDirectoryW
 #define GetTempPath GetTempPathW
-#define GetUserName GetUserNameW
 #define OutputDebugString OutputDebugStringW
 #define ReadConsole ReadConsoleW
 #define SetConsoleTitle SetConsoleTitleW
@@ -45,6 +47,7 @@
 #define CreateMutex CreateMutexA
 #define CreateNamedPipe CreateNamedPipeA
 #define CreateProcess CreateProcessA
+#define CreateProcessAsUser CreateProcessAsUserA
 #define CreateSemaphore CreateSemaphoreA
 #define DeleteFile DeleteFileA
 #define FormatMessage FormatMessageA
@@ -53,7 +56,9 @@
 #define GetModuleHandle GetModuleHandleA
 #define GetNamedPipeClientComputerName GetNamedPipeClientComputerNameA
 #define GetNamedPipeHandleState GetNamedPipeHandleStateA
+#define GetUserName GetUserNameA
 #define LoadLibrary LoadLibraryA
+#define LookupPrivilegeValue LookupPrivilegeValueA
 #define SetEnvironmentVariable SetEnvironmentVariableA
 #define WaitNamedPipe WaitNamedPipeA
 #define lstrcat lstrcatA
@@ -65,7 +70,6 @@
 #define GetComputerName GetComputerNameA
 #define GetCurrentDirectory GetCurrentDirectoryA
 #define GetTempPath GetTempPathA
-#define GetUserName GetUserNameA
 #define OutputDebugString OutputDebugStringA
 #define ReadConsole ReadConsoleA
 #define SetConsoleTitle SetConsoleTitleA

@@ -151,6 +151,18 @@ fn handles() {
     check("handles");
 }
 
+/// semantics 200, 261-263
+#[test]
+fn impersonate() {
+    check("impersonate");
+}
+
+/// SIDs, access lists, descriptors and their texts; what they decide. semantics 24, 32, 258, 264, 265
+#[test]
+fn security() {
+    check("security");
+}
+
 /// semantics 211-223, 225
 #[test]
 fn overlapped() {
@@ -190,7 +202,16 @@ fn sanitized() {
         "-fsanitize=address,undefined",
         "-fno-sanitize-recover=all",
     ];
-    for group in ["objects", "edges", "texts", "apc", "ports", "storm", "children"] {
+    for group in [
+        "objects",
+        "edges",
+        "texts",
+        "apc",
+        "ports",
+        "storm",
+        "children",
+        "impersonate",
+    ] {
         compare(group, &sanitize);
     }
 }

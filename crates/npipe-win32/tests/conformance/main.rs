@@ -6,6 +6,7 @@
 mod cases;
 mod console;
 mod headers;
+mod impersonation;
 mod inheritance;
 mod left;
 mod linking;

@@ -23,7 +23,7 @@ use crate::host::{Host, Line, Seat};
 use crate::process::Process;
 use crate::sys::epoll::{Event, Interest, Poller};
 use crate::sys::forks::ProcessFd;
-use crate::sys::{SysError, SysResult, signals, socket};
+use crate::sys::{SysError, SysResult, impersonation, signals, socket};
 use asked::Asked;
 use spare::Spare;
 
@@ -75,10 +75,11 @@ fn running() -> SysResult<Arc<Background>> {
         spare: Spare::new(),
     });
     let runner = background.clone();
-    std::thread::Builder::new()
+    let thread = std::thread::Builder::new()
         .name("npipe".to_owned())
-        .stack_size(STACK_BYTES)
-        .spawn(move || run(&runner))
+        .stack_size(STACK_BYTES);
+    // A thread is who started it.
+    impersonation::at_home(|| thread.spawn(move || run(&runner)))
         .map_err(|error| SysError::new("start the background thread", error))?;
     *slot = Some(background.clone());
     Ok(background)

@@ -107,6 +107,10 @@ impl OpenFile {
         }
     }
 
+    pub(crate) fn metadata(&self) -> Outcome<std::fs::Metadata> {
+        Ok(self.file.metadata()?)
+    }
+
     pub(crate) fn file_type(&self) -> u32 {
         let Ok(metadata) = self.file.metadata() else {
             return FILE_TYPE_UNKNOWN;

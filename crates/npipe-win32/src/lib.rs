@@ -38,6 +38,7 @@ mod heap;
 mod io;
 mod locks;
 mod messages;
+mod nt;
 mod object;
 mod operations;
 mod overlapped;

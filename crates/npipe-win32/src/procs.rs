@@ -8,7 +8,7 @@ use crate::pointers::{Ansi, WideText};
 use crate::text::Words;
 use crate::types::{Bool, FALSE, Handle, NULL, TRUE, code};
 use crate::{
-    Export, environment, events, failure, files, handle_calls, heap, io, locks, messages, overlapped, pipes, pool,
+    Export, environment, events, failure, files, handle_calls, heap, io, locks, messages, nt, overlapped, pipes, pool,
     ports, processes, slots, strings, threads, waits,
 };
 
@@ -16,7 +16,7 @@ use crate::{
 pub(crate) const MODULE: Handle = 0x0040_0000;
 
 /// The parts of Windows that have what is here.
-const PARTS: &[&str] = &["kernel32", "kernelbase", "npipe", "libnpipe.so"];
+const PARTS: &[&str] = &["kernel32", "kernelbase", "ntdll", "npipe", "libnpipe.so"];
 
 /// All functions.
 fn all() -> impl Iterator<Item = &'static Export> {
@@ -32,6 +32,9 @@ fn all() -> impl Iterator<Item = &'static Export> {
         locks::EXPORTS,
         locks::UNWINDING,
         messages::EXPORTS,
+        nt::EXPORTS,
+        nt::control::EXPORTS,
+        nt::information::EXPORTS,
         overlapped::EXPORTS,
         overlapped::UNWINDING,
         pipes::create::EXPORTS,

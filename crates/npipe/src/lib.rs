@@ -33,7 +33,7 @@ mod sys;
 pub use client::PipeClient;
 pub use directory::{Namespace, call, info, list, wait};
 pub use error::{Error, Result};
-pub use info::{InstanceDetails, Peer, PipeDetails, PipeEnd, PipeEntry, PipeInfo, PipeMode, PipeState};
+pub use info::{InstanceDetails, LocalState, Peer, PipeDetails, PipeEnd, PipeEntry, PipeInfo, PipeMode, PipeState};
 pub use listener::{Incoming, PipeListener};
 pub use npipe_core::pipe::InstanceState;
 pub use npipe_core::{Access, AccessRules, Blame, Direction, PipeName, PipeType, ReadMode, Status};

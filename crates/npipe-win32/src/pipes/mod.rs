@@ -99,7 +99,11 @@ impl PipeEnd {
 
     /// Runs a call that may block: the handle is not signaled meanwhile, and CancelSynchronousIo finds it.
     #[inline]
-    pub(crate) fn inside<T>(&self, handle: Handle, act: impl FnOnce() -> npipe::Result<T>) -> Outcome<T> {
+    pub(crate) fn inside<T, E: From<npipe::Error>>(
+        &self,
+        handle: Handle,
+        act: impl FnOnce() -> npipe::Result<T>,
+    ) -> Result<T, E> {
         self.gate.close_gate();
         Thread::blocks_in(handle);
         let result = act();

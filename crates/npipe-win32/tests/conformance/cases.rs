@@ -201,7 +201,7 @@ fn sanitized() {
         "-fsanitize=address,undefined",
         "-fno-sanitize-recover=all",
     ];
-    for group in ["objects", "edges", "texts", "apc", "ports", "storm", "children"] {
+    for group in ["objects", "edges", "texts", "apc", "ports", "storm", "children", "nt"] {
         compare(group, &sanitize);
     }
 }
@@ -210,6 +210,12 @@ fn sanitized() {
 #[test]
 fn compat() {
     check("compat");
+}
+
+/// NT's functions for pipes. semantics 85, 86, 140-143, 145, 147, 148, 154, 195-197, 201-203, 210
+#[test]
+fn nt() {
+    check("nt");
 }
 
 /// What surrounds the rules: pointers, flags, wrong ends. semantics 18, 43, 65, 66, 174, 179, 198, 199, 202, 208, 209, 232

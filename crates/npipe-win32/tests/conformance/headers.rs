@@ -28,13 +28,20 @@ fn exported() -> BTreeSet<String> {
     names
 }
 
-/// The functions that a header declares.
+/// The functions that the headers declare.
 fn declared() -> BTreeSet<String> {
-    let text = fs::read_to_string(include().join("winbase.h")).expect("the header is there");
+    let mut text = String::new();
+    for entry in fs::read_dir(include()).expect("the headers are there") {
+        let path = entry.expect("an entry").path();
+        if path.is_file() {
+            text += &fs::read_to_string(path).expect("headers are texts");
+        }
+    }
     let mut names = BTreeSet::new();
     for line in text.lines() {
-        // Pointers to functions have a parenthesis before.
-        let Some((before, after)) = line.split_once("WINAPI ") else {
+        // Pointers to functions have a parenthesis before; so have the lines that define the words themselves a '#'.
+        let declaration = ["WINAPI ", "NTAPI "].iter().find_map(|word| line.split_once(word));
+        let Some((before, after)) = declaration.filter(|_| !line.starts_with('#')) else {
             continue;
         };
         if !before.contains('(') {
@@ -83,10 +90,12 @@ fn headers_stand_alone() {
 #[test]
 fn every_function_is_found_by_its_name() {
     let place = Place::new();
-    let mut text = String::from("#include <windows.h>\n#include <stdio.h>\nint main(void)\n{\n    int missing = 0;\n");
+    let mut text = String::from(
+        "#include <windows.h>\n#include <winternl.h>\n#include <stdio.h>\nint main(void)\n{\n    int missing = 0;\n",
+    );
     for name in exported() {
         text += &format!(
-            "    if ((void *)GetProcAddress(GetModuleHandleA(\"kernel32.dll\"), \"{name}\") != (void *){name})\n        \
+            "    if ((void *)GetProcAddress(GetModuleHandleA(\"ntdll.dll\"), \"{name}\") != (void *){name})\n        \
              missing++, printf(\"{name}\\n\");\n"
         );
     }

@@ -157,6 +157,14 @@ impl End {
         }
     }
 
+    /// How many bytes can be read, and how many written without waiting (semantics 142, 210).
+    pub(crate) fn fill(&self) -> Result<(u64, u32), Status> {
+        self.require_own()?;
+        // Without a connection, or when its peer is gone, there is nothing more to read.
+        let readable = self.reading()?.peek(&mut []).map_or(0, |seen| seen.total);
+        Ok((readable, self.writing()?.quota_available()))
+    }
+
     /// Sends a request and takes the next message as its reply (semantics 150-156, 159).
     pub(crate) fn transact(
         &self,

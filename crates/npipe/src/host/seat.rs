@@ -108,6 +108,13 @@ impl Seat {
         Ok(())
     }
 
+    /// What the instance is doing.
+    pub(crate) fn state(&self) -> Result<InstanceState, Status> {
+        let state = locked(&self.host.state);
+        let instance = state.pipe.instance(self.id);
+        instance.map(|instance| instance.state).ok_or(Status::InvalidHandle)
+    }
+
     /// How many instances the pipe has, where this process keeps it (semantics 197).
     pub(crate) fn instances(&self) -> Option<u32> {
         let mut state = locked(&self.host.state);

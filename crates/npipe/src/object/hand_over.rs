@@ -38,6 +38,7 @@ pub(crate) struct Passport {
     pipe_id: u64,
     /// The process at the other end, as its connection told.
     peer_pid: Option<u32>,
+    creator: u32,
     /// In which the processes that hold the end have their numbers.
     pid_namespace: Option<u64>,
 }
@@ -186,6 +187,7 @@ impl Passport {
             max_spin: shape.max_spin,
             pipe_id: end.pipe_id(),
             peer_pid: link.peer().pid,
+            creator: shape.creator,
             pid_namespace: lifetime::namespace(),
         }
     }
@@ -202,6 +204,7 @@ impl Passport {
             in_quota: self.in_quota,
             max_spin: self.max_spin,
             is_shareable: true,
+            creator: self.creator,
         })
     }
 

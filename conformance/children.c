@@ -108,6 +108,7 @@ static void t_servers(void)
     HANDLE s = CreateNamedPipeA(name, PIPE_ACCESS_DUPLEX, BYTEPIPE, 1, 4096, 4096, 0, &heritable), c, r, w;
     CHILD child;
     c = op(name, RW, 0);
+    P("creator", "%s", run(TRUE, "creator", s, (HANDLE)(ULONG_PTR)GetCurrentProcessId()));
     CreatePipe(&r, &w, &heritable, 0);
     SetHandleInformation(w, HANDLE_FLAG_INHERIT, 0);
     child_init(&child);
@@ -260,13 +261,12 @@ static void t_standard(void)
 /* A named pipe's end as a standard handle. */
 static void t_named(void)
 {
-    HANDLE s, c; CHILD child; const char *name = newname(); char line[64] = "cat"; char own[600];
+    HANDLE s, c; CHILD child; const char *name = newname(); char own[600];
     s = mk(name, PIPE_ACCESS_DUPLEX, MSGPIPE, 1, 4096, 4096);
     c = client(name, RW);
     child_init(&child);
     child.startup.dwFlags = STARTF_USESTDHANDLES;
     child.startup.hStdInput = c; child.startup.hStdOutput = c;
-    P("named_stranger", "%s", B(CreateProcessA(NULL, line, NULL, NULL, TRUE, 0, NULL, NULL, &child.startup, &child.info)));
     sprintf(own, "\"%s\" child answers", self);
     wrs(s, "question", 8);
     P("named_ours", "%s", B(CreateProcessA(NULL, own, NULL, NULL, TRUE, 0, NULL, NULL, &child.startup, &child.info)));
@@ -275,6 +275,92 @@ static void t_named(void)
     P("named_end", "%s", child_end(&child));
     P("named_closed", "%s", rds(s, 99));
     CloseHandle(s);
+}
+
+static BOOL stranger(CHILD *child, const char *line_text, HANDLE in, HANDLE out)
+{
+    char line[300];
+    BOOL ok;
+    child_init(child);
+    child->startup.dwFlags = STARTF_USESTDHANDLES;
+    child->startup.hStdInput = in; child->startup.hStdOutput = out;
+    sprintf(line, "%s", line_text);
+    ok = CreateProcessA(NULL, line, NULL, NULL, TRUE, 0, NULL, NULL, &child->startup, &child->info);
+    return ok;
+}
+
+/* The same for programs that know descriptors alone. */
+static void t_strangers(void)
+{
+    HANDLE s, c, none = INVALID_HANDLE_VALUE; CHILD child; DWORD n, all; const char *name; char buf[64];
+    static char big[200000];
+    /* Both ways, and the end of its input. */
+    name = newname();
+    s = mk(name, PIPE_ACCESS_DUPLEX, BYTEPIPE, 1, 4096, 4096); c = client(name, RW);
+    P("stranger", "%s", B(stranger(&child, "cat", c, c)));
+    CloseHandle(c);
+    P("stranger_told", "%s", wrs(s, "through cat", 11));
+    P("stranger_tells", "%s", rds(s, 99));
+    P("stranger_told_more", "%s", wrs(s, "again", 5));
+    P("stranger_tells_more", "%s", rds(s, 99));
+    P("stranger_server_leaves", "%s", B(CloseHandle(s)));
+    P("stranger_end", "%s", child_end(&child));
+    /* When it is over, all that it has written is there. */
+    name = newname();
+    s = mk(name, PIPE_ACCESS_INBOUND, BYTEPIPE, 1, 4096, 4096); c = client(name, GENERIC_WRITE);
+    P("writer", "%s", B(stranger(&child, "sh -c \"echo one; echo two\"", none, c)));
+    CloseHandle(c);
+    P("writer_end", "%s", child_end(&child));
+    P("writer_peek", "%s", pks(s, 0));
+    for (all = 0; all < sizeof(buf) && ReadFile(s, buf + all, sizeof(buf) - all, &n, NULL);) all += n;
+    P("writer_read", "%s %s", dat(buf, all), en(GetLastError()));
+    CloseHandle(s);
+    /* More than any buffer holds; the writer is not over before it fits. */
+    name = newname();
+    s = mk(name, PIPE_ACCESS_INBOUND, BYTEPIPE, 1, 4096, 4096); c = client(name, GENERIC_WRITE);
+    P("much", "%s", B(stranger(&child, "head -c 200000 /dev/zero", none, c)));
+    CloseHandle(c);
+    P("much_not_over", "%s", wr(WaitForSingleObject(child.info.hProcess, 50)));
+    for (all = 0; ReadFile(s, big, sizeof(big), &n, NULL);) all += n;
+    P("much_read", "%lu %s", (unsigned long)all, en(GetLastError()));
+    P("much_end", "%s", child_end(&child));
+    CloseHandle(s);
+    /* What it writes at once is a message. */
+    name = newname();
+    s = mk(name, PIPE_ACCESS_INBOUND, MSGPIPE, 1, 4096, 4096); c = client(name, GENERIC_WRITE);
+    P("messages", "%s", B(stranger(&child, "sh -c \"printf first; printf second\"", none, c)));
+    CloseHandle(c);
+    child_end(&child);
+    P("messages_first", "%s", rds(s, 99));
+    P("messages_second", "%s", rds(s, 99));
+    P("messages_over", "%s", rds(s, 99));
+    CloseHandle(s);
+    /* A reader that goes: its writer is told. */
+    name = newname();
+    s = mk(name, PIPE_ACCESS_INBOUND, BYTEPIPE, 1, 64, 64); c = client(name, GENERIC_WRITE);
+    P("broken", "%s", B(stranger(&child, "sh -c \"while echo more 2>/dev/null; do :; done; exit 7\"", none, c)));
+    CloseHandle(c);
+    rds(s, 9);
+    CloseHandle(s);
+    P("broken_end", "%s", child_end(&child));
+    /* One that reads nothing leaves the pipe as it is, but for what was read ahead. */
+    name = newname();
+    s = mk(name, PIPE_ACCESS_DUPLEX, MSGPIPE, 1, 64, 64); c = client(name, RW);
+    P("reads_nothing", "%s", B(stranger(&child, "true", c, none)));
+    P("reads_nothing_end", "%s", child_end(&child));
+    CloseHandle(c);
+    P("reads_nothing_then", "%s", rds(s, 9));
+    CloseHandle(s);
+    /* A server's end, whose name stays with its creator. */
+    name = newname();
+    s = CreateNamedPipeA(name, PIPE_ACCESS_DUPLEX, BYTEPIPE, 1, 4096, 4096, 0, &heritable);
+    c = op(name, RW, 0);
+    P("serves", "%s", B(stranger(&child, "cat", s, s)));
+    CloseHandle(s);
+    wrs(c, "question", 8);
+    P("serves_answer", "%s", rds(c, 99));
+    CloseHandle(c);
+    P("serves_end", "%s", child_end(&child));
 }
 
 /* -------------------------------------------------------------------- creating -- */
@@ -340,6 +426,13 @@ static int play(const char *role, HANDLE a, HANDLE b)
     {
         WriteFile(b, "held", 4, &n, NULL);
         ReadFile(a, buf, 1, &n, NULL);
+    }
+    else if (probe_same(role, "creator"))
+    {
+        ULONG server = 0, opener = 0;
+        GetNamedPipeServerProcessId(a, &server);
+        GetNamedPipeClientProcessId(a, &opener);
+        P("child_creator", "%d %d", server == (ULONG)(ULONG_PTR)b, opener == (ULONG)(ULONG_PTR)b);
     }
     else if (probe_same(role, "writes_and_waits"))
     {
@@ -414,7 +507,7 @@ static int play(const char *role, HANDLE a, HANDLE b)
 
 int main(int argc, char **argv)
 {
-    static const SECTION s[] = { { "pipes", t_pipes }, { "servers", t_servers }, { "overlapped", t_overlapped }, { "killed", t_killed }, { "inherit", t_inherit }, { "standard", t_standard }, { "named", t_named }, { "create", t_create }, { NULL, NULL } };
+    static const SECTION s[] = { { "pipes", t_pipes }, { "servers", t_servers }, { "overlapped", t_overlapped }, { "killed", t_killed }, { "inherit", t_inherit }, { "standard", t_standard }, { "named", t_named }, { "strangers", t_strangers }, { "create", t_create }, { NULL, NULL } };
     if (argc > 2 && probe_same(argv[1], "child"))
     {
         if (argc > 5) label = argv[5];

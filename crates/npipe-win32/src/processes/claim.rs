@@ -17,7 +17,8 @@ use std::sync::Arc;
 use npipe::{PipeClient, PipeServer};
 use rustix::io::FdFlags;
 
-use super::table::{Kind, Line, Standard, Table, VARIABLE};
+use super::relay::run::{Strand, run};
+use super::table::{Kind, Lane, Line, Standard, Table, VARIABLE};
 use crate::failure::{Failure, Outcome, boundary};
 use crate::files::{self, OpenFile};
 use crate::handles::{self, Entry};
@@ -109,6 +110,9 @@ fn adopt(table: &Table) {
             Err(Failure(number)) => complain_of(table, index, number),
         }
     }
+    if !table.lanes.is_empty() {
+        relay(table, &objects);
+    }
     for &Line { handle, object, access } in &table.handles {
         if let Some(object) = objects.get(&object) {
             let entry = Entry {
@@ -128,6 +132,23 @@ fn adopt(table: &Table) {
             files::set_standard(stream, handle);
         }
     }
+}
+
+/// This process is to be a relay, and nothing of the program runs in it.
+fn relay(table: &Table, objects: &HashMap<usize, Object>) -> ! {
+    let strand = |lane: &Lane| match objects.get(&lane.object)? {
+        Object::Pipe(end) => Some(Strand {
+            end: Arc::clone(end),
+            fd: take(lane.fd)?,
+            is_input: lane.is_input,
+        }),
+        _ => None,
+    };
+    let strands: Option<Vec<Strand>> = table.lanes.iter().map(strand).collect();
+    if let (Some(strands), Some(line)) = (strands, table.line.and_then(take)) {
+        run(strands, line);
+    }
+    super::create::leave_at_once(0)
 }
 
 fn complain_of(table: &Table, index: usize, number: u32) {

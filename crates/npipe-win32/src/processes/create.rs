@@ -139,10 +139,11 @@ impl Wanted {
         let program = program::of(self.application.as_deref(), line)?;
         let command = self.command(&program, line)?;
         let given = (startup.dwFlags & STARTF_USESTDHANDLES != 0).then_some(startup.standard);
-        let (gift, streams) = inherit::gather(self.inherit, given, &program)?;
+        let (gift, streams, relay) = inherit::gather(self.inherit, given, &program)?;
+        let relay = relay.start()?;
         let child = spawn(command, gift, streams)?;
         let id = child.id();
-        let process = Process::of_child(child)?;
+        let process = Process::of_child(child, relay)?;
         let object = Object::OtherProcess(Arc::clone(&process));
         let process_handle = handles::insert(object, Access::READ_WRITE, self.handles[0])?;
         let thread = handles::insert(Object::OtherThread(process), Access::READ_WRITE, self.handles[1]);

@@ -8,6 +8,7 @@ mod command_line;
 pub(crate) mod create;
 mod inherit;
 mod program;
+mod relay;
 mod table;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use npipe::Access;
+use npipe::overlapped::engine;
 use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -55,6 +57,10 @@ pub(crate) struct Process {
 #[derive(Default)]
 struct State {
     child: Option<Child>,
+    /// The line to its relay: until that is cut, the child's output is on its way and the child is not over for us.
+    relay: Option<OwnedFd>,
+    /// The same while the relay sees the child off.
+    line: Option<OwnedFd>,
     /// What TerminateProcess was told here.
     told: Option<u32>,
     /// Once it is over; of a process that is no child it is known only if it was ended here.
@@ -88,7 +94,8 @@ impl Watcher {
         let known = Mutex::default();
         let watcher: &'static Watcher = Box::leak(Box::new(Watcher { epoll, known }));
         let thread = std::thread::Builder::new().name("npipe-children".into());
-        thread.spawn(|| watcher.run())?;
+        // A handler of the program's must not run on a thread that it did not make.
+        thread.spawn(|| engine::block_signals().is_ok().then(|| watcher.run()))?;
         *current = Some((this, watcher));
         Ok(watcher)
     }
@@ -129,6 +136,9 @@ impl Watcher {
                 };
                 // It is known until its number can be another's.
                 if let Some(process) = process {
+                    if self.sees_off(&process) {
+                        continue;
+                    }
                     process.note_end();
                     let forgotten = locked(&self.known).remove(&key);
                     drop(forgotten);
@@ -137,6 +147,22 @@ impl Watcher {
                 }
             }
         }
+    }
+
+    /// A child with a relay has ended: the relay hears of it, and we of the relay's when it has delivered everything.
+    fn sees_off(&self, process: &Process) -> bool {
+        let Some(relay) = locked(&process.state).relay.take() else {
+            return false;
+        };
+        let told = rustix::net::shutdown(&relay, rustix::net::Shutdown::Write);
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
+        let key = epoll::EventData::new_u64(process.key);
+        // Without the relay there is nothing to wait for.
+        if told.is_err() || epoll::add(&self.epoll, &relay, key, flags).is_err() {
+            return false;
+        }
+        locked(&process.state).line = Some(relay);
+        true
     }
 
     fn child(&self, id: u32) -> Option<Arc<Process>> {
@@ -193,9 +219,11 @@ impl Process {
     }
 
     /// One that was started just now. If it cannot be watched it is ended: the program would not know of it.
-    fn of_child(mut child: Child) -> Outcome<Arc<Process>> {
+    fn of_child(mut child: Child, relay: Option<OwnedFd>) -> Outcome<Arc<Process>> {
         let process = Process::hold(child.id()).inspect_err(|_| end(&mut child))?;
-        locked(&process.state).child = Some(child);
+        let mut state = locked(&process.state);
+        (state.child, state.relay) = (Some(child), relay);
+        drop(state);
         process.watcher.watch(&process, true).inspect_err(|_| {
             if let Some(mut child) = locked(&process.state).child.take() {
                 end(&mut child);
@@ -234,6 +262,7 @@ impl Process {
 
     fn note_end(&self) {
         let mut state = locked(&self.state);
+        drop(state.line.take());
         let told = state.told;
         state.exit_code = match state.child.take() {
             // It has ended, so this does not wait. If the program has asked before us, nobody knows any more.
@@ -354,7 +383,7 @@ mod tests {
         let mut command = std::process::Command::new("cat");
         let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
         let input = child.stdin.take();
-        let process = Process::of_child(child).unwrap();
+        let process = Process::of_child(child, None).unwrap();
         let over = Arc::clone(process.waitable());
         let id = process.id();
         let again = Process::open(id).map(|again| again.id());

@@ -98,13 +98,62 @@ fn a_static_program_inherits() {
         ..Build::default()
     };
     let program = place.compile("children", &[source], build);
-    let text = place.run(&program, &["pipes", "inherit", "named"]);
+    let text = place.run(&program, &["pipes", "inherit", "named", "strangers"]);
     for line in [
         "children.child_rest_of_message: TRUE n=4 \"defg\"",
         "children.later_first: inheritable",
+        "children.stranger_tells_more: TRUE n=5 \"again\"",
         "children.named_answer: TRUE n=16 \"asked \\x22question\\x22\"",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
+    }
+}
+
+const RELAYED: &str = r#"
+#include <windows.h>
+#include <stdio.h>
+#include <string.h>
+#include <errno.h>
+#include <sys/wait.h>
+
+int main(int argc, char **argv)
+{
+    SECURITY_ATTRIBUTES heritable = { sizeof(heritable), NULL, TRUE };
+    STARTUPINFOA startup = { sizeof(startup) };
+    PROCESS_INFORMATION child;
+    char line[] = "cat", data[16] = "";
+    DWORD count = 0, mode = PIPE_NOWAIT;
+    HANDLE server = CreateNamedPipeA("\\\\.\\pipe\\relayed", PIPE_ACCESS_DUPLEX, 0, 1, 64, 64, 0, &heritable), end = server;
+    startup.dwFlags = STARTF_USESTDHANDLES;
+    if (strcmp(argv[1], "listening"))
+        end = CreateFileA("\\\\.\\pipe\\relayed", GENERIC_READ | GENERIC_WRITE, 0, &heritable, OPEN_EXISTING, 0, NULL);
+    if (!strcmp(argv[1], "nowait"))
+        SetNamedPipeHandleState(end, &mode, NULL, NULL);
+    SetHandleInformation(server, HANDLE_FLAG_INHERIT, end == server ? HANDLE_FLAG_INHERIT : 0);
+    startup.hStdInput = startup.hStdOutput = end;
+    if (!CreateProcessA(NULL, line, NULL, NULL, TRUE, 0, NULL, NULL, &startup, &child))
+        return printf("%u\n", GetLastError()), 0;
+    CloseHandle(end);
+    WriteFile(server, "echo", 4, &count, NULL);
+    ReadFile(server, data, 16, &count, NULL);
+    printf("%s\n", data);
+    CloseHandle(server);
+    WaitForSingleObject(child.hProcess, INFINITE);
+    if (waitpid(-1, NULL, 0) < 0 && errno == ECHILD) printf("no children\n");
+    return 0;
+}
+"#;
+
+/// A relay is no child of the program's, and what cannot be relayed is refused with the reason. semantics 260
+#[test]
+fn a_relay_is_nobodys_child() {
+    let place = Place::new();
+    let program = place.compile("relayed", &[place.source("relayed.c", RELAYED)], Build::default());
+    assert_eq!(place.run(&program, &["plain"]), "echo\nno children\n");
+    for (end, why) in [("listening", "without a client"), ("nowait", "PIPE_NOWAIT")] {
+        let output = place.command(&program).arg(end).output().expect("the program starts");
+        assert_eq!(printed(&output), "50\n", "ERROR_NOT_SUPPORTED");
+        assert!(said(&output).contains(why), "{}", said(&output));
     }
 }
 

@@ -158,6 +158,15 @@ pub fn cancel_issued(stream: &PipeStream, issuer: Issuer) -> usize {
     stream.end.cancel_issued(issuer)
 }
 
+/// Blocks signals in a thread that the surface has made for itself, but for those that a thread brings upon itself: handlers
+/// of the program's are to run on the program's threads.
+///
+/// # Errors
+/// [`Status::SystemError`].
+pub fn block_signals() -> Result<(), Status> {
+    crate::sys::signals::block_all().map_err(|_| Status::SystemError)
+}
+
 /// Completes what can be completed on this end by now, for those who look and do not wait.
 pub fn pump(stream: &PipeStream) {
     stream.end.pump();

@@ -1,6 +1,7 @@
 /* Children: what they inherit, what their standard handles are, how they end. The program is its own child. */
 #include "probe.h"
 #include <stdlib.h>
+#include <shellapi.h>
 
 static char self[512];
 static SECURITY_ATTRIBUTES heritable;
@@ -363,6 +364,81 @@ static void t_strangers(void)
     P("serves_end", "%s", child_end(&child));
 }
 
+/* A child that waits before it begins. */
+static void t_suspended(void)
+{
+    HANDLE r, w; CHILD c; char line[700]; DWORD code = 0;
+    CreatePipe(&r, &w, &heritable, 0);
+    child_init(&c);
+    fflush(stdout);
+    sprintf(line, "\"%s\" child writes_and_ends %lu 0", self, (unsigned long)(ULONG_PTR)w);
+    P("suspended", "%s", B(CreateProcessA(NULL, line, NULL, NULL, TRUE, CREATE_SUSPENDED, NULL, NULL, &c.startup, &c.info)));
+    CloseHandle(w);
+    P("suspended_ids", "%d", c.info.dwProcessId && GetProcessId(c.info.hProcess) == c.info.dwProcessId);
+    P("suspended_nothing", "%s %s", wr(WaitForSingleObject(c.info.hProcess, 50)), pks(r, 0));
+    P("resumed", "%lu", (unsigned long)ResumeThread(c.info.hThread));
+    P("resumed_again", "%lu", (unsigned long)ResumeThread(c.info.hThread));
+    P("resumed_read", "%s", rds(r, 99));
+    P("resumed_end", "%s", child_end(&c));
+    CloseHandle(r);
+    CreatePipe(&r, &w, &heritable, 0);
+    sprintf(line, "\"%s\" child writes_and_ends %lu 0", self, (unsigned long)(ULONG_PTR)w);
+    CreateProcessA(NULL, line, NULL, NULL, TRUE, CREATE_SUSPENDED, NULL, NULL, &c.startup, &c.info);
+    CloseHandle(w);
+    P("suspended_killed", "%s", B(TerminateProcess(c.info.hProcess, 5)));
+    P("suspended_killed_end", "%s", wr(WaitForSingleObject(c.info.hProcess, 15000)));
+    P("suspended_killed_read", "%s", rds(r, 99));
+    GetExitCodeProcess(c.info.hProcess, &code);
+    P("suspended_killed_code", "%lu", (unsigned long)code);
+    child_end(&c);
+    CloseHandle(r);
+}
+
+/* A list of the handles that a child is to have. */
+static void t_list(void)
+{
+    HANDLE one_r, one_w, two_r, two_w, list[2]; CHILD c; STARTUPINFOEXA ex; SIZE_T size = 0, small = 1; char line[700]; static char room[1024];
+    LPPROC_THREAD_ATTRIBUTE_LIST attributes = (LPPROC_THREAD_ATTRIBUTE_LIST)room;
+    P("list_size", "%s", B(InitializeProcThreadAttributeList(NULL, 1, 0, &size)));
+    P("list_size_told", "%d", size > 8 && size < sizeof(room));
+    P("list_too_small", "%s", B(InitializeProcThreadAttributeList(attributes, 1, 0, &small)));
+    P("list_made", "%s", B(InitializeProcThreadAttributeList(attributes, 1, 0, &size)));
+    CreatePipe(&one_r, &one_w, &heritable, 0);
+    CreatePipe(&two_r, &two_w, &heritable, 0);
+    SetHandleInformation(one_r, HANDLE_FLAG_INHERIT, 0);
+    list[0] = one_w;
+    P("list_bad_length", "%s", B(UpdateProcThreadAttribute(attributes, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, list, 3, NULL, NULL)));
+    P("list_set", "%s", B(UpdateProcThreadAttribute(attributes, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, list, sizeof(*list), NULL, NULL)));
+    child_init(&c);
+    zero(&ex, sizeof(ex));
+    ex.StartupInfo = c.startup; ex.StartupInfo.cb = sizeof(ex); ex.lpAttributeList = attributes;
+    sprintf(line, "\"%s\" child sees %lu %lu listed", self, (unsigned long)(ULONG_PTR)one_w, (unsigned long)(ULONG_PTR)two_w);
+    fflush(stdout);
+    P("list_child", "%s", B(CreateProcessA(NULL, line, NULL, NULL, TRUE, EXTENDED_STARTUPINFO_PRESENT, NULL, NULL, &ex.StartupInfo, &c.info)));
+    P("list_end", "%s", child_end(&c));
+    P("list_not_inheriting", "%s", B(CreateProcessA(NULL, line, NULL, NULL, FALSE, EXTENDED_STARTUPINFO_PRESENT, NULL, NULL, &ex.StartupInfo, &c.info)));
+    list[0] = one_r;
+    P("list_not_inheritable", "%s", B(CreateProcessA(NULL, line, NULL, NULL, TRUE, EXTENDED_STARTUPINFO_PRESENT, NULL, NULL, &ex.StartupInfo, &c.info)));
+    DeleteProcThreadAttributeList(attributes);
+    CloseHandle(one_r); CloseHandle(one_w); CloseHandle(two_r); CloseHandle(two_w);
+}
+
+/* What a child makes of its command line. */
+static void t_lines(void)
+{
+    static const char *const lines[] = { "a \"b c\" d", "\"\" x\\\"y \\\\\"z w\" \\", "\"a\"\"b\" c" };
+    CHILD c; char line[700], name[24]; int i;
+    for (i = 0; i < 3; i++)
+    {
+        child_init(&c);
+        sprintf(line, "\"%s\" child line 0 0 %s", self, lines[i]);
+        sprintf(name, "line_%d", i);
+        fflush(stdout);
+        P(name, "%s", B(CreateProcessA(NULL, line, NULL, NULL, FALSE, 0, NULL, NULL, &c.startup, &c.info)));
+        child_end(&c);
+    }
+}
+
 /* -------------------------------------------------------------------- creating -- */
 
 static void t_create(void)
@@ -426,6 +502,21 @@ static int play(const char *role, HANDLE a, HANDLE b)
     {
         WriteFile(b, "held", 4, &n, NULL);
         ReadFile(a, buf, 1, &n, NULL);
+    }
+    else if (probe_same(role, "writes_and_ends"))
+        WriteFile(a, "begun", 5, &n, NULL);
+    else if (probe_same(role, "line"))
+    {
+        int count = 0, i, j; char text[200], *o = text; WCHAR **words = CommandLineToArgvW(GetCommandLineW(), &count);
+        for (i = 5; i < count; i++)
+        {
+            *o++ = '[';
+            for (j = 0; words[i][j]; j++) *o++ = (char)words[i][j];
+            *o++ = ']';
+        }
+        *o = 0;
+        P("child_line", "%d %s", count - 5, text);
+        LocalFree(words);
     }
     else if (probe_same(role, "creator"))
     {
@@ -507,7 +598,7 @@ static int play(const char *role, HANDLE a, HANDLE b)
 
 int main(int argc, char **argv)
 {
-    static const SECTION s[] = { { "pipes", t_pipes }, { "servers", t_servers }, { "overlapped", t_overlapped }, { "killed", t_killed }, { "inherit", t_inherit }, { "standard", t_standard }, { "named", t_named }, { "strangers", t_strangers }, { "create", t_create }, { NULL, NULL } };
+    static const SECTION s[] = { { "pipes", t_pipes }, { "servers", t_servers }, { "overlapped", t_overlapped }, { "killed", t_killed }, { "inherit", t_inherit }, { "standard", t_standard }, { "named", t_named }, { "strangers", t_strangers }, { "suspended", t_suspended }, { "list", t_list }, { "lines", t_lines }, { "create", t_create }, { NULL, NULL } };
     if (argc > 2 && probe_same(argv[1], "child"))
     {
         if (argc > 5) label = argv[5];

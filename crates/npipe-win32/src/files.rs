@@ -16,8 +16,9 @@ use std::sync::{Arc, Mutex};
 
 use npipe::Access;
 
+use crate::deletion::Deletion;
 use crate::dispatch::locked;
-use crate::failure::{Failure, Outcome, not_implemented, set_last_error};
+use crate::failure::{Failure, Outcome, set_last_error};
 use crate::handles;
 use crate::object::Object;
 use crate::overlapped::{self, Moved};
@@ -40,11 +41,16 @@ const FIRST_STANDARD_HANDLE: u32 = -12_i32 as u32;
 /// An ordinary file, or a standard stream.
 pub(crate) struct OpenFile {
     file: File,
+    /// FILE_FLAG_DELETE_ON_CLOSE.
+    _deletion: Option<Deletion>,
 }
 
 impl From<OwnedFd> for OpenFile {
     fn from(fd: OwnedFd) -> OpenFile {
-        OpenFile { file: File::from(fd) }
+        OpenFile {
+            file: File::from(fd),
+            _deletion: None,
+        }
     }
 }
 
@@ -196,12 +202,18 @@ fn create_file(
         Kind::PipeDevice => return handles::insert(Object::PipeDevice, Access::READ_WRITE, inherit),
         Kind::Device | Kind::Ordinary => {}
     }
-    if flags & FILE_FLAG_DELETE_ON_CLOSE != 0 {
-        return Err(not_implemented("CreateFile with FILE_FLAG_DELETE_ON_CLOSE"));
-    }
     let access = Access::from_win32(desired);
-    let (file, existed) = open_file(Path::new(&system_path(path)), access, disposition)?;
-    let handle = handles::insert(Object::File(Arc::new(OpenFile { file })), access, inherit)?;
+    let path = system_path(path);
+    let (file, existed) = open_file(Path::new(&path), access, disposition)?;
+    let deletion = match flags & FILE_FLAG_DELETE_ON_CLOSE {
+        0 => None,
+        _ => Some(Deletion::of(Path::new(&path), &file.metadata()?)?),
+    };
+    let file = OpenFile {
+        file,
+        _deletion: deletion,
+    };
+    let handle = handles::insert(Object::File(Arc::new(file)), access, inherit)?;
     if matches!(disposition, CREATE_ALWAYS | OPEN_ALWAYS) {
         set_last_error(if existed { code::ALREADY_EXISTS } else { code::SUCCESS });
     }

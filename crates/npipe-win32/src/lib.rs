@@ -27,6 +27,8 @@
 //!
 //! What is not offered fails to compile, or fails with ERROR_CALL_NOT_IMPLEMENTED and one line on stderr.
 
+mod command_lines;
+mod deletion;
 mod dispatch;
 mod environment;
 mod events;
@@ -35,6 +37,7 @@ mod files;
 mod handle_calls;
 mod handles;
 mod heap;
+mod inserts;
 mod io;
 mod locks;
 mod messages;
@@ -42,6 +45,7 @@ mod nt;
 mod object;
 mod operations;
 mod overlapped;
+mod own_heaps;
 mod pipes;
 mod pointers;
 mod pool;

@@ -8,19 +8,20 @@ use crate::pointers::{Ansi, WideText};
 use crate::text::Words;
 use crate::types::{Bool, FALSE, Handle, NULL, TRUE, code};
 use crate::{
-    Export, environment, events, failure, files, handle_calls, heap, io, locks, messages, nt, overlapped, pipes, pool,
-    ports, processes, slots, strings, threads, waits,
+    Export, command_lines, environment, events, failure, files, handle_calls, heap, io, locks, messages, nt,
+    overlapped, pipes, pool, ports, processes, slots, strings, threads, waits,
 };
 
 /// The module of the program and of this library.
 pub(crate) const MODULE: Handle = 0x0040_0000;
 
 /// The parts of Windows that have what is here.
-const PARTS: &[&str] = &["kernel32", "kernelbase", "ntdll", "npipe", "libnpipe.so"];
+const PARTS: &[&str] = &["kernel32", "kernelbase", "ntdll", "shell32", "npipe", "libnpipe.so"];
 
 /// All functions.
 fn all() -> impl Iterator<Item = &'static Export> {
     [
+        command_lines::EXPORTS,
         environment::EXPORTS,
         environment::UNWINDING,
         events::EXPORTS,
@@ -45,6 +46,7 @@ fn all() -> impl Iterator<Item = &'static Export> {
         ports::EXPORTS,
         ports::UNWINDING,
         processes::EXPORTS,
+        processes::attributes::EXPORTS,
         processes::create::EXPORTS,
         EXPORTS,
         slots::EXPORTS,

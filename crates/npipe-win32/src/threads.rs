@@ -426,10 +426,11 @@ crate::export! {
         Ok(handle)
     }
 
-    /// ResumeThread: how often it was suspended before. Only a thread that has not begun is ever suspended.
+    /// ResumeThread: how often it was suspended before. Only a thread that has not begun is ever suspended, and
+    /// the first one of a child.
     fn ResumeThread(handle: Handle) -> u32 [u32::MAX] {
-        if other_process(handle)?.is_some() {
-            return Ok(0);
+        if let Some(process) = other_process(handle)? {
+            return Ok(u32::from(process.resume()));
         }
         let thread = thread(handle)?;
         let (suspended, changed) = &thread.gate;

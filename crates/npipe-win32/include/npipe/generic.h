@@ -13,11 +13,13 @@
 #define CreateSemaphore CreateSemaphoreW
 #define DeleteFile DeleteFileW
 #define FormatMessage FormatMessageW
+#define GetCommandLine GetCommandLineW
 #define GetEnvironmentVariable GetEnvironmentVariableW
 #define GetModuleFileName GetModuleFileNameW
 #define GetModuleHandle GetModuleHandleW
 #define GetNamedPipeClientComputerName GetNamedPipeClientComputerNameW
 #define GetNamedPipeHandleState GetNamedPipeHandleStateW
+#define GetStartupInfo GetStartupInfoW
 #define LoadLibrary LoadLibraryW
 #define SetEnvironmentVariable SetEnvironmentVariableW
 #define WaitNamedPipe WaitNamedPipeW
@@ -39,11 +41,13 @@
 #define CreateSemaphore CreateSemaphoreA
 #define DeleteFile DeleteFileA
 #define FormatMessage FormatMessageA
+#define GetCommandLine GetCommandLineA
 #define GetEnvironmentVariable GetEnvironmentVariableA
 #define GetModuleFileName GetModuleFileNameA
 #define GetModuleHandle GetModuleHandleA
 #define GetNamedPipeClientComputerName GetNamedPipeClientComputerNameA
 #define GetNamedPipeHandleState GetNamedPipeHandleStateA
+#define GetStartupInfo GetStartupInfoA
 #define LoadLibrary LoadLibraryA
 #define SetEnvironmentVariable SetEnvironmentVariableA
 #define WaitNamedPipe WaitNamedPipeA

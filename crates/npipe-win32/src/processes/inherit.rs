@@ -238,12 +238,34 @@ fn refuse(handle: Handle, program: &Path, why: &str) -> Failure {
     Failure(code::NOT_SUPPORTED)
 }
 
-/// Gathers what a child gets: with `inherit` all inheritable handles, and the standard ones that were given or are set here.
+/// Which of the inheritable handles a child gets.
+pub(super) enum Inherited {
+    None,
+    All,
+    /// PROC_THREAD_ATTRIBUTE_HANDLE_LIST.
+    Those(Vec<Handle>),
+}
+
+impl Inherited {
+    fn has(&self, handle: Handle) -> bool {
+        match self {
+            Inherited::None => false,
+            Inherited::All => true,
+            Inherited::Those(chosen) => chosen.contains(&handle),
+        }
+    }
+}
+
+/// Gathers what a child gets: the inheritable handles that it is to have, and the standard ones that were given or are set here.
 // semantics 259, 260
-pub(super) fn gather(inherit: bool, given: Option<[Handle; 3]>, program: &Path) -> Outcome<(Gift, [Stream; 3], Relay)> {
+pub(super) fn gather(
+    inherit: &Inherited,
+    given: Option<[Handle; 3]>,
+    program: &Path,
+) -> Outcome<(Gift, [Stream; 3], Relay)> {
     let mut packing = Packing::default();
-    if inherit {
-        for (handle, entry) in handles::inheritable() {
+    for (handle, entry) in handles::inheritable() {
+        if inherit.has(handle) {
             packing.add(handle, &entry)?;
         }
     }
@@ -252,7 +274,7 @@ pub(super) fn gather(inherit: bool, given: Option<[Handle; 3]>, program: &Path) 
         *stream = match given {
             // What the child does not inherit is no handle there.
             Some(given) => match handles::get(given[number]) {
-                Ok(entry) if inherit && entry.inherit => {
+                Ok(entry) if inherit.has(given[number]) && entry.inherit => {
                     Some(packing.stream(number, given[number], &entry, program)?)
                 }
                 _ => Some(nothing()?),

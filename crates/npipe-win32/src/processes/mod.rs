@@ -3,12 +3,14 @@
 //! A process is held by its pidfd. One thread watches all of them and signals their objects; of children it also asks how
 //! they ended, so that none is left behind when its handles are closed before.
 
+pub(crate) mod attributes;
 pub(crate) mod claim;
-mod command_line;
+pub(crate) mod command_line;
 pub(crate) mod create;
 mod inherit;
 mod program;
 mod relay;
+mod suspended;
 mod table;
 
 use std::collections::HashMap;
@@ -20,6 +22,7 @@ use std::process::{Child, ExitStatus};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
+use self::suspended::Suspended;
 use npipe::Access;
 use npipe::overlapped::engine;
 use rustix::event::epoll;
@@ -56,7 +59,7 @@ pub(crate) struct Process {
 
 #[derive(Default)]
 struct State {
-    child: Option<Child>,
+    child: Option<Spawned>,
     /// The line to its relay: until that is cut, the child's output is on its way and the child is not over for us.
     relay: Option<OwnedFd>,
     /// The same while the relay sees the child off.
@@ -190,11 +193,40 @@ fn exit_code(status: ExitStatus, told: Option<u32>) -> u32 {
     }
 }
 
-/// Ends a child that nobody is to know of.
-fn end(child: &mut Child) {
-    // It has ended already, or this ends it.
-    let _ = child.kill();
-    let _ = child.wait();
+/// A child of this process, as it was started.
+enum Spawned {
+    Running(Child),
+    Suspended(Suspended),
+}
+
+impl Spawned {
+    fn id(&self) -> u32 {
+        match self {
+            Spawned::Running(child) => child.id(),
+            Spawned::Suspended(suspended) => suspended.id(),
+        }
+    }
+
+    /// Waits until it has ended; `None` if nobody knows how.
+    fn wait(self) -> Option<ExitStatus> {
+        match self {
+            Spawned::Running(mut child) => child.wait().ok(),
+            Spawned::Suspended(suspended) => suspended.wait(),
+        }
+    }
+
+    /// Ends a child that nobody is to know of.
+    fn end(self) {
+        // It has ended already, or this ends it.
+        match self {
+            Spawned::Running(mut child) => {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+            // Its gate goes, and it with that.
+            Spawned::Suspended(suspended) => drop(suspended.wait()),
+        }
+    }
 }
 
 impl Process {
@@ -219,14 +251,20 @@ impl Process {
     }
 
     /// One that was started just now. If it cannot be watched it is ended: the program would not know of it.
-    fn of_child(mut child: Child, relay: Option<OwnedFd>) -> Outcome<Arc<Process>> {
-        let process = Process::hold(child.id()).inspect_err(|_| end(&mut child))?;
+    fn of_child(child: Spawned, relay: Option<OwnedFd>) -> Outcome<Arc<Process>> {
+        let process = match Process::hold(child.id()) {
+            Ok(process) => process,
+            Err(failure) => {
+                child.end();
+                return Err(failure);
+            }
+        };
         let mut state = locked(&process.state);
         (state.child, state.relay) = (Some(child), relay);
         drop(state);
         process.watcher.watch(&process, true).inspect_err(|_| {
-            if let Some(mut child) = locked(&process.state).child.take() {
-                end(&mut child);
+            if let Some(child) = locked(&process.state).child.take() {
+                child.end();
             }
         })?;
         Ok(process)
@@ -266,9 +304,17 @@ impl Process {
         let told = state.told;
         state.exit_code = match state.child.take() {
             // It has ended, so this does not wait. If the program has asked before us, nobody knows any more.
-            Some(mut child) => child.wait().ok().map(|status| exit_code(status, told)),
+            Some(child) => child.wait().map(|status| exit_code(status, told)),
             None => told,
         };
+    }
+
+    /// Lets a suspended child go on; whether it was suspended.
+    pub(crate) fn resume(&self) -> bool {
+        match &mut locked(&self.state).child {
+            Some(Spawned::Suspended(suspended)) => suspended.resume(),
+            _ => false,
+        }
     }
 
     /// How it ended; STILL_ACTIVE while it runs.
@@ -383,7 +429,7 @@ mod tests {
         let mut command = std::process::Command::new("cat");
         let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
         let input = child.stdin.take();
-        let process = Process::of_child(child, None).unwrap();
+        let process = Process::of_child(Spawned::Running(child), None).unwrap();
         let over = Arc::clone(process.waitable());
         let id = process.id();
         let again = Process::open(id).map(|again| again.id());

@@ -91,7 +91,7 @@ fn headers_stand_alone() {
 fn every_function_is_found_by_its_name() {
     let place = Place::new();
     let mut text = String::from(
-        "#include <windows.h>\n#include <winternl.h>\n#include <stdio.h>\nint main(void)\n{\n    int missing = 0;\n",
+        "#include <windows.h>\n#include <winternl.h>\n#include <shellapi.h>\n#include <stdio.h>\nint main(void)\n{\n    int missing = 0;\n",
     );
     for name in exported() {
         text += &format!(

@@ -157,6 +157,34 @@ fn a_relay_is_nobodys_child() {
     }
 }
 
+const MASKED: &str = r#"
+#include <windows.h>
+#include <signal.h>
+
+int main(void)
+{
+    STARTUPINFOA startup = { sizeof(startup) };
+    PROCESS_INFORMATION child;
+    char line[] = "grep SigBlk: /proc/self/status";
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGUSR1);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    if (!CreateProcessA(NULL, line, NULL, NULL, FALSE, CREATE_SUSPENDED, NULL, NULL, &startup, &child))
+        return 2;
+    ResumeThread(child.hThread);
+    return WaitForSingleObject(child.hProcess, INFINITE) != WAIT_OBJECT_0;
+}
+"#;
+
+/// No rule: a suspended child blocks the signals that its parent does, whichever thread has started it.
+#[test]
+fn a_suspended_child_has_its_parents_signals() {
+    let place = Place::new();
+    let program = place.compile("masked", &[place.source("masked.c", MASKED)], Build::default());
+    assert_eq!(place.run(&program, &[]), "SigBlk:\t0000000000000200\n");
+}
+
 const FORKED: &str = r#"
 #include <windows.h>
 #include <sys/wait.h>

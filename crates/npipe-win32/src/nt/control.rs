@@ -137,7 +137,7 @@ fn control(request: Request<'_>, control: u32) -> Result<Done, Refusal> {
         FSCTL_PIPE_LISTEN => {
             let end = end_to_wait_on(entry, "FSCTL_PIPE_LISTEN on an overlapped handle")?;
             let server = end.server()?;
-            end.inside::<_, Refusal>(request.handle, || server.listen())?;
+            end.inside::<_, Refusal>(|| server.listen())?;
             Ok(Done::with(0))
         }
         FSCTL_PIPE_TRANSCEIVE => {
@@ -145,7 +145,7 @@ fn control(request: Request<'_>, control: u32) -> Result<Done, Refusal> {
             entry.access.require_write()?;
             let end = end_to_wait_on(entry, "FSCTL_PIPE_TRANSCEIVE on an overlapped handle")?;
             let (question, reply) = (input.0.slice(input.1)?, output.0.slice(output.1)?);
-            let outcome = end.inside::<_, Refusal>(request.handle, || end.transact(question, reply))?;
+            let outcome = end.inside::<_, Refusal>(|| end.transact(question, reply))?;
             Ok(Done::or_more(outcome.bytes, outcome.more))
         }
         FSCTL_PIPE_WAIT => wait(&entry, input.0.slice(input.1)?),

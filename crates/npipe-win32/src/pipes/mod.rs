@@ -20,8 +20,6 @@ use npipe::{PipeClient, PipeServer, PipeStream, Status};
 use crate::dispatch::Waitable;
 use crate::failure::{Failure, Outcome};
 use crate::operations::Pending;
-use crate::threads::Thread;
-use crate::types::Handle;
 pub(crate) use anonymous::AnonymousEnd;
 
 /// Which end it is.
@@ -97,17 +95,11 @@ impl PipeEnd {
         Arc::clone(&self.gate)
     }
 
-    /// Runs a call that may block: the handle is not signaled meanwhile, and CancelSynchronousIo finds it.
+    /// Runs a call that may block: the handle is not signaled meanwhile.
     #[inline]
-    pub(crate) fn inside<T, E: From<npipe::Error>>(
-        &self,
-        handle: Handle,
-        act: impl FnOnce() -> npipe::Result<T>,
-    ) -> Result<T, E> {
+    pub(crate) fn inside<T, E: From<npipe::Error>>(&self, act: impl FnOnce() -> npipe::Result<T>) -> Result<T, E> {
         self.gate.close_gate();
-        Thread::blocks_in(handle);
         let result = act();
-        Thread::blocks_in(0);
         self.gate.open_gate();
         local::settle();
         Ok(result?)

@@ -11,6 +11,7 @@ use npipe_shm::object::Half;
 use npipe_shm::ring::RingInlet;
 
 use super::End;
+use super::blocked::Waiting;
 use super::link::{Glance, Link, Wish};
 use super::turn::{Entered, unless_late};
 use super::wait::{Look, wait_for};
@@ -84,14 +85,10 @@ impl End {
         let deadline = End::deadline(&self.read_timeout_ns);
         // A part of a large message that was taken already makes room.
         link.ring(Cause::ROOM);
-        let outcome = wait_for(
-            link,
-            Wish::Data,
-            seen,
-            deadline,
-            |look| self.poll_read(link, id, into, look),
-            self.upkeep(),
-        );
+        let outcome = self.blocked(Waiting::Read(id), |_| {
+            let poll = |look| self.poll_read(link, id, into, look);
+            wait_for(link, Wish::Data, seen, deadline, poll, self.upkeep())
+        });
         let result = outcome.unwrap_or_else(|| self.give_up_read(link, id, into));
         self.judge(link, result)
     }
@@ -188,7 +185,9 @@ impl End {
             }
             self.poll_read(&link, id, reply, look)
         };
-        let outcome = wait_for(&link, Wish::Both, seen, deadline, poll, self.upkeep());
+        let outcome = self.blocked(Waiting::Read(id), |_| {
+            wait_for(&link, Wish::Both, seen, deadline, poll, self.upkeep())
+        });
         let result = outcome.unwrap_or_else(|| self.give_up_read(&link, id, reply));
         if let Some(request_id) = sending {
             // Part of it was never placed; a request that lies in the pipe stays there (semantics 158).

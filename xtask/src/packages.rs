@@ -39,6 +39,21 @@ const PACKAGES: &[Package] = &[
         sign: Sign::File("/usr/include/stdio.h"),
         reason: "start-up files and C library that Rust and C programs are linked with",
     },
+    Package {
+        debian_name: "pkg-config",
+        sign: Sign::Program("pkg-config"),
+        reason: "the C library's packaging is tested with it",
+    },
+    Package {
+        debian_name: "cmake",
+        sign: Sign::Program("cmake"),
+        reason: "the C library's CMake package is tested with it",
+    },
+    Package {
+        debian_name: "make",
+        sign: Sign::Program("make"),
+        reason: "what CMake builds with",
+    },
 ];
 
 /// Cargo subcommands that a minimal toolchain lacks.

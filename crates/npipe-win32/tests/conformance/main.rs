@@ -7,5 +7,6 @@ mod cases;
 mod headers;
 mod inheritance;
 mod linking;
+mod packaging;
 mod seeds;
 mod support;

@@ -326,6 +326,24 @@ static void t_strangers(void)
     P("much_read", "%lu %s", (unsigned long)all, en(GetLastError()));
     P("much_end", "%s", child_end(&child));
     CloseHandle(s);
+    /* One that is ended is over, whatever it had written. */
+    name = newname();
+    s = mk(name, PIPE_ACCESS_INBOUND, BYTEPIPE, 1, 64, 64); c = client(name, GENERIC_WRITE);
+    P("ended", "%s", B(stranger(&child, "head -c 10000000 /dev/zero", none, c)));
+    CloseHandle(c);
+    rds(s, 9);
+    TerminateProcess(child.info.hProcess, 6);
+    P("ended_end", "%s", child_end(&child));
+    CloseHandle(s);
+    name = newname();
+    s = mk(name, PIPE_ACCESS_INBOUND, BYTEPIPE, 1, 64, 64); c = client(name, GENERIC_WRITE);
+    P("on_its_way", "%s", B(stranger(&child, "head -c 1000 /dev/zero", none, c)));
+    CloseHandle(c);
+    P("on_its_way_still", "%s", wr(WaitForSingleObject(child.info.hProcess, 50)));
+    P("on_its_way_ended", "%s", B(TerminateProcess(child.info.hProcess, 6)));
+    P("on_its_way_over", "%s", wr(WaitForSingleObject(child.info.hProcess, 15000)));
+    child_end(&child);
+    CloseHandle(s);
     /* What it writes at once is a message. */
     name = newname();
     s = mk(name, PIPE_ACCESS_INBOUND, MSGPIPE, 1, 4096, 4096); c = client(name, GENERIC_WRITE);

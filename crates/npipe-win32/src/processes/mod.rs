@@ -15,7 +15,7 @@ mod table;
 
 use std::collections::HashMap;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
@@ -27,7 +27,7 @@ use npipe::Access;
 use npipe::overlapped::engine;
 use rustix::event::epoll;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 
 use crate::dispatch::{Waitable, locked};
 use crate::failure::{Failure, Outcome};
@@ -157,6 +157,9 @@ impl Watcher {
         let Some(relay) = locked(&process.state).relay.take() else {
             return false;
         };
+        if process.was_killed() {
+            return false;
+        }
         let told = rustix::net::shutdown(&relay, rustix::net::Shutdown::Write);
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
         let key = epoll::EventData::new_u64(process.key);
@@ -298,6 +301,13 @@ impl Process {
         &self.thread_over
     }
 
+    /// Whether a signal has ended it, which would have cancelled its writes. It can be asked for again.
+    fn was_killed(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        let status = rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options);
+        status.is_ok_and(|status| status.is_some_and(|status| status.killed() || status.dumped()))
+    }
+
     fn note_end(&self) {
         let mut state = locked(&self.state);
         drop(state.line.take());
@@ -335,6 +345,12 @@ impl Process {
         }
         rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL).map_err(|_| Failure(code::ACCESS_DENIED))?;
         state.told = Some(exit_code);
+        // Its writes would have been cancelled with it: nobody waits until they are in the pipe.
+        drop(state.relay.take());
+        if let Some(line) = &state.line {
+            // Refused, it is cut already.
+            let _ = rustix::net::shutdown(line, rustix::net::Shutdown::Both);
+        }
         Ok(())
     }
 }

@@ -185,6 +185,52 @@ fn a_suspended_child_has_its_parents_signals() {
     assert_eq!(place.run(&program, &[]), "SigBlk:\t0000000000000200\n");
 }
 
+const WATCHED: &str = r#"
+#include <windows.h>
+#include <stdio.h>
+#include <string.h>
+#include <dirent.h>
+
+static void describe(const char *task)
+{
+    char path[300], line[200], name[64] = "";
+    FILE *file;
+    snprintf(path, sizeof(path), "/proc/self/task/%s/status", task);
+    if (!(file = fopen(path, "r"))) return;
+    while (fgets(line, sizeof(line), file))
+    {
+        sscanf(line, "Name: %63s", name);
+        if (strncmp(name, "npipe", 5) == 0 && strncmp(line, "SigBlk:", 7) == 0)
+            printf("%s %d\n", name, strtoull(line + 7, NULL, 16) != 0);
+    }
+    fclose(file);
+}
+
+int main(void)
+{
+    STARTUPINFOA startup = { sizeof(startup) };
+    PROCESS_INFORMATION child;
+    char line[] = "true";
+    struct dirent *entry;
+    DIR *tasks;
+    if (!CreateProcessA(NULL, line, NULL, NULL, FALSE, 0, NULL, NULL, &startup, &child)) return 2;
+    /* When this returns, the thread that has told of it is at work. */
+    WaitForSingleObject(child.hProcess, INFINITE);
+    tasks = opendir("/proc/self/task");
+    while ((entry = readdir(tasks))) describe(entry->d_name);
+    closedir(tasks);
+    return 0;
+}
+"#;
+
+/// No rule: signal handlers of the program's do not run on the thread that watches children.
+#[test]
+fn the_watching_thread_blocks_signals() {
+    let place = Place::new();
+    let program = place.compile("watched", &[place.source("watched.c", WATCHED)], Build::default());
+    assert_eq!(place.run(&program, &[]), "npipe-children 1\n");
+}
+
 const FORKED: &str = r#"
 #include <windows.h>
 #include <sys/wait.h>

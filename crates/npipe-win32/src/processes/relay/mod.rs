@@ -16,11 +16,12 @@
 
 pub(super) mod run;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use npipe::PipeMode;
 use rustix::pipe::PipeFlags;
@@ -55,7 +56,8 @@ fn system(errno: rustix::io::Errno) -> Failure {
 impl Relay {
     /// Whether this program can be started as a relay.
     pub(super) fn is_possible() -> bool {
-        program::knows_us(OWN_PROGRAM.as_ref())
+        static KNOWN: OnceLock<bool> = OnceLock::new();
+        *KNOWN.get_or_init(|| program::knows_us(OWN_PROGRAM.as_ref()))
     }
 
     fn object(&mut self, end: &PipeEnd) -> Result<usize, Stays> {
@@ -150,7 +152,15 @@ impl Relay {
         let mut ready = [0];
         match ours.read(&mut ready) {
             Ok(1) => Ok(Some(ours.into())),
-            _ => Err(Failure(code::NOT_SUPPORTED)),
+            _ => {
+                // Where there is no stderr nobody reads it.
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "npipe: the relay for a child's standard handles has not started: the library did not find itself in \
+                     {OWN_PROGRAM} (ERROR_NOT_SUPPORTED)"
+                );
+                Err(Failure(code::NOT_SUPPORTED))
+            }
         }
     }
 }

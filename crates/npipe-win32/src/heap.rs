@@ -66,8 +66,14 @@ pub(crate) fn free(memory: usize) {
 pub(crate) fn reallocate(memory: usize, size: usize, zeroed: bool, in_place: bool) -> Outcome<NonNull<u8>> {
     let none = Failure(code::NOT_ENOUGH_MEMORY);
     let before = size_of(memory);
-    if in_place && size > before {
-        return Err(none);
+    if in_place {
+        if size > before {
+            return Err(none);
+        }
+        let place = ptr::with_exposed_provenance_mut(memory);
+        // SAFETY: as in `free`; the header is aligned for it.
+        unsafe { block_of(memory).cast::<usize>().write(size) };
+        return NonNull::new(place).ok_or(none);
     }
     let total = size.checked_add(HEADER).ok_or(none)?;
     // SAFETY: as in `free`.

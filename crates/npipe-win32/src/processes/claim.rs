@@ -43,6 +43,11 @@ extern "C" fn at_start() {
         if let Some(value) = std::env::var_os(VARIABLE) {
             // SAFETY: the program has not begun, and who loads this library later vouches that nobody reads the environment.
             unsafe { std::env::remove_var(VARIABLE) };
+            // SAFETY: asks for a number that the system gave this process at its start.
+            if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
+                complain("this program runs with rights that its starter may not have");
+                return Ok(());
+            }
             let fd = value.to_str().and_then(|text| text.parse().ok());
             if let Err(why) = fd.ok_or("it is no number").and_then(claim) {
                 complain(why);

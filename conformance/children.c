@@ -1,6 +1,7 @@
 /* Children: what they inherit, what their standard handles are, how they end. The program is its own child. */
 #include "probe.h"
 #include <stdlib.h>
+#include <shellapi.h>
 
 /* A command of the system's shell, which knows nothing of npipe. */
 #ifdef _WIN32
@@ -115,6 +116,7 @@ static void t_servers(void)
     HANDLE s = CreateNamedPipeA(name, PIPE_ACCESS_DUPLEX, BYTEPIPE, 1, 4096, 4096, 0, &heritable), c, r, w;
     CHILD child;
     c = op(name, RW, 0);
+    P("creator", "%s", run(TRUE, "creator", s, (HANDLE)(ULONG_PTR)GetCurrentProcessId()));
     CreatePipe(&r, &w, &heritable, 0);
     SetHandleInformation(w, HANDLE_FLAG_INHERIT, 0);
     child_init(&child);
@@ -291,6 +293,187 @@ static void t_named(void)
     CloseHandle(s);
 }
 
+#ifndef _WIN32 /* Programs of this system, which Windows does not have. */
+static BOOL stranger(CHILD *child, const char *line_text, HANDLE in, HANDLE out)
+{
+    char line[300];
+    BOOL ok;
+    child_init(child);
+    child->startup.dwFlags = STARTF_USESTDHANDLES;
+    child->startup.hStdInput = in; child->startup.hStdOutput = out;
+    sprintf(line, "%s", line_text);
+    ok = CreateProcessA(NULL, line, NULL, NULL, TRUE, 0, NULL, NULL, &child->startup, &child->info);
+    return ok;
+}
+
+/* The same for programs that know descriptors alone. */
+static void t_strangers(void)
+{
+    HANDLE s, c, none = INVALID_HANDLE_VALUE; CHILD child; DWORD n, all; const char *name; char buf[64];
+    static char big[200000];
+    /* Both ways, and the end of its input. */
+    name = newname();
+    s = mk(name, PIPE_ACCESS_DUPLEX, BYTEPIPE, 1, 4096, 4096); c = client(name, RW);
+    P("stranger", "%s", B(stranger(&child, "cat", c, c)));
+    CloseHandle(c);
+    P("stranger_told", "%s", wrs(s, "through cat", 11));
+    P("stranger_tells", "%s", rds(s, 99));
+    P("stranger_told_more", "%s", wrs(s, "again", 5));
+    P("stranger_tells_more", "%s", rds(s, 99));
+    P("stranger_server_leaves", "%s", B(CloseHandle(s)));
+    P("stranger_end", "%s", child_end(&child));
+    /* When it is over, all that it has written is there. */
+    name = newname();
+    s = mk(name, PIPE_ACCESS_INBOUND, BYTEPIPE, 1, 4096, 4096); c = client(name, GENERIC_WRITE);
+    P("stranger_writer", "%s", B(stranger(&child, "sh -c \"echo one; echo two\"", none, c)));
+    CloseHandle(c);
+    P("stranger_writer_end", "%s", child_end(&child));
+    P("stranger_writer_peek", "%s", pks(s, 0));
+    for (all = 0; all < sizeof(buf) && ReadFile(s, buf + all, sizeof(buf) - all, &n, NULL);) all += n;
+    P("stranger_writer_read", "%s %s", dat(buf, all), en(GetLastError()));
+    CloseHandle(s);
+    /* More than any buffer holds; the writer is not over before it fits. */
+    name = newname();
+    s = mk(name, PIPE_ACCESS_INBOUND, BYTEPIPE, 1, 4096, 4096); c = client(name, GENERIC_WRITE);
+    P("stranger_much", "%s", B(stranger(&child, "head -c 200000 /dev/zero", none, c)));
+    CloseHandle(c);
+    P("stranger_much_not_over", "%s", wr(WaitForSingleObject(child.info.hProcess, 50)));
+    for (all = 0; ReadFile(s, big, sizeof(big), &n, NULL);) all += n;
+    P("stranger_much_read", "%lu %s", (unsigned long)all, en(GetLastError()));
+    P("stranger_much_end", "%s", child_end(&child));
+    CloseHandle(s);
+    /* One that is ended is over, whatever it had written. */
+    name = newname();
+    s = mk(name, PIPE_ACCESS_INBOUND, BYTEPIPE, 1, 64, 64); c = client(name, GENERIC_WRITE);
+    P("stranger_ended", "%s", B(stranger(&child, "head -c 10000000 /dev/zero", none, c)));
+    CloseHandle(c);
+    rds(s, 9);
+    TerminateProcess(child.info.hProcess, 6);
+    P("stranger_ended_end", "%s", child_end(&child));
+    CloseHandle(s);
+    name = newname();
+    s = mk(name, PIPE_ACCESS_INBOUND, BYTEPIPE, 1, 64, 64); c = client(name, GENERIC_WRITE);
+    P("stranger_on_its_way", "%s", B(stranger(&child, "head -c 1000 /dev/zero", none, c)));
+    CloseHandle(c);
+    P("stranger_on_its_way_still", "%s", wr(WaitForSingleObject(child.info.hProcess, 50)));
+    P("stranger_on_its_way_ended", "%s", B(TerminateProcess(child.info.hProcess, 6)));
+    P("stranger_on_its_way_over", "%s", wr(WaitForSingleObject(child.info.hProcess, 15000)));
+    child_end(&child);
+    CloseHandle(s);
+    /* What it writes at once is a message. */
+    name = newname();
+    s = mk(name, PIPE_ACCESS_INBOUND, MSGPIPE, 1, 4096, 4096); c = client(name, GENERIC_WRITE);
+    P("stranger_messages", "%s", B(stranger(&child, "sh -c \"printf first; printf second\"", none, c)));
+    CloseHandle(c);
+    child_end(&child);
+    P("stranger_messages_first", "%s", rds(s, 99));
+    P("stranger_messages_second", "%s", rds(s, 99));
+    P("stranger_messages_over", "%s", rds(s, 99));
+    CloseHandle(s);
+    /* A reader that goes: its writer is told. */
+    name = newname();
+    s = mk(name, PIPE_ACCESS_INBOUND, BYTEPIPE, 1, 64, 64); c = client(name, GENERIC_WRITE);
+    P("stranger_broken", "%s", B(stranger(&child, "sh -c \"while echo more 2>/dev/null; do :; done; exit 7\"", none, c)));
+    CloseHandle(c);
+    rds(s, 9);
+    CloseHandle(s);
+    P("stranger_broken_end", "%s", child_end(&child));
+    /* One that reads nothing leaves the pipe as it is, but for what was read ahead. */
+    name = newname();
+    s = mk(name, PIPE_ACCESS_DUPLEX, MSGPIPE, 1, 64, 64); c = client(name, RW);
+    P("stranger_reads_nothing", "%s", B(stranger(&child, "true", c, none)));
+    P("stranger_reads_nothing_end", "%s", child_end(&child));
+    CloseHandle(c);
+    P("stranger_reads_nothing_then", "%s", rds(s, 9));
+    CloseHandle(s);
+    /* A server's end, whose name stays with its creator. */
+    name = newname();
+    s = CreateNamedPipeA(name, PIPE_ACCESS_DUPLEX, BYTEPIPE, 1, 4096, 4096, 0, &heritable);
+    c = op(name, RW, 0);
+    P("stranger_serves", "%s", B(stranger(&child, "cat", s, s)));
+    CloseHandle(s);
+    wrs(c, "question", 8);
+    P("stranger_serves_answer", "%s", rds(c, 99));
+    CloseHandle(c);
+    P("stranger_serves_end", "%s", child_end(&child));
+}
+#endif
+
+/* A child that waits before it begins. */
+static void t_suspended(void)
+{
+    HANDLE r, w; CHILD c; char line[700]; DWORD code = 0;
+    CreatePipe(&r, &w, &heritable, 0);
+    child_init(&c);
+    fflush(stdout);
+    sprintf(line, "\"%s\" child writes_and_ends %lu 0", self, (unsigned long)(ULONG_PTR)w);
+    P("suspended", "%s", B(CreateProcessA(NULL, line, NULL, NULL, TRUE, CREATE_SUSPENDED, NULL, NULL, &c.startup, &c.info)));
+    CloseHandle(w);
+    P("suspended_ids", "%d", c.info.dwProcessId && GetProcessId(c.info.hProcess) == c.info.dwProcessId);
+    P("suspended_nothing", "%s %s", wr(WaitForSingleObject(c.info.hProcess, 50)), pks(r, 0));
+    P("resumed", "%lu", (unsigned long)ResumeThread(c.info.hThread));
+    P("resumed_again", "%lu", (unsigned long)ResumeThread(c.info.hThread));
+    P("resumed_read", "%s", rds(r, 99));
+    P("resumed_end", "%s", child_end(&c));
+    CloseHandle(r);
+    CreatePipe(&r, &w, &heritable, 0);
+    sprintf(line, "\"%s\" child writes_and_ends %lu 0", self, (unsigned long)(ULONG_PTR)w);
+    CreateProcessA(NULL, line, NULL, NULL, TRUE, CREATE_SUSPENDED, NULL, NULL, &c.startup, &c.info);
+    CloseHandle(w);
+    P("suspended_killed", "%s", B(TerminateProcess(c.info.hProcess, 5)));
+    P("suspended_killed_end", "%s", wr(WaitForSingleObject(c.info.hProcess, 15000)));
+    P("suspended_killed_read", "%s", rds(r, 99));
+    GetExitCodeProcess(c.info.hProcess, &code);
+    P("suspended_killed_code", "%lu", (unsigned long)code);
+    child_end(&c);
+    CloseHandle(r);
+}
+
+/* A list of the handles that a child is to have. */
+static void t_list(void)
+{
+    HANDLE one_r, one_w, two_r, two_w, list[2]; CHILD c; STARTUPINFOEXA ex; SIZE_T size = 0, small = 1; char line[700]; static char room[1024];
+    LPPROC_THREAD_ATTRIBUTE_LIST attributes = (LPPROC_THREAD_ATTRIBUTE_LIST)room;
+    P("list_size", "%s", B(InitializeProcThreadAttributeList(NULL, 1, 0, &size)));
+    P("list_size_told", "%d", size > 8 && size < sizeof(room));
+    P("list_too_small", "%s", B(InitializeProcThreadAttributeList(attributes, 1, 0, &small)));
+    P("list_made", "%s", B(InitializeProcThreadAttributeList(attributes, 1, 0, &size)));
+    CreatePipe(&one_r, &one_w, &heritable, 0);
+    CreatePipe(&two_r, &two_w, &heritable, 0);
+    SetHandleInformation(one_r, HANDLE_FLAG_INHERIT, 0);
+    list[0] = one_w;
+    P("list_bad_length", "%s", B(UpdateProcThreadAttribute(attributes, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, list, 3, NULL, NULL)));
+    P("list_set", "%s", B(UpdateProcThreadAttribute(attributes, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, list, sizeof(*list), NULL, NULL)));
+    child_init(&c);
+    zero(&ex, sizeof(ex));
+    ex.StartupInfo = c.startup; ex.StartupInfo.cb = sizeof(ex); ex.lpAttributeList = attributes;
+    sprintf(line, "\"%s\" child sees %lu %lu listed", self, (unsigned long)(ULONG_PTR)one_w, (unsigned long)(ULONG_PTR)two_w);
+    fflush(stdout);
+    P("list_child", "%s", B(CreateProcessA(NULL, line, NULL, NULL, TRUE, EXTENDED_STARTUPINFO_PRESENT, NULL, NULL, &ex.StartupInfo, &c.info)));
+    P("list_end", "%s", child_end(&c));
+    P("list_not_inheriting", "%s", B(CreateProcessA(NULL, line, NULL, NULL, FALSE, EXTENDED_STARTUPINFO_PRESENT, NULL, NULL, &ex.StartupInfo, &c.info)));
+    list[0] = one_r;
+    P("list_not_inheritable", "%s", B(CreateProcessA(NULL, line, NULL, NULL, TRUE, EXTENDED_STARTUPINFO_PRESENT, NULL, NULL, &ex.StartupInfo, &c.info)));
+    DeleteProcThreadAttributeList(attributes);
+    CloseHandle(one_r); CloseHandle(one_w); CloseHandle(two_r); CloseHandle(two_w);
+}
+
+/* What a child makes of its command line. */
+static void t_lines(void)
+{
+    static const char *const lines[] = { "a \"b c\" d", "\"\" x\\\"y \\\\\"z w\" \\", "\"a\"\"b\" c" };
+    CHILD c; char line[700], name[24]; int i;
+    for (i = 0; i < 3; i++)
+    {
+        child_init(&c);
+        sprintf(line, "\"%s\" child line 0 0 %s", self, lines[i]);
+        sprintf(name, "line_%d", i);
+        fflush(stdout);
+        P(name, "%s", B(CreateProcessA(NULL, line, NULL, NULL, FALSE, 0, NULL, NULL, &c.startup, &c.info)));
+        child_end(&c);
+    }
+}
+
 /* -------------------------------------------------------------------- creating -- */
 
 static void t_create(void)
@@ -400,6 +583,28 @@ static int play(const char *role, HANDLE a, HANDLE b)
         WriteFile(b, "held", 4, &n, NULL);
         ReadFile(a, buf, 1, &n, NULL);
     }
+    else if (probe_same(role, "writes_and_ends"))
+        WriteFile(a, "begun", 5, &n, NULL);
+    else if (probe_same(role, "line"))
+    {
+        int count = 0, i, j; char text[200], *o = text; WCHAR **words = CommandLineToArgvW(GetCommandLineW(), &count);
+        for (i = 5; i < count; i++)
+        {
+            *o++ = '[';
+            for (j = 0; words[i][j]; j++) *o++ = (char)words[i][j];
+            *o++ = ']';
+        }
+        *o = 0;
+        P("child_line", "%d %s", count - 5, text);
+        LocalFree(words);
+    }
+    else if (probe_same(role, "creator"))
+    {
+        ULONG server = 0, opener = 0;
+        GetNamedPipeServerProcessId(a, &server);
+        GetNamedPipeClientProcessId(a, &opener);
+        P("child_creator", "%d %d", server == (ULONG)(ULONG_PTR)b, opener == (ULONG)(ULONG_PTR)b);
+    }
     else if (probe_same(role, "writes_and_waits"))
     {
         WriteFile(a, "whole", 5, &n, NULL);
@@ -501,7 +706,11 @@ static int play(const char *role, HANDLE a, HANDLE b)
 
 int main(int argc, char **argv)
 {
-    static const SECTION s[] = { { "pipes", t_pipes }, { "servers", t_servers }, { "overlapped", t_overlapped }, { "killed", t_killed }, { "inherit", t_inherit }, { "standard", t_standard }, { "named", t_named }, { "create", t_create },
+    static const SECTION s[] = { { "pipes", t_pipes }, { "servers", t_servers }, { "overlapped", t_overlapped }, { "killed", t_killed }, { "inherit", t_inherit }, { "standard", t_standard }, { "named", t_named }, 
+#ifndef _WIN32
+        { "strangers", t_strangers },
+#endif
+        { "suspended", t_suspended }, { "list", t_list }, { "lines", t_lines }, { "create", t_create },
         { "others", t_others }, { "nothing", t_nothing }, { NULL, NULL } };
     if (argc > 2 && probe_same(argv[1], "child"))
     {

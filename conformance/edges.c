@@ -108,6 +108,29 @@ static void t_duplicate(void)
     CloseHandle(d);
 }
 
+/* of several calls that wait on one end, the named thread's and no other */
+static void t_cancel_one(void)
+{
+    HANDLE s, c; JOB first, second, third; char one[8], two[8], three[8]; OV ov; const char *a, *b;
+    if (!pair_ex(&s, &c, MSGPIPE, FILE_FLAG_OVERLAPPED, 4096, 4096, TRUE)) return;
+    ov_init(&ov);
+    job_read(&first, s, one, 8); blocked(&first);
+    job_read(&second, s, two, 8); blocked(&second);
+    ord(s, &ov, 8);
+    job_read(&third, s, three, 8); a = blocked(&third);
+    b = B(CancelSynchronousIo(second.thread));
+    P("cancel_one", "%s cancel=%s then %s", a, b, job_end(&second, 0));
+    P("cancel_one_others", "%s %s %s", blocked(&first), gor(s, &ov, FALSE, FALSE), blocked(&third));
+    wrs(c, "first", 5); P("cancel_one_first", "%s", job_end(&first, 1));
+    wrs(c, "then", 4); P("cancel_one_overlapped", "%s", gor(s, &ov, TRUE, TRUE));
+    wrs(c, "third", 5); P("cancel_one_third", "%s", job_end(&third, 1));
+    job_transact(&first, c, (void *)"asks", 4, one, 8); a = blocked(&first);
+    b = B(CancelSynchronousIo(first.thread));
+    P("cancel_transact", "%s cancel=%s then %s", a, b, job_end(&first, 0));
+    P("cancel_transact_request", "%s", rds(s, 8));
+    ov_free(&ov); CloseHandle(s); CloseHandle(c);
+}
+
 /* calls that another thread ends */
 static void t_cancel(void)
 {
@@ -179,6 +202,6 @@ static void t_files(void)
 int main(int argc, char **argv)
 {
     static const SECTION s[] = { { "ends", t_ends }, { "null", t_null }, { "computer", t_computer }, { "device", t_device }, { "duplicate", t_duplicate },
-        { "cancel", t_cancel }, { "files", t_files }, { NULL, NULL } };
+        { "cancel", t_cancel }, { "cancel_one", t_cancel_one }, { "files", t_files }, { NULL, NULL } };
     return probe_run("edges", s, argc, argv);
 }

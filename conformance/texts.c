@@ -92,11 +92,81 @@ static void t_other(void)
     void *p = HeapAlloc(GetProcessHeap(), 0, 10);
     P("other_heap", "%s", B(HeapFree((HANDLE)(ULONG_PTR)4, 0, p)));
     HeapFree(GetProcessHeap(), 0, p);
+/* FormatMessage with inserts, by a va_list and by an array. */
+static const char *inserted(const char *format, ...)
+{
+    static char b[200]; va_list ap; DWORD n;
+    va_start(ap, format);
+    CLR();
+    n = FormatMessageA(FORMAT_MESSAGE_FROM_STRING, format, 0, 0, b, sizeof(b), &ap);
+    va_end(ap);
+    if (!n) sprintf(b, "%s", en(GetLastError()));
+    return b;
+}
+
+static void t_inserts(void)
+{
+    static const WCHAR wide[] = { 'w', 'i', 'd', 'e', 0 };
+    static const WCHAR format[] = { '%', '1', ' ', '%', '2', '!', 'h', 's', '!', ' ', '%', '3', '!', '0', '5', 'd', '!', 0 };
+    WCHAR w[64]; char b[64]; DWORD_PTR array[4]; int i;
+    P("insert_texts", "%s", inserted("%1 and %2!s! and %1", "one", "two"));
+    P("insert_numbers", "%s", inserted("%1!d! %2!u! %3!x! %4!X! %5!o!", -5, 4000000000u, 48879, 48879, 8));
+    P("insert_many", "%s", inserted("%1!d!%2!d!%3!d!%4!d!%5!d!%6!d!%7!d!%8!d!%9!d!%10!d!", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10));
+    P("insert_padded", "%s", inserted("[%1!5d!] [%2!-5d!] [%3!05d!] [%4!+d!] [%5!.3d!]", 42, 42, -42, 42, 7));
+    P("insert_text_padded", "%s", inserted("[%1!8s!] [%1!-8s!] [%1!.2s!]", "text"));
+    P("insert_star", "%s", inserted("%1!*.*s! %4 %5!*s!", 4, 2, "Bill", "Bob", 6, "Bill"));
+    P("insert_other_form", "%s", inserted("%1!ls! %1!S! %2!hs!", wide, "ansi"));
+    P("insert_long", "%s", inserted("%1!ld! %2!I64d! %3!lu!", -1, (LONGLONG)-5000000000LL, 77));
+    P("insert_character", "%s", inserted("%1!c!%2!c!", 'x', 'y'));
+    P("insert_prefix", "%s", inserted("%1!#x! %2!08lX!", 255, 0xbeef));
+    P("insert_line", "%s", dat(inserted("%1%n%2", "a", "b"), 4));
+    array[0] = (DWORD_PTR)"text"; array[1] = (DWORD_PTR)-9; array[2] = 12;
+    FormatMessageA(FORMAT_MESSAGE_FROM_STRING | FORMAT_MESSAGE_ARGUMENT_ARRAY, "%3!3u! %2!d! %1", 0, 0, b, sizeof(b), (va_list *)array);
+    P("insert_array", "%s", b);
+    array[0] = (DWORD_PTR)wide; array[1] = (DWORD_PTR)"narrow"; array[2] = 42;
+    FormatMessageW(FORMAT_MESSAGE_FROM_STRING | FORMAT_MESSAGE_ARGUMENT_ARRAY, format, 0, 0, w, 64, (va_list *)array);
+    for (i = 0; w[i] && i < 63; i++) b[i] = (char)w[i];
+    b[i] = 0;
+    P("insert_wide", "%s", b);
+    P("insert_no_arguments", "%s", B(FormatMessageA(FORMAT_MESSAGE_FROM_STRING | FORMAT_MESSAGE_ARGUMENT_ARRAY, "%1", 0, 0, b, sizeof(b), NULL) != 0));
+}
+
+static void t_heaps(void)
+{
+    HANDLE h = HeapCreate(0, 0, 0), small; char *p, *q; int i, zeros = 1;
+    P("heap", "%d", h != NULL && h != GetProcessHeap());
+    p = (char *)HeapAlloc(h, HEAP_ZERO_MEMORY, 100);
+    for (i = 0; i < 100; i++) zeros &= !p[i];
+    P("heap_block", "%d size=%lu valid=%d", zeros, (unsigned long)HeapSize(h, 0, p), HeapValidate(h, 0, p));
+    fill(p, 'x', 100);
+    p = (char *)HeapReAlloc(h, HEAP_ZERO_MEMORY, p, 3000);
+    P("heap_grown", "%c%c %d size=%lu", p[0], p[99], p[100] | p[2999], (unsigned long)HeapSize(h, 0, p));
+    q = (char *)HeapReAlloc(h, HEAP_REALLOC_IN_PLACE_ONLY, p, 10);
+    P("heap_shrunk", "%d size=%lu", p == q, (unsigned long)HeapSize(h, 0, p));
+    P("heap_free", "%d", HeapFree(h, 0, p));
+    P("heap_free_nothing", "%d", HeapFree(h, 0, NULL));
+    HeapAlloc(h, 0, 50);
+    P("heap_valid", "%d", HeapValidate(h, 0, NULL));
+    P("heap_destroyed", "%d", HeapDestroy(h));
+    small = HeapCreate(0, 4096, 65536);
+    P("heap_full", "%d %d", HeapAlloc(small, 0, 1000) != NULL, HeapAlloc(small, 0, 1000000) != NULL);
+    P("heap_small_destroyed", "%d", HeapDestroy(small));
+    { HLOCAL m = LocalAlloc(LHND, 10); void *at = LocalLock(m); P("local_lock", "%d", at != NULL); LocalUnlock(m); P("local_free", "%d", LocalFree(m) == NULL); }
+    { HANDLE f = CreateFileA("goes-with-its-handle", GENERIC_WRITE, FILE_SHARE_DELETE, NULL, CREATE_NEW, FILE_FLAG_DELETE_ON_CLOSE, NULL), g;
+      wrs(f, "x", 1);
+      CloseHandle(f);
+      P("deleted_on_close", "%s", H(CreateFileA("goes-with-its-handle", GENERIC_READ, 0, NULL, OPEN_EXISTING, 0, NULL)));
+      g = CreateFileA("goes-with-its-handle", GENERIC_WRITE, FILE_SHARE_DELETE, NULL, CREATE_NEW, FILE_FLAG_DELETE_ON_CLOSE, NULL);
+      DuplicateHandle(GetCurrentProcess(), g, GetCurrentProcess(), &f, 0, FALSE, DUPLICATE_SAME_ACCESS);
+      CloseHandle(g);
+      P("not_before_the_last", "%s", wrs(f, "still", 5));
+      CloseHandle(f); }
+    { STARTUPINFOA s; fill(&s, 0xcc, sizeof(s)); GetStartupInfoA(&s); P("startup", "%d", s.cb == sizeof(s)); }
 }
 
 int main(int argc, char **argv)
 {
     static const SECTION s[] = { { "formats", t_formats }, { "copies", t_copies }, { "conversions", t_conversions },
-        { "messages", t_messages }, { "memory", t_memory }, { "other", t_other }, { NULL, NULL } };
+        { "messages", t_messages }, { "memory", t_memory }, { "other", t_other }, { "inserts", t_inserts }, { "heaps", t_heaps }, { NULL, NULL } };
     return probe_run("texts", s, argc, argv);
 }

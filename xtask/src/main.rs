@@ -9,6 +9,7 @@
 mod bench;
 mod ci;
 mod fuzz;
+mod install;
 mod mutants;
 mod packages;
 mod test;
@@ -27,6 +28,8 @@ usage: cargo xtask <command>
                       `npipe bench --targets ARGS…`
   mutants [ARGS…]     mutation tests of the core and the ring (hours); ARGS go to cargo-mutants
   fuzz [TARGET] [S]   one fuzz target or all of them, for S seconds each (600)
+  install [OPTIONS]   the C library with headers, pkg-config and CMake files: --prefix DIR (/usr/local),
+                      --destdir DIR, --libdir DIR (lib), --profile NAME (release)
   ci                  what continuous integration runs (the same as test)
 ";
 
@@ -45,6 +48,10 @@ fn main() -> ExitCode {
         ["fuzz", args @ ..] => match fuzz::Options::parse(args) {
             Ok(options) => fuzz::run(options),
             Err(arg) => return misuse(&format!("fuzz: {arg} is neither a target nor a number of seconds")),
+        },
+        ["install", args @ ..] => match install::Options::parse(args) {
+            Ok(options) => install::run(&options),
+            Err(why) => return misuse(&format!("install: {why}")),
         },
         ["ci"] => ci::run(),
         ["help" | "-h" | "--help"] => {

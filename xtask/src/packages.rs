@@ -64,6 +64,21 @@ const PACKAGES: &[Package] = &[
         sign: Sign::Program("wine"),
         reason: "runs those, for the comparison with npipe; 64-bit programs only, so no other architecture is needed",
     },
+    Package {
+        debian_name: "pkg-config",
+        sign: Sign::Program("pkg-config"),
+        reason: "the C library's packaging is tested with it",
+    },
+    Package {
+        debian_name: "cmake",
+        sign: Sign::Program("cmake"),
+        reason: "the C library's CMake package is tested with it",
+    },
+    Package {
+        debian_name: "make",
+        sign: Sign::Program("make"),
+        reason: "what CMake builds with",
+    },
 ];
 
 /// Cargo subcommands that a minimal toolchain lacks.

@@ -302,6 +302,11 @@ impl<I: Inlet> Reader<I> {
         self.end_calls_of(self.holder, status)
     }
 
+    /// The same for one call; whether it waited (semantics 232).
+    pub fn end_call(&mut self, id: CallId, status: Status) -> bool {
+        self.end_calls(status, |call| call.id == id) > 0
+    }
+
     fn end_calls_of(&mut self, holder: HolderId, status: Status) -> usize {
         self.end_calls(status, |call| call.holder == holder)
     }

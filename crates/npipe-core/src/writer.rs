@@ -504,7 +504,7 @@ impl<O: Outlet> Writer<O> {
 
     /// Cancels every waiting write and flush and returns how many there were; their owners collect the results.
     pub fn end_all(&mut self, status: Status) -> usize {
-        self.end_calls(status, |_| true)
+        self.end_calls(status, |_, _| true)
     }
 
     /// The same for the calls that this process made (semantics 228).
@@ -512,16 +512,21 @@ impl<O: Outlet> Writer<O> {
         self.end_calls_of(self.holder, status)
     }
 
-    fn end_calls_of(&mut self, holder: HolderId, status: Status) -> usize {
-        self.end_calls(status, |of| of == holder)
+    /// The same for one write or flush; whether it waited (semantics 232).
+    pub fn end_call(&mut self, id: CallId, status: Status) -> bool {
+        self.end_calls(status, |call, _| call == id) > 0
     }
 
-    fn end_calls(&mut self, status: Status, which: impl Fn(HolderId) -> bool) -> usize {
+    fn end_calls_of(&mut self, holder: HolderId, status: Status) -> usize {
+        self.end_calls(status, |_, of| of == holder)
+    }
+
+    fn end_calls(&mut self, status: Status, which: impl Fn(CallId, HolderId) -> bool) -> usize {
         let mut count = 0;
         // The youngest first, so that no retraction moves one that is still to be ended.
         for index in (0..self.known.calls.len()).rev() {
             let call = &self.known.calls[index];
-            if call.ended.is_some() || !which(call.holder) {
+            if call.ended.is_some() || !which(call.id, call.holder) {
                 continue;
             }
             let who = (call.id, call.holder);
@@ -530,7 +535,7 @@ impl<O: Outlet> Writer<O> {
             let ended = WriteCall::ended(who, self.known.queued, Some(result));
             self.known.calls.insert(index, ended);
         }
-        let waiting = |flush: &&mut FlushCall| flush.ended.is_none() && which(flush.holder);
+        let waiting = |flush: &&mut FlushCall| flush.ended.is_none() && which(flush.id, flush.holder);
         for flush in self.known.flushes.iter_mut().filter(waiting) {
             flush.ended = Some(status);
             count += 1;

@@ -252,6 +252,7 @@ typedef struct _LUID_AND_ATTRIBUTES {
 #define HEAP_NO_SERIALIZE 0x1u
 #define HEAP_GENERATE_EXCEPTIONS 0x4u
 #define HEAP_ZERO_MEMORY 0x8u
+#define HEAP_REALLOC_IN_PLACE_ONLY 0x10u
 
 /* Locks whose initial state is all zeros. */
 typedef struct _RTL_SRWLOCK { PVOID Ptr; } RTL_SRWLOCK, *PRTL_SRWLOCK, SRWLOCK, *PSRWLOCK;

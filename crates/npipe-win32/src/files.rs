@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex};
 
 use npipe::Access;
 
+use crate::deletion::Deletion;
 use crate::dispatch::locked;
 use crate::failure::{Failure, Outcome, not_implemented, set_last_error};
 use crate::handles;
@@ -41,11 +42,16 @@ const FIRST_STANDARD_HANDLE: u32 = -12_i32 as u32;
 /// An ordinary file, or a standard stream.
 pub(crate) struct OpenFile {
     file: File,
+    /// FILE_FLAG_DELETE_ON_CLOSE.
+    _deletion: Option<Deletion>,
 }
 
 impl From<OwnedFd> for OpenFile {
     fn from(fd: OwnedFd) -> OpenFile {
-        OpenFile { file: File::from(fd) }
+        OpenFile {
+            file: File::from(fd),
+            _deletion: None,
+        }
     }
 }
 
@@ -116,6 +122,10 @@ impl OpenFile {
             Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
             other => Ok(other?),
         }
+    }
+
+    pub(crate) fn metadata(&self) -> Outcome<std::fs::Metadata> {
+        Ok(self.file.metadata()?)
     }
 
     pub(crate) fn file_type(&self) -> u32 {
@@ -203,9 +213,6 @@ fn create_file(
         Kind::PipeDevice => return handles::insert(Object::PipeDevice, Access::READ_WRITE, inherit),
         Kind::Device | Kind::Ordinary => {}
     }
-    if flags & FILE_FLAG_DELETE_ON_CLOSE != 0 {
-        return Err(not_implemented("CreateFile with FILE_FLAG_DELETE_ON_CLOSE"));
-    }
     // semantics 262
     npipe::impersonation::require_acting()?;
     let may_create = matches!(disposition, CREATE_NEW | CREATE_ALWAYS | OPEN_ALWAYS);
@@ -216,8 +223,17 @@ fn create_file(
         return Err(not_implemented("CreateFile with an access list for a new file"));
     }
     let access = Access::from_win32(desired);
-    let (file, existed) = open_file(Path::new(&system_path(path)), access, disposition)?;
-    let handle = handles::insert(Object::File(Arc::new(OpenFile { file })), access, inherit)?;
+    let path = system_path(path);
+    let (file, existed) = open_file(Path::new(&path), access, disposition)?;
+    let deletion = match flags & FILE_FLAG_DELETE_ON_CLOSE {
+        0 => None,
+        _ => Some(Deletion::of(Path::new(&path), &file.metadata()?)?),
+    };
+    let file = OpenFile {
+        file,
+        _deletion: deletion,
+    };
+    let handle = handles::insert(Object::File(Arc::new(file)), access, inherit)?;
     if matches!(disposition, CREATE_ALWAYS | OPEN_ALWAYS) {
         set_last_error(if existed { code::ALREADY_EXISTS } else { code::SUCCESS });
     }

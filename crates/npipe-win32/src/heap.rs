@@ -1,6 +1,6 @@
 #![allow(unsafe_code, reason = "memory of the program, by malloc")]
 
-//! Heap, Global and Local memory: one heap, malloc's.
+//! Heap, Global and Local memory: all of it malloc's. Heaps that a program creates are in [`own_heaps`].
 //!
 //! In front of each block lies its size, which `HeapSize` and growing with zeros need. A handle of movable memory is its
 //! pointer; locking it does nothing.
@@ -9,12 +9,14 @@ use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 
 use crate::failure::{Failure, Outcome};
+use crate::own_heaps;
 use crate::types::{Bool, FALSE, Handle, NULL, TRUE, code};
 
 /// What GetProcessHeap returns; not a handle of the table.
-const PROCESS_HEAP: Handle = 0x0001_0000;
+pub(crate) const PROCESS_HEAP: Handle = 0x0001_0000;
 
 const HEAP_ZERO_MEMORY: u32 = 8;
+const HEAP_REALLOC_IN_PLACE_ONLY: u32 = 0x10;
 const ZEROINIT: u32 = 0x40;
 const MODIFY: u32 = 0x80;
 /// As much as keeps the alignment of malloc.
@@ -42,27 +44,37 @@ pub(crate) fn allocate(size: usize, zeroed: bool) -> Outcome<NonNull<u8>> {
     Ok(unsafe { block.add(HEADER) })
 }
 
-/// The block that `memory` is of.
-fn block_of(memory: Memory) -> *mut u8 {
-    memory.cast::<u8>().wrapping_sub(HEADER)
+/// The block that the memory at an address is of.
+fn block_of(memory: usize) -> *mut u8 {
+    ptr::with_exposed_provenance_mut(memory.wrapping_sub(HEADER))
 }
 
-fn size_of(memory: Memory) -> usize {
+fn size_of(memory: usize) -> usize {
     // SAFETY: the program vouches that it got `memory` from here and has not freed it.
     unsafe { block_of(memory).cast::<usize>().read() }
 }
 
-/// What [`allocate`] gave.
-pub(crate) fn free(memory: Memory) {
-    if !memory.is_null() {
+/// Frees what [`allocate`] has given, by its address; nothing for 0.
+pub(crate) fn free(memory: usize) {
+    if memory != 0 {
         // SAFETY: the program vouches that it got `memory` from here and has not freed it.
         unsafe { libc::free(block_of(memory).cast()) };
     }
 }
 
-fn reallocate(memory: Memory, size: usize, zeroed: bool) -> Outcome<Memory> {
+/// Gives what [`allocate`] has given another size, wherever that is then, or only where it is.
+pub(crate) fn reallocate(memory: usize, size: usize, zeroed: bool, in_place: bool) -> Outcome<NonNull<u8>> {
     let none = Failure(code::NOT_ENOUGH_MEMORY);
     let before = size_of(memory);
+    if in_place {
+        if size > before {
+            return Err(none);
+        }
+        let place = ptr::with_exposed_provenance_mut(memory);
+        // SAFETY: as in `free`; the header is aligned for it.
+        unsafe { block_of(memory).cast::<usize>().write(size) };
+        return NonNull::new(place).ok_or(none);
+    }
     let total = size.checked_add(HEADER).ok_or(none)?;
     // SAFETY: as in `free`.
     let block = unsafe { libc::realloc(block_of(memory).cast(), total) };
@@ -76,18 +88,11 @@ fn reallocate(memory: Memory, size: usize, zeroed: bool) -> Outcome<Memory> {
         // SAFETY: it lies behind the old one, up to the new size.
         unsafe { ptr::write_bytes(new_part, 0, size - before) };
     }
-    Ok(memory.as_ptr().cast())
+    Ok(memory)
 }
 
 fn new(size: usize, zeroed: bool) -> Outcome<Memory> {
     Ok(allocate(size, zeroed)?.as_ptr().cast())
-}
-
-fn require_heap(heap: Handle) -> Outcome<()> {
-    match heap {
-        PROCESS_HEAP => Ok(()),
-        _ => Err(Failure(code::INVALID_HANDLE)),
-    }
 }
 
 /// Global and Local memory alike: grows, or with the flag for it changes nothing but attributes, of which there are none.
@@ -98,7 +103,9 @@ fn resize(memory: Memory, size: usize, flags: u32) -> Outcome<Memory> {
     if flags & MODIFY != 0 {
         return Ok(memory);
     }
-    reallocate(memory, size, flags & ZEROINIT != 0)
+    Ok(reallocate(memory as usize, size, flags & ZEROINIT != 0, false)?
+        .as_ptr()
+        .cast())
 }
 
 crate::export! {
@@ -107,13 +114,48 @@ crate::export! {
         Ok(PROCESS_HEAP)
     }
 
+    /// HeapCreate. The first size means nothing; a heap with a maximum holds no more than that in all its blocks.
+    ///
+    /// # Errors
+    /// ERROR_INVALID_PARAMETER; ERROR_CALL_NOT_IMPLEMENTED for exceptions.
+    fn HeapCreate(options: u32, initial: usize, maximum: usize) -> Handle [NULL] {
+        own_heaps::create(options, initial, maximum)
+    }
+
+    /// HeapDestroy: all its blocks are freed.
+    ///
+    /// # Errors
+    /// ERROR_INVALID_HANDLE for what is no heap of the program's own.
+    fn HeapDestroy(heap: Handle) -> Bool [FALSE] {
+        own_heaps::destroy(heap)?;
+        Ok(TRUE)
+    }
+
+    /// HeapValidate: whether a block is one of this heap's, and of none whether there is such a heap. What the process' heap
+    /// has is not known; any block is taken for one of its.
+    ///
+    /// # Errors
+    /// ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER.
+    fn HeapValidate(heap: Handle, _flags: u32, memory: Memory) -> Bool [FALSE] {
+        match (heap, memory.is_null()) {
+            (PROCESS_HEAP, _) => {}
+            (_, true) => own_heaps::require(heap)?,
+            (_, false) => drop(own_heaps::size_of(heap, memory as usize)?),
+        }
+        Ok(TRUE)
+    }
+
     /// HeapAlloc. NULL where there is no memory, without a last error, as on Windows.
     ///
     /// # Errors
-    /// ERROR_INVALID_HANDLE for another heap.
+    /// ERROR_INVALID_HANDLE for what is no heap; ERROR_INVALID_PARAMETER for a block of another one, which only heaps of the
+    /// program's own notice.
     fn HeapAlloc(heap: Handle, flags: u32, size: usize) -> Memory [ptr::null_mut()] {
-        require_heap(heap)?;
-        new(size, flags & HEAP_ZERO_MEMORY != 0)
+        let zeroed = flags & HEAP_ZERO_MEMORY != 0;
+        match heap {
+            PROCESS_HEAP => new(size, zeroed),
+            _ => Ok(own_heaps::allocate(heap, size, zeroed)?.as_ptr().cast()),
+        }
     }
 
     /// HeapReAlloc.
@@ -121,33 +163,45 @@ crate::export! {
     /// # Errors
     /// As HeapAlloc.
     fn HeapReAlloc(heap: Handle, flags: u32, memory: Memory, size: usize) -> Memory [ptr::null_mut()] {
-        require_heap(heap)?;
         if memory.is_null() {
             return Err(Failure(code::INVALID_PARAMETER));
         }
-        reallocate(memory, size, flags & HEAP_ZERO_MEMORY != 0)
+        let (zeroed, in_place) = (flags & HEAP_ZERO_MEMORY != 0, flags & HEAP_REALLOC_IN_PLACE_ONLY != 0);
+        let moved = match heap {
+            PROCESS_HEAP => reallocate(memory as usize, size, zeroed, in_place)?,
+            _ => own_heaps::reallocate(heap, memory as usize, size, zeroed, in_place)?,
+        };
+        Ok(moved.as_ptr().cast())
     }
 
     /// HeapFree.
     ///
     /// # Errors
-    /// ERROR_INVALID_HANDLE for another heap.
+    /// ERROR_INVALID_HANDLE for what is no heap; ERROR_INVALID_PARAMETER for a block of another one, which only heaps of the
+    /// program's own notice.
     fn HeapFree(heap: Handle, _flags: u32, memory: Memory) -> Bool [FALSE] {
-        require_heap(heap)?;
-        free(memory);
+        match heap {
+            PROCESS_HEAP => free(memory as usize),
+            // Nothing is a block of every heap.
+            _ if memory.is_null() => own_heaps::require(heap)?,
+            _ => own_heaps::free(heap, memory as usize)?,
+        }
         Ok(TRUE)
     }
 
     /// HeapSize.
     ///
     /// # Errors
-    /// ERROR_INVALID_HANDLE for another heap.
+    /// ERROR_INVALID_HANDLE for what is no heap; ERROR_INVALID_PARAMETER for a block of another one, which only heaps of the
+    /// program's own notice.
     fn HeapSize(heap: Handle, _flags: u32, memory: Memory) -> usize [usize::MAX] {
-        require_heap(heap)?;
         if memory.is_null() {
             return Err(Failure(code::INVALID_PARAMETER));
         }
-        Ok(size_of(memory))
+        match heap {
+            PROCESS_HEAP => Ok(size_of(memory as usize)),
+            _ => own_heaps::size_of(heap, memory as usize),
+        }
     }
 
     /// GlobalAlloc.
@@ -168,7 +222,7 @@ crate::export! {
 
     /// GlobalFree: NULL, which is success.
     fn GlobalFree(memory: Memory) -> Memory [ptr::null_mut()] {
-        free(memory);
+        free(memory as usize);
         Ok(ptr::null_mut())
     }
 
@@ -190,7 +244,7 @@ crate::export! {
         if memory.is_null() {
             return Err(Failure(code::INVALID_HANDLE));
         }
-        Ok(size_of(memory))
+        Ok(size_of(memory as usize))
     }
 
     /// LocalAlloc.
@@ -211,8 +265,18 @@ crate::export! {
 
     /// LocalFree: NULL, which is success.
     fn LocalFree(memory: Memory) -> Memory [ptr::null_mut()] {
-        free(memory);
+        free(memory as usize);
         Ok(ptr::null_mut())
+    }
+
+    /// LocalLock: the pointer, which the handle is.
+    fn LocalLock(memory: Memory) -> Memory [ptr::null_mut()] {
+        Ok(memory)
+    }
+
+    /// LocalUnlock: FALSE with NO_ERROR, which means that nothing holds it.
+    fn LocalUnlock(_memory: Memory) -> Bool [FALSE] {
+        Err(Failure(code::SUCCESS))
     }
 
     /// LocalSize.
@@ -223,6 +287,6 @@ crate::export! {
         if memory.is_null() {
             return Err(Failure(code::INVALID_HANDLE));
         }
-        Ok(size_of(memory))
+        Ok(size_of(memory as usize))
     }
 }

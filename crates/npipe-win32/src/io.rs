@@ -10,7 +10,7 @@ use crate::handles::{self, Entry};
 use crate::object::Object;
 use crate::operations;
 use crate::overlapped::{self, Moved};
-use crate::pipes::{AnonymousEnd, PipeEnd};
+use crate::pipes::{AnonymousEnd, PipeEnd, local};
 use crate::pointers::{Buffer, Bytes, Out, Shared};
 use crate::threads::CompletionRoutine;
 use crate::types::{Bool, FALSE, Handle, OVERLAPPED, TRUE, code};
@@ -26,7 +26,7 @@ fn read(handle: Handle, into: Buffer<'_>, size: u32, count: Out<u32>, structure:
                 return operations::read(end, into, size, structure, count);
             }
             let into = into.slice(size)?;
-            let read = || end.inside(handle, || end.read_message(into)).map(Moved::from);
+            let read = || end.inside(|| end.read_message(into)).map(Moved::from);
             overlapped::synchronously(structure, read)?
         }
         Object::Anonymous(end) => match &**end {
@@ -56,7 +56,7 @@ fn write(handle: Handle, data: Bytes<'_>, size: u32, count: Out<u32>, structure:
                 return operations::write(end, data, size, structure, count);
             }
             let data = data.slice(size)?;
-            let write = || end.inside(handle, || end.write(data)).map(Moved::from);
+            let write = || end.inside(|| end.write(data)).map(Moved::from);
             overlapped::synchronously(structure, write)?
         }
         Object::Anonymous(end) => match &**end {
@@ -86,11 +86,11 @@ fn end_for_routines(entry: Entry) -> Outcome<Arc<PipeEnd>> {
     }
 }
 
-fn flush(entry: &Entry, handle: Handle) -> Outcome<()> {
+fn flush(entry: &Entry) -> Outcome<()> {
     match &entry.object {
         Object::Pipe(end) => {
             entry.access.require_write()?;
-            end.inside(handle, || end.flush())
+            end.inside(|| end.flush())
         }
         // What stands in the system's pipe is the reader's.
         Object::Anonymous(_) => Ok(entry.access.require_write()?),
@@ -151,7 +151,7 @@ crate::export! {
     /// # Errors
     /// ERROR_BROKEN_PIPE, ERROR_PIPE_NOT_CONNECTED, ERROR_ACCESS_DENIED, ERROR_OPERATION_ABORTED, ERROR_INVALID_HANDLE.
     fn FlushFileBuffers(handle: Handle) -> Bool [FALSE] {
-        flush(&handles::get(handle)?, handle)?;
+        flush(&handles::get(handle)?)?;
         Ok(TRUE)
     }
 
@@ -175,7 +175,7 @@ crate::export! {
             return operations::read_ex(&end, into, size, overlapped, routine);
         }
         let into = into.slice(size)?;
-        let read = || end.inside(handle, || end.read_message(into)).map(Moved::from);
+        let read = || end.inside(|| end.read_message(into)).map(Moved::from);
         operations::finish_with_routine(&end, overlapped, routine, read)
     }
 
@@ -197,7 +197,7 @@ crate::export! {
             return operations::write_ex(&end, data, size, overlapped, routine);
         }
         let data = data.slice(size)?;
-        let write = || end.inside(handle, || end.write(data)).map(Moved::from);
+        let write = || end.inside(|| end.write(data)).map(Moved::from);
         operations::finish_with_routine(&end, overlapped, routine, write)
     }
 
@@ -231,7 +231,8 @@ crate::export! {
         Ok(TRUE)
     }
 
-    /// CancelSynchronousIo: the call that a thread waits in. Calls of other threads on the same end are ended with it.
+    /// CancelSynchronousIo: the call that a thread waits in, and no other. One that waits for an anonymous pipe or a file is
+    /// not found.
     ///
     /// # Errors
     /// ERROR_NOT_FOUND if the thread waits in none; ERROR_INVALID_HANDLE.
@@ -239,8 +240,9 @@ crate::export! {
     fn CancelSynchronousIo(thread: Handle) -> Bool [FALSE] {
         let thread = crate::threads::thread(thread)?;
         let nothing = Failure(code::NOT_FOUND);
-        let handle = thread.blocked_in().ok_or(nothing)?;
-        cancel_all(&handles::get(handle).map_err(|_| nothing)?.object)?;
-        Ok(TRUE)
+        let call = thread.blocked_call().ok_or(nothing)?;
+        let ended = local::all().iter().any(|end| engine::cancel_blocked(end, &call).is_ok());
+        local::settle();
+        if ended { Ok(TRUE) } else { Err(nothing) }
     }
 }

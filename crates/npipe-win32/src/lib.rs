@@ -30,8 +30,10 @@
 //!
 //! What is not offered fails to compile, or fails with ERROR_CALL_NOT_IMPLEMENTED and one line on stderr.
 
+mod command_lines;
 mod console;
 mod control;
+mod deletion;
 mod dispatch;
 mod environment;
 mod events;
@@ -40,12 +42,15 @@ mod files;
 mod handle_calls;
 mod handles;
 mod heap;
+mod inserts;
 mod io;
 mod locks;
 mod messages;
+mod nt;
 mod object;
 mod operations;
 mod overlapped;
+mod own_heaps;
 mod pipes;
 mod pointers;
 mod pool;

@@ -4,9 +4,10 @@
 
 use npipe::Status;
 
-use crate::failure::{Failure, Outcome, not_implemented};
+use crate::failure::{Failure, Outcome};
 use crate::heap;
-use crate::pointers::{Ansi, In, Text, TextOut, WideText};
+use crate::inserts::{self, Form};
+use crate::pointers::{Ansi, Inserts, Text, TextOut, WideText};
 use crate::text::{Page, Words};
 use crate::types::code;
 
@@ -74,58 +75,6 @@ fn system_text(number: u32) -> Outcome<String> {
     Ok(format!("{}\r\n", text.ok_or(Failure(code::MR_MID_NOT_FOUND))?))
 }
 
-/// A piece of a format.
-enum Piece {
-    Text(Vec<u8>),
-    /// An insert, by its number from 1.
-    Insert(usize),
-}
-
-/// Takes a format apart. Inserts are `%1` to `%99`, texts all of them; `%n`, `%r`, `%t`, `%b`, `%.`, `%!`, `%%` and `%0`
-/// (which ends the message) stand for characters.
-fn pieces(format: &[u8], expand: bool) -> Outcome<Vec<Piece>> {
-    let mut pieces = Vec::new();
-    let mut text = Vec::new();
-    let mut rest = format.iter().copied().peekable();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            text.push(byte);
-            continue;
-        }
-        let Some(kind) = rest.next() else { break };
-        match kind {
-            b'0' => break,
-            b'1'..=b'9' => {
-                let mut number = usize::from(kind - b'0');
-                let mut digits = vec![b'%', kind];
-                if let Some(second) = rest.next_if(u8::is_ascii_digit) {
-                    number = number * 10 + usize::from(second - b'0');
-                    digits.push(second);
-                }
-                if !expand {
-                    text.append(&mut digits);
-                    continue;
-                }
-                if rest.next_if_eq(&b'!').is_some() {
-                    let printf: Vec<u8> = rest.by_ref().take_while(|&byte| byte != b'!').collect();
-                    if printf != b"s" {
-                        return Err(not_implemented("FormatMessage with inserts that are not texts"));
-                    }
-                }
-                pieces.push(Piece::Text(std::mem::take(&mut text)));
-                pieces.push(Piece::Insert(number));
-            }
-            b'n' => text.extend_from_slice(b"\r\n"),
-            b'r' => text.push(b'\r'),
-            b't' => text.push(b'\t'),
-            b'b' => text.push(b' '),
-            other => text.push(other),
-        }
-    }
-    pieces.push(Piece::Text(text));
-    Ok(pieces)
-}
-
 /// What FormatMessage is asked for, in either form.
 struct Request<U: Copy> {
     flags: u32,
@@ -135,7 +84,7 @@ struct Request<U: Copy> {
 }
 
 impl<U: Copy + Default + PartialEq> Request<U> {
-    fn message<'a>(&self, source: Text<'a, U>, inserts: In<Text<'a, U>>) -> Outcome<Vec<u8>>
+    fn message<'a>(&self, source: Text<'a, U>, inserts: Inserts<'a>, form: Form) -> Outcome<Vec<u8>>
     where
         Text<'a, U>: Words,
     {
@@ -146,27 +95,18 @@ impl<U: Copy + Default + PartialEq> Request<U> {
             return Ok(system_text(self.number)?.into_bytes());
         }
         let format = source.bytes().ok_or(Failure(code::INVALID_PARAMETER))?;
-        let pieces = pieces(&format, self.flags & IGNORE_INSERTS == 0)?;
-        let last = pieces.iter().filter_map(|piece| match piece {
-            Piece::Insert(number) => Some(*number),
-            Piece::Text(_) => None,
-        });
-        let last = last.max().unwrap_or(0);
-        if last > 0 && self.flags & ARGUMENT_ARRAY == 0 {
-            return Err(not_implemented("FormatMessage with a va_list"));
-        }
-        let inserts = match last {
-            0 => Vec::new(),
-            _ => inserts.array(last).ok_or(Failure(code::INVALID_PARAMETER))?,
+        let pieces = inserts::pieces(&format, self.flags & IGNORE_INSERTS == 0)?;
+        let count = inserts::arguments(&pieces);
+        let words = match (count, self.flags & ARGUMENT_ARRAY) {
+            (0, _) => Some(Vec::new()),
+            (_, 0) => inserts.of_list(count),
+            _ => inserts.of_array(count),
         };
-        let mut message = Vec::new();
-        for piece in pieces {
-            match piece {
-                Piece::Text(text) => message.extend(text),
-                Piece::Insert(number) => message.extend(inserts[number - 1].bytes().unwrap_or_default()),
-            }
-        }
-        Ok(message)
+        Ok(inserts::fill(
+            &pieces,
+            &words.ok_or(Failure(code::INVALID_PARAMETER))?,
+            form,
+        ))
     }
 
     fn deliver(&self, mut message: Vec<u8>) -> Outcome<u32>
@@ -202,7 +142,7 @@ crate::export! {
     ///
     /// # Errors
     /// ERROR_MR_MID_NOT_FOUND, ERROR_INSUFFICIENT_BUFFER, ERROR_INVALID_PARAMETER; ERROR_CALL_NOT_IMPLEMENTED for inserts
-    /// that are not texts or come by a va_list.
+    /// of kinds that are neither texts nor integers.
     fn FormatMessageA(
         flags: u32,
         source: Ansi<'_>,
@@ -210,10 +150,10 @@ crate::export! {
         _language: u32,
         buffer: TextOut<u8>,
         size: u32,
-        inserts: In<Ansi<'_>>,
+        inserts: Inserts<'_>,
     ) -> u32 [0] {
         let request = Request { flags, number, buffer, size };
-        request.deliver(request.message(source, inserts)?)
+        request.deliver(request.message(source, inserts, Form::Ansi)?)
     }
 
     /// FormatMessageW.
@@ -227,10 +167,10 @@ crate::export! {
         _language: u32,
         buffer: TextOut<u16>,
         size: u32,
-        inserts: In<WideText<'_>>,
+        inserts: Inserts<'_>,
     ) -> u32 [0] {
         let request = Request { flags, number, buffer, size };
-        request.deliver(request.message(source, inserts)?)
+        request.deliver(request.message(source, inserts, Form::Wide)?)
     }
 }
 
@@ -246,25 +186,5 @@ mod tests {
             assert!(text.ends_with("\r\n") && text.len() > 4, "{text:?}");
         }
         assert_eq!(system_text(0xFFFF).err(), Some(Failure(code::MR_MID_NOT_FOUND)));
-    }
-
-    #[test]
-    fn formats_are_taken_apart() {
-        let text = |format: &str, expand| -> Vec<String> {
-            let shown = |piece: Piece| match piece {
-                Piece::Text(text) => String::from_utf8(text).unwrap(),
-                Piece::Insert(number) => format!("<{number}>"),
-            };
-            pieces(format.as_bytes(), expand)
-                .unwrap()
-                .into_iter()
-                .map(shown)
-                .collect()
-        };
-        assert_eq!(
-            text("a %1!s! b %12%n%%%0 rest", true),
-            ["a ", "<1>", " b ", "<12>", "\r\n%"]
-        );
-        assert_eq!(text("a %1 b", false), ["a %1 b"]);
     }
 }

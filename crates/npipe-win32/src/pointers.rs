@@ -48,6 +48,17 @@ impl<T: Copy> Out<T> {
         // SAFETY: not NULL, so the caller vouches for an initialised `T`, however aligned.
         (!self.0.is_null()).then(|| unsafe { self.0.read_unaligned() })
     }
+
+    /// The `index`th of an array.
+    pub(crate) fn get_at(self, index: usize) -> T {
+        // SAFETY: the caller vouches for as many as were set there.
+        unsafe { self.0.wrapping_add(index).read_unaligned() }
+    }
+
+    /// The same place, in which there is something else as well.
+    pub(crate) fn cast<U: Copy>(self) -> Out<U> {
+        Out(self.0.cast())
+    }
 }
 
 /// An argument by reference. NULL: it is left out.
@@ -59,6 +70,11 @@ impl<T: Copy> In<T> {
     pub(crate) fn get(self) -> Option<T> {
         // SAFETY: not NULL, so the caller vouches for an initialised `T`, however aligned.
         (!self.0.is_null()).then(|| unsafe { self.0.read_unaligned() })
+    }
+
+    /// The same place, of which the caller says that there is more than `T`.
+    pub(crate) fn cast<U: Copy>(self) -> In<U> {
+        In(self.0.cast())
     }
 
     /// A copy of the array of `count`; `None` for NULL.
@@ -216,12 +232,17 @@ pub(crate) type WideText<'a> = Text<'a, Wide>;
 impl<'a, U: Copy + PartialEq + Default> Text<'a, U> {
     /// What stands before the zero; `None` for NULL.
     pub(crate) fn units(self) -> Option<&'a [U]> {
+        self.units_up_to(LONGEST_TEXT)
+    }
+
+    /// The same, but `most` units of it, behind which there need not be a zero.
+    pub(crate) fn units_up_to(self, most: usize) -> Option<&'a [U]> {
         if self.0.is_null() {
             return None;
         }
         let mut length = 0;
-        // SAFETY: not NULL; the caller vouches for a zero at the end, which is not passed.
-        while length < LONGEST_TEXT && unsafe { self.0.wrapping_add(length).read() } != U::default() {
+        // SAFETY: not NULL; the caller vouches for a zero at the end or for `most` units, none of which is passed.
+        while length < most && unsafe { self.0.wrapping_add(length).read() } != U::default() {
             length += 1;
         }
         // SAFETY: all of these were just read.
@@ -240,6 +261,82 @@ impl<'a, U: Copy + PartialEq + Default> Text<'a, U> {
     /// The pointer as a number, for arguments that are sometimes small numbers.
     pub(crate) fn address(self) -> usize {
         self.0 as usize
+    }
+}
+
+impl<'a, U> Text<'a, U> {
+    /// The same place, of which the caller says that its units are others.
+    pub(crate) fn recast<V>(self) -> Text<'a, V> {
+        Text(self.0.cast(), PhantomData)
+    }
+}
+
+/// What inserts of a message are taken from: an array of words, or a `va_list *` as the system's compilers lay it out.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct Inserts<'a>(*const usize, PhantomData<&'a usize>);
+
+impl<'a> Inserts<'a> {
+    /// The first `count` of an array; `None` for NULL.
+    pub(crate) fn of_array(self, count: usize) -> Option<Vec<Text<'a, u8>>> {
+        In(self.0.cast::<Text<'a, u8>>()).array(count)
+    }
+
+    /// The next `count` of a `va_list`, each with the size of a word; `None` for NULL. The list itself stays as it is.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn of_list(self, count: usize) -> Option<Vec<Text<'a, u8>>> {
+        #[repr(C)]
+        #[derive(Clone, Copy)]
+        struct VaList {
+            gp_offset: u32,
+            fp_offset: u32,
+            overflow: *const Text<'static, u8>,
+            registers: *const u8,
+        }
+        /// Where the six registers of words end that functions are called with.
+        const REGISTERS: u32 = 48;
+        let VaList {
+            gp_offset,
+            overflow,
+            registers,
+            ..
+        } = In(self.0.cast::<VaList>()).get()?;
+        let in_registers = ((REGISTERS.saturating_sub(gp_offset)) / 8) as usize;
+        let first = In(registers.wrapping_add(gp_offset as usize).cast::<Text<'a, u8>>());
+        let mut words = first.array(in_registers.min(count))?;
+        words.extend(In(overflow.cast::<Text<'a, u8>>()).array(count - words.len())?);
+        Some(words)
+    }
+
+    /// The same where words are passed in eight registers whose place is counted from its end.
+    #[cfg(target_arch = "aarch64")]
+    pub(crate) fn of_list(self, count: usize) -> Option<Vec<Text<'a, u8>>> {
+        #[repr(C)]
+        #[derive(Clone, Copy)]
+        struct VaList {
+            stack: *const u8,
+            gr_top: *const u8,
+            vr_top: *const u8,
+            gr_offset: i32,
+            vr_offset: i32,
+        }
+        let VaList {
+            stack,
+            gr_top,
+            gr_offset,
+            ..
+        } = In(self.0.cast::<VaList>()).get()?;
+        let in_registers = (gr_offset.min(0).unsigned_abs() / 8) as usize;
+        let first = In(gr_top.wrapping_offset(gr_offset as isize).cast::<Text<'a, u8>>());
+        let mut words = first.array(in_registers.min(count))?;
+        words.extend(In(stack.cast::<Text<'a, u8>>()).array(count - words.len())?);
+        Some(words)
+    }
+
+    /// Where a list is laid out otherwise it is not read.
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    pub(crate) fn of_list(self, _count: usize) -> Option<Vec<Text<'a, u8>>> {
+        None
     }
 }
 

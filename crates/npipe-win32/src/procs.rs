@@ -8,19 +8,28 @@ use crate::pointers::{Ansi, WideText};
 use crate::text::Words;
 use crate::types::{Bool, FALSE, Handle, NULL, TRUE, code};
 use crate::{
-    Export, console, control, environment, events, failure, files, handle_calls, heap, io, locks, messages, overlapped,
-    pipes, pool, ports, processes, security, slots, strings, system, threads, waits,
+    Export, command_lines, console, control, environment, events, failure, files, handle_calls, heap, io, locks,
+    messages, nt, overlapped, pipes, pool, ports, processes, security, slots, strings, system, threads, waits,
 };
 
 /// The module of the program and of this library.
 pub(crate) const MODULE: Handle = 0x0040_0000;
 
 /// The parts of Windows that have what is here.
-const PARTS: &[&str] = &["kernel32", "kernelbase", "advapi32", "npipe", "libnpipe.so"];
+const PARTS: &[&str] = &[
+    "kernel32",
+    "kernelbase",
+    "advapi32",
+    "ntdll",
+    "shell32",
+    "npipe",
+    "libnpipe.so",
+];
 
 /// All functions.
 fn all() -> impl Iterator<Item = &'static Export> {
     [
+        command_lines::EXPORTS,
         console::EXPORTS,
         control::EXPORTS,
         environment::EXPORTS,
@@ -34,6 +43,9 @@ fn all() -> impl Iterator<Item = &'static Export> {
         locks::EXPORTS,
         locks::UNWINDING,
         messages::EXPORTS,
+        nt::EXPORTS,
+        nt::control::EXPORTS,
+        nt::information::EXPORTS,
         overlapped::EXPORTS,
         overlapped::UNWINDING,
         pipes::create::EXPORTS,
@@ -45,6 +57,7 @@ fn all() -> impl Iterator<Item = &'static Export> {
         ports::UNWINDING,
         processes::EXPORTS,
         processes::as_user::EXPORTS,
+        processes::attributes::EXPORTS,
         processes::create::EXPORTS,
         EXPORTS,
         security::acls::EXPORTS,

@@ -17,11 +17,11 @@ use std::collections::{HashMap, VecDeque};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 
 use npipe::Access;
-use npipe::overlapped::engine::{self, Issuer, Signal};
+use npipe::overlapped::engine::{self, BlockedCall, Issuer, Signal};
 
 use crate::dispatch::{self, Guard, Waitable, locked};
 use crate::failure::{Failure, Outcome, boundary};
@@ -89,8 +89,8 @@ pub(crate) struct Thread {
     state: Mutex<State>,
     /// How often it was suspended before it ran.
     gate: (Mutex<u32>, Condvar),
-    /// The handle that a blocking call of its is about, 0 for none.
-    blocked_in: AtomicUsize,
+    /// The blocking call that it is inside of, for CancelSynchronousIo.
+    blocked: OnceLock<Arc<BlockedCall>>,
 }
 
 #[derive(Default)]
@@ -146,7 +146,7 @@ impl Thread {
             signal: Arc::default(),
             state: Mutex::new(State::default()),
             gate: (Mutex::new(suspended), Condvar::new()),
-            blocked_in: AtomicUsize::new(0),
+            blocked: OnceLock::new(),
         })
     }
 
@@ -157,6 +157,7 @@ impl Thread {
             let presence = presence.get_or_insert_with(|| {
                 let thread = Thread::new(0);
                 thread.id.store(own_id(), Ordering::Relaxed);
+                thread.blocked.get_or_init(engine::current_blocked);
                 Presence(thread)
             });
             Arc::clone(&presence.0)
@@ -226,25 +227,9 @@ impl Thread {
         locked(&self.state).owned.retain(|owned| !Arc::ptr_eq(owned, mutex));
     }
 
-    /// Notes which handle a blocking call of the thread that calls is about, 0 for none, for CancelSynchronousIo.
-    #[inline]
-    pub(crate) fn blocks_in(handle: Handle) {
-        let _ = PRESENCE.try_with(|presence| {
-            let presence = presence.borrow();
-            match &*presence {
-                Some(presence) => presence.0.blocked_in.store(handle, Ordering::Relaxed),
-                None if handle != 0 => {
-                    drop(presence);
-                    Thread::current().blocked_in.store(handle, Ordering::Relaxed);
-                }
-                None => {}
-            }
-        });
-    }
-
-    /// The handle that a blocking call is about.
-    pub(crate) fn blocked_in(&self) -> Option<Handle> {
-        Some(self.blocked_in.load(Ordering::Relaxed)).filter(|&handle| handle != 0)
+    /// What a blocking call of its can be found by; of a thread that has begun.
+    pub(crate) fn blocked_call(&self) -> Option<Arc<BlockedCall>> {
+        self.blocked.get().cloned()
     }
 
     fn end(&self) {
@@ -329,6 +314,7 @@ extern "C-unwind" fn run(start: *mut c_void) -> *mut c_void {
 }
 
 fn begin(thread: &Arc<Thread>) {
+    thread.blocked.get_or_init(engine::current_blocked);
     PRESENCE.set(Some(Presence(Arc::clone(thread))));
     let (suspended, changed) = &thread.gate;
     let count = locked(suspended);
@@ -434,10 +420,11 @@ crate::export! {
         Ok(handle)
     }
 
-    /// ResumeThread: how often it was suspended before. Only a thread that has not begun is ever suspended.
+    /// ResumeThread: how often it was suspended before. Only a thread that has not begun is ever suspended, and
+    /// the first one of a child.
     fn ResumeThread(handle: Handle) -> u32 [u32::MAX] {
-        if other_process(handle)?.is_some() {
-            return Ok(0);
+        if let Some(process) = other_process(handle)? {
+            return Ok(u32::from(process.resume()));
         }
         let thread = thread(handle)?;
         sanitizer::release(&thread.gate);

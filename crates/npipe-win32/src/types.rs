@@ -68,6 +68,7 @@ pub(crate) mod code {
     pub(crate) const ACCESS_DENIED: u32 = 5;
     pub(crate) const INVALID_HANDLE: u32 = 6;
     pub(crate) const NOT_ENOUGH_MEMORY: u32 = 8;
+    pub(crate) const BAD_LENGTH: u32 = 24;
     pub(crate) const GEN_FAILURE: u32 = 31;
     pub(crate) const HANDLE_EOF: u32 = 38;
     pub(crate) const NOT_SUPPORTED: u32 = 50;

@@ -149,6 +149,7 @@ fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection
         in_quota: opened.in_quota,
         max_spin: wanted.max_spin,
         is_shareable: wanted.is_shareable,
+        creator: std::process::id(),
     };
     // semantics 55: whatever the server's modes are, a client begins with its own.
     let home = Home::Client {

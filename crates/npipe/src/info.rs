@@ -96,6 +96,19 @@ pub struct PipeState {
     pub instances: u32,
 }
 
+/// What there is in an end's pipe. NT equivalent: the changing part of FilePipeLocalInformation.
+#[doc(alias = "FILE_PIPE_LOCAL_INFORMATION")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LocalState {
+    /// What the instance is doing.
+    pub state: InstanceState,
+    /// Bytes that this end can read: ReadDataAvailable.
+    pub readable: usize,
+    /// Bytes that this end can write without waiting, the free part of the peer's quota: WriteQuotaAvailable.
+    pub writable: u32,
+}
+
 /// Who is at the other end, by the kernel's word.
 ///
 /// It is the process that opened the pipe, or that made the name; a descriptor passed on is still that one's.

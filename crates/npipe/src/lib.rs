@@ -36,7 +36,7 @@ mod sys;
 pub use client::PipeClient;
 pub use directory::{Namespace, call, info, list, wait};
 pub use error::{Error, Result};
-pub use info::{InstanceDetails, Peer, PipeDetails, PipeEnd, PipeEntry, PipeInfo, PipeMode, PipeState};
+pub use info::{InstanceDetails, LocalState, Peer, PipeDetails, PipeEnd, PipeEntry, PipeInfo, PipeMode, PipeState};
 pub use listener::{Incoming, PipeListener};
 pub use npipe_core::pipe::InstanceState;
 pub use npipe_core::security::{AccessList, Ace, AceKind, Acl, PeerIdentity, SecurityError, Sid, rights};

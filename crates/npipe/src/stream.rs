@@ -3,13 +3,14 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use npipe_core::pipe::InstanceState;
 use npipe_core::wire::PeerState;
 use npipe_core::{Access, EndRole, PipeName, Status, WaitMode};
 
 use crate::connect::{self, Account};
 use crate::end::{Handle, Home};
 use crate::error::{Explain, Result};
-use crate::info::{Peer, PipeEnd, PipeInfo, PipeMode, PipeState};
+use crate::info::{LocalState, Peer, PipeEnd, PipeInfo, PipeMode, PipeState};
 
 pub use npipe_core::ReadOutcome;
 
@@ -286,6 +287,44 @@ impl PipeStream {
         self.end.require_live().explain("peer", self.name())?;
         let link = self.end.link().ok_or(Status::NotFound).explain("peer", self.name())?;
         Ok(Peer::new(link.peer()))
+    }
+
+    /// The process that has made this end, which may have passed it on since. Win32 equivalents: GetNamedPipeServerProcessId
+    /// on a server's end, GetNamedPipeClientProcessId on a client's.
+    // semantics 206
+    #[doc(alias = "GetNamedPipeClientProcessId")]
+    #[doc(alias = "GetNamedPipeServerProcessId")]
+    pub fn creator(&self) -> u32 {
+        self.end.shape.creator
+    }
+
+    /// The name that this end was made with, without `\\.\pipe\`. NT equivalent: FileNameInformation.
+    pub fn pipe_name(&self) -> &PipeName {
+        self.name()
+    }
+
+    /// What there is in this end's pipe in both directions. NT equivalent: the changing part of FilePipeLocalInformation.
+    ///
+    /// # Errors
+    /// [`Status::PipeDisconnected`] on a client end that was disconnected.
+    // semantics 210
+    #[doc(alias = "NtQueryInformationFile")]
+    pub fn local_state(&self) -> Result<LocalState> {
+        const OPERATION: &str = "local_state";
+        let end = &self.end;
+        end.require_live().explain(OPERATION, self.name())?;
+        let state = match (end.peer_state(), &end.home) {
+            (Some(PeerState::Open), _) => InstanceState::Connected,
+            (Some(PeerState::Closed), _) => InstanceState::Closing,
+            (_, Home::Server { seat: Some(seat), .. }) => seat.state().explain(OPERATION, self.name())?,
+            _ => InstanceState::Disconnected,
+        };
+        let (readable, writable) = end.fill().explain(OPERATION, self.name())?;
+        Ok(LocalState {
+            state,
+            readable: usize::try_from(readable).unwrap_or(usize::MAX),
+            writable,
+        })
     }
 
     /// Whether the other end is there.

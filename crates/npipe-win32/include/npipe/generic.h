@@ -14,11 +14,13 @@
 #define CreateSemaphore CreateSemaphoreW
 #define DeleteFile DeleteFileW
 #define FormatMessage FormatMessageW
+#define GetCommandLine GetCommandLineW
 #define GetEnvironmentVariable GetEnvironmentVariableW
 #define GetModuleFileName GetModuleFileNameW
 #define GetModuleHandle GetModuleHandleW
 #define GetNamedPipeClientComputerName GetNamedPipeClientComputerNameW
 #define GetNamedPipeHandleState GetNamedPipeHandleStateW
+#define GetStartupInfo GetStartupInfoW
 #define GetUserName GetUserNameW
 #define LoadLibrary LoadLibraryW
 #define LookupPrivilegeValue LookupPrivilegeValueW
@@ -51,11 +53,13 @@
 #define CreateSemaphore CreateSemaphoreA
 #define DeleteFile DeleteFileA
 #define FormatMessage FormatMessageA
+#define GetCommandLine GetCommandLineA
 #define GetEnvironmentVariable GetEnvironmentVariableA
 #define GetModuleFileName GetModuleFileNameA
 #define GetModuleHandle GetModuleHandleA
 #define GetNamedPipeClientComputerName GetNamedPipeClientComputerNameA
 #define GetNamedPipeHandleState GetNamedPipeHandleStateA
+#define GetStartupInfo GetStartupInfoA
 #define GetUserName GetUserNameA
 #define LoadLibrary LoadLibraryA
 #define LookupPrivilegeValue LookupPrivilegeValueA

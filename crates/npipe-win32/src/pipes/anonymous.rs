@@ -130,6 +130,17 @@ impl Drop for ReadEnd {
 }
 
 impl WriteEnd {
+    /// What can be written without waiting, as far as this process knows.
+    pub(crate) fn room(&self) -> u32 {
+        let counts = locked(&self.quota.counts);
+        let unread = if counts.shared {
+            0
+        } else {
+            counts.written.saturating_sub(counts.read)
+        };
+        self.quota.size.saturating_sub(unread) as u32
+    }
+
     // semantics 120, 122, 123, 186
     pub(crate) fn write(&self, data: &[u8]) -> Outcome<usize> {
         let nowait = self.writer.state()?.nowait;

@@ -58,6 +58,12 @@ pub(super) fn leave(end: &PipeEnd) {
     }
 }
 
+/// All ends of this process.
+pub(crate) fn all() -> Vec<Arc<PipeEnd>> {
+    let ends = locked(&ENDS);
+    ends.iter().flatten().filter_map(|(_, end)| end.upgrade()).collect()
+}
+
 /// Completes what the last call of this thread has let complete at other ends of this process.
 #[inline]
 pub(crate) fn settle() {
@@ -68,15 +74,7 @@ pub(crate) fn settle() {
 
 #[cold]
 fn look_after_all() {
-    let busy: Vec<Arc<PipeEnd>> = match locked(&ENDS).as_ref() {
-        Some(ends) => ends
-            .values()
-            .filter_map(Weak::upgrade)
-            .filter(|end| end.pending.is_busy())
-            .collect(),
-        None => return,
-    };
-    for end in busy {
-        engine::pump(&end);
+    for end in all().iter().filter(|end| end.pending.is_busy()) {
+        engine::pump(end);
     }
 }

@@ -21,8 +21,6 @@ use crate::dispatch::Waitable;
 use crate::failure::{Failure, Outcome};
 use crate::operations::Pending;
 use crate::sanitizer::Channel;
-use crate::threads::Thread;
-use crate::types::Handle;
 pub(crate) use anonymous::AnonymousEnd;
 
 /// Which end it is.
@@ -104,15 +102,13 @@ impl PipeEnd {
         Arc::clone(&self.gate)
     }
 
-    /// Runs a call that may block: the handle is not signaled meanwhile, and CancelSynchronousIo finds it.
+    /// Runs a call that may block: the handle is not signaled meanwhile.
     #[inline]
-    pub(crate) fn inside<T>(&self, handle: Handle, act: impl FnOnce() -> npipe::Result<T>) -> Outcome<T> {
+    pub(crate) fn inside<T, E: From<npipe::Error>>(&self, act: impl FnOnce() -> npipe::Result<T>) -> Result<T, E> {
         self.gate.close_gate();
         self.channel.release();
-        Thread::blocks_in(handle);
         let result = act();
         self.channel.acquire();
-        Thread::blocks_in(0);
         self.gate.open_gate();
         local::settle();
         Ok(result?)

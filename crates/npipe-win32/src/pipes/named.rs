@@ -16,12 +16,12 @@ use crate::sanitizer::Channel;
 use crate::text::Words;
 use crate::types::{Bool, FALSE, Handle, NMPWAIT_WAIT_FOREVER, OVERLAPPED, TRUE, code};
 
-fn connect(end: &Arc<PipeEnd>, handle: Handle, overlapped: Shared<'_, OVERLAPPED>) -> Outcome<()> {
+fn connect(end: &Arc<PipeEnd>, overlapped: Shared<'_, OVERLAPPED>) -> Outcome<()> {
     let server = end.server()?;
     if end.overlapped && overlapped.get().is_some() {
         return operations::connect(end, overlapped);
     }
-    overlapped::synchronously(overlapped, || end.inside(handle, || server.listen()).map(|()| 0.into()))?;
+    overlapped::synchronously(overlapped, || end.inside(|| server.listen()).map(|()| 0.into()))?;
     Ok(())
 }
 
@@ -77,7 +77,7 @@ crate::export! {
     /// ERROR_INVALID_FUNCTION (a client's end), ERROR_OPERATION_ABORTED, ERROR_INVALID_HANDLE.
     fn ConnectNamedPipe(handle: Handle, overlapped: Shared<'_, OVERLAPPED>) -> Bool [FALSE] {
         match crate::handles::get(handle)?.object {
-            Object::Pipe(end) => connect(&end, handle, overlapped)?,
+            Object::Pipe(end) => connect(&end, overlapped)?,
             Object::Anonymous(end) => return Err(connect_anonymous(&end)),
             _ => return Err(Failure(code::INVALID_HANDLE)),
         }

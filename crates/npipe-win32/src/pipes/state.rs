@@ -15,7 +15,7 @@ use crate::types::{
 };
 
 /// What an end can be asked, whichever kind of pipe it is of.
-fn info(entry: &Entry) -> Outcome<PipeInfo> {
+pub(crate) fn info(entry: &Entry) -> Outcome<PipeInfo> {
     match &entry.object {
         Object::Pipe(end) => Ok(end.info()?),
         Object::Anonymous(end) => Ok(match &**end {
@@ -26,7 +26,7 @@ fn info(entry: &Entry) -> Outcome<PipeInfo> {
     }
 }
 
-fn state(entry: &Entry) -> Outcome<PipeState> {
+pub(crate) fn state(entry: &Entry) -> Outcome<PipeState> {
     entry.access.require_read_attributes()?;
     match &entry.object {
         Object::Pipe(end) => Ok(end.state()?),
@@ -38,7 +38,7 @@ fn state(entry: &Entry) -> Outcome<PipeState> {
     }
 }
 
-fn set_state(entry: &Entry, mode: u32) -> Outcome<()> {
+pub(crate) fn set_state(entry: &Entry, mode: u32) -> Outcome<()> {
     // semantics 202
     if mode & !(PIPE_READMODE_MESSAGE | PIPE_NOWAIT) != 0 {
         return Err(Failure(code::INVALID_PARAMETER));
@@ -116,9 +116,9 @@ fn process(handle: Handle, of_server: bool) -> Outcome<u32> {
     let end = pipe_end(handle)?;
     let is_server = matches!(end.side, Side::Server(_));
     if is_server == of_server {
-        // Ours; but a client's end that was disconnected answers nothing any more.
+        // A client's end that was disconnected answers nothing any more.
         end.info()?;
-        return Ok(std::process::id());
+        return Ok(end.creator());
     }
     end.peer()?.pid.ok_or(Failure(code::NOT_FOUND))
 }

@@ -84,7 +84,7 @@ crate::export! {
             return operations::transact(end, (request, request_bytes), (reply, reply_bytes), overlapped, bytes);
         }
         let (request, reply) = (request.slice(request_bytes)?, reply.slice(reply_bytes)?);
-        let transact = || end.inside(handle, || end.transact(request, reply)).map(Moved::from);
+        let transact = || end.inside(|| end.transact(request, reply)).map(Moved::from);
         overlapped::synchronously(overlapped, transact)?.answer(bytes)
     }
 }

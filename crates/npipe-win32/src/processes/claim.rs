@@ -17,7 +17,8 @@ use std::sync::Arc;
 use npipe::{PipeClient, PipeServer};
 use rustix::io::FdFlags;
 
-use super::table::{Kind, Line, Standard, Table, VARIABLE};
+use super::relay::run::{Strand, run};
+use super::table::{Kind, Lane, Line, Standard, Table, VARIABLE};
 use crate::failure::{Failure, Outcome, boundary};
 use crate::files::{self, OpenFile};
 use crate::handles::{self, Entry};
@@ -43,6 +44,11 @@ extern "C" fn at_start() {
         if let Some(value) = std::env::var_os(VARIABLE) {
             // SAFETY: the program has not begun, and who loads this library later vouches that nobody reads the environment.
             unsafe { std::env::remove_var(VARIABLE) };
+            // SAFETY: asks for a number that the system gave this process at its start.
+            if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
+                complain("this program runs with rights that its starter may not have");
+                return Ok(());
+            }
             let fd = value.to_str().and_then(|text| text.parse().ok());
             if let Err(why) = fd.ok_or("it is no number").and_then(claim) {
                 complain(why);
@@ -110,6 +116,9 @@ fn adopt(table: &Table) {
             Err(Failure(number)) => complain_of(table, index, number),
         }
     }
+    if !table.lanes.is_empty() {
+        relay(table, &objects);
+    }
     for &Line { handle, object, access } in &table.handles {
         if let Some(object) = objects.get(&object) {
             let entry = Entry {
@@ -129,6 +138,23 @@ fn adopt(table: &Table) {
             files::set_standard(stream, handle);
         }
     }
+}
+
+/// This process is to be a relay, and nothing of the program runs in it.
+fn relay(table: &Table, objects: &HashMap<usize, Object>) -> ! {
+    let strand = |lane: &Lane| match objects.get(&lane.object)? {
+        Object::Pipe(end) => Some(Strand {
+            end: Arc::clone(end),
+            fd: take(lane.fd)?,
+            is_input: lane.is_input,
+        }),
+        _ => None,
+    };
+    let strands: Option<Vec<Strand>> = table.lanes.iter().map(strand).collect();
+    if let (Some(strands), Some(line)) = (strands, table.line.and_then(take)) {
+        run(strands, line);
+    }
+    super::create::leave_at_once(0)
 }
 
 fn complain_of(table: &Table, index: usize, number: u32) {

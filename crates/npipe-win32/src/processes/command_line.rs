@@ -42,7 +42,7 @@ impl Words {
 }
 
 /// The arguments of a command line, the program first.
-pub(super) fn arguments(line: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn arguments(line: &[u8]) -> Vec<Vec<u8>> {
     let (program, rest) = first(line);
     let mut words = Words::default();
     words.done.push(program);
@@ -91,6 +91,36 @@ pub(super) fn arguments(line: &[u8]) -> Vec<Vec<u8>> {
     words.done
 }
 
+/// A line of which [`arguments`] makes these, the program first. A program's name with a quote in it cannot be told.
+pub(crate) fn joined<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut line = Vec::new();
+    for (index, argument) in arguments.enumerate() {
+        if index > 0 {
+            line.push(b' ');
+        }
+        let is_plain = !argument.is_empty() && !argument.iter().any(|byte| is_blank(byte) || *byte == b'"');
+        if is_plain {
+            line.extend(argument);
+            continue;
+        }
+        line.push(b'"');
+        let mut backslashes = 0;
+        for &byte in argument {
+            // Before a quote, each of them counts twice; the program's name knows no such rule.
+            if byte == b'"' && index > 0 {
+                line.extend(std::iter::repeat_n(b'\\', backslashes + 1));
+            }
+            backslashes = if byte == b'\\' { backslashes + 1 } else { 0 };
+            line.push(byte);
+        }
+        if index > 0 {
+            line.extend(std::iter::repeat_n(b'\\', backslashes));
+        }
+        line.push(b'"');
+    }
+    line
+}
+
 /// What the first word may be as a path, in the order in which it is looked for: without quotes, each blank may be part of
 /// it or its end.
 pub(super) fn programs(line: &[u8]) -> Vec<Vec<u8>> {
@@ -134,6 +164,25 @@ mod tests {
             ("", &[""]),
         ] {
             assert_eq!(split(line), words, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_joined_is_taken_apart_again() {
+        for words in [
+            &["p", "a", "b c", ""][..],
+            &[
+                "/a program",
+                r"back\slash\",
+                r#"quo"ted"#,
+                r#"\"#,
+                r#"\""#,
+                r#" \ " \\"#,
+            ],
+            &["p", "\t", r#""""#, r#"a""b"#, "ä 中"],
+        ] {
+            let line = joined(words.iter().map(|word| word.as_bytes()));
+            assert_eq!(split(&String::from_utf8(line).unwrap()), words);
         }
     }
 

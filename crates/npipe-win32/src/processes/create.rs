@@ -15,9 +15,10 @@ use std::sync::Arc;
 use npipe::Access;
 use npipe::impersonation::as_process;
 
-use super::inherit::{self, Gift, Stream};
+use super::inherit::{self, Gift, Inherited, Stream};
+use super::suspended::Suspended;
 use super::table::VARIABLE;
-use super::{Process, command_line, program};
+use super::{Process, Spawned, attributes, command_line, program};
 use crate::failure::{Failure, Outcome, not_implemented};
 use crate::files::system_path;
 use crate::handles;
@@ -46,6 +47,14 @@ pub(crate) struct STARTUPINFO {
     shorts: [u16; 2],
     lpReserved2: usize,
     standard: [Handle; 3],
+}
+
+/// STARTUPINFOEX.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct STARTUPINFOEX {
+    startup: STARTUPINFO,
+    list: attributes::List,
 }
 
 /// PROCESS_INFORMATION.
@@ -98,21 +107,26 @@ fn environment(texts: Texts<'_>, flags: u32) -> Option<Vec<Vec<u8>>> {
 
 impl Wanted {
     fn check(&self) -> Outcome<()> {
-        let unsupported = [
-            (CREATE_SUSPENDED, "CreateProcess with CREATE_SUSPENDED"),
-            (
-                EXTENDED_STARTUPINFO_PRESENT,
-                "CreateProcess with EXTENDED_STARTUPINFO_PRESENT",
-            ),
-            (
-                DEBUG_PROCESS | DEBUG_ONLY_THIS_PROCESS,
-                "CreateProcess of a process to be debugged",
-            ),
-        ];
-        match unsupported.iter().find(|(flag, _)| self.flags & flag != 0) {
-            Some((_, what)) => Err(not_implemented(what)),
-            None => Ok(()),
+        match self.flags & (DEBUG_PROCESS | DEBUG_ONLY_THIS_PROCESS) {
+            0 => Ok(()),
+            _ => Err(not_implemented("CreateProcess of a process to be debugged")),
         }
+    }
+
+    /// The handles that an attribute list chooses.
+    fn chosen(&self) -> Outcome<Option<Vec<Handle>>> {
+        if self.flags & EXTENDED_STARTUPINFO_PRESENT == 0 {
+            return Ok(None);
+        }
+        let startup = self.startup.cast::<STARTUPINFOEX>().get();
+        let chosen = attributes::handles(startup.ok_or(Failure(code::NOACCESS))?.list)?;
+        if let Some(chosen) = &chosen {
+            let is_inheritable = |&handle: &Handle| handles::get(handle).is_ok_and(|entry| entry.inherit);
+            if !self.inherit || !chosen.iter().all(is_inheritable) {
+                return Err(Failure(code::INVALID_PARAMETER));
+            }
+        }
+        Ok(chosen)
     }
 
     fn command(&self, program: &Path, line: &[u8]) -> Outcome<Command> {
@@ -154,13 +168,24 @@ impl Wanted {
         let program = program::of(self.application.as_deref(), line)?;
         let command = self.command(&program, line)?;
         let given = (startup.dwFlags & STARTF_USESTDHANDLES != 0).then_some(startup.standard);
+        let inherited = match (self.inherit, self.chosen()?) {
+            (false, _) => Inherited::None,
+            (true, None) => Inherited::All,
+            (true, Some(chosen)) => Inherited::Those(chosen),
+        };
         // A child is the process', whoever this thread is: it must have no way back that it is not meant to have.
-        let child = as_process(|| {
-            let (gift, streams) = inherit::gather(self.inherit, given, &program)?;
-            spawn(command, gift, streams)
+        let (child, relay) = as_process(|| {
+            let (gift, streams, relay) = inherit::gather(&inherited, given, &program)?;
+            let relay = relay.start()?;
+            let command = ready(command, gift, streams);
+            let child = match self.flags & CREATE_SUSPENDED {
+                0 => Spawned::Running(spawn(command)?),
+                _ => Spawned::Suspended(Suspended::start(command)?),
+            };
+            Ok::<_, Failure>((child, relay))
         })?;
         let id = child.id();
-        let process = Process::of_child(child)?;
+        let process = Process::of_child(child, relay)?;
         let object = Object::OtherProcess(Arc::clone(&process));
         let process_handle = handles::insert(object, Access::READ_WRITE, self.handles[0])?;
         let thread = handles::insert(Object::OtherThread(process), Access::READ_WRITE, self.handles[1]);
@@ -176,7 +201,8 @@ impl Wanted {
     }
 }
 
-fn spawn(mut command: Command, gift: Gift, streams: [Stream; 3]) -> Outcome<Child> {
+/// Gives a command what its child is to have.
+fn ready(mut command: Command, gift: Gift, streams: [Stream; 3]) -> Command {
     let [input, output, error] = streams.map(|stream| stream.map_or_else(Stdio::inherit, Stdio::from));
     command.stdin(input).stdout(output).stderr(error);
     match gift.table() {
@@ -185,6 +211,10 @@ fn spawn(mut command: Command, gift: Gift, streams: [Stream; 3]) -> Outcome<Chil
     };
     // SAFETY: between fork and exec this makes system calls alone, takes no lock and allocates nothing.
     unsafe { command.pre_exec(move || gift.keep()) };
+    command
+}
+
+pub(super) fn spawn(mut command: Command) -> Outcome<Child> {
     command.spawn().map_err(|error| match error.raw_os_error() {
         Some(libc::ENOEXEC) => Failure(code::BAD_EXE_FORMAT),
         _ => Failure::from(error),
@@ -204,8 +234,8 @@ crate::export! {
     ///
     /// # Errors
     /// ERROR_FILE_NOT_FOUND, ERROR_ACCESS_DENIED, ERROR_BAD_EXE_FORMAT, ERROR_DIRECTORY, ERROR_INVALID_PARAMETER;
-    /// ERROR_NOT_SUPPORTED for an end of a named pipe as standard handle of a program that does not use this library;
-    /// ERROR_CALL_NOT_IMPLEMENTED for suspended and debugged processes and for attribute lists.
+    /// ERROR_NOT_SUPPORTED for an end of a named pipe that cannot be a standard handle, which a line on stderr explains;
+    /// ERROR_CALL_NOT_IMPLEMENTED for debugged processes.
     // semantics 259, 260
     fn CreateProcessA(
         application: Ansi<'_>,

@@ -8,10 +8,11 @@ use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use npipe::Status;
+use npipe::{Access, Status};
 use rustix::io::FdFlags;
 
 use super::program;
+use super::relay::Relay;
 use super::table::{self, Kind, Line, Passed, Standard, Table};
 use crate::failure::{Failure, Outcome};
 use crate::files;
@@ -33,6 +34,11 @@ pub(super) struct Gift {
 pub(super) type Stream = Option<OwnedFd>;
 
 impl Gift {
+    pub(super) fn new(table: OwnedFd, copies: Vec<OwnedFd>) -> Gift {
+        let table = Some(table);
+        Gift { table, copies }
+    }
+
     /// Where the child finds its table.
     pub(super) fn table(&self) -> Option<i32> {
         self.table.as_ref().map(AsRawFd::as_raw_fd)
@@ -59,7 +65,7 @@ fn left_out(handle: Handle, what: &str) {
     );
 }
 
-fn copy(fd: BorrowedFd<'_>) -> Outcome<OwnedFd> {
+pub(super) fn copy(fd: BorrowedFd<'_>) -> Outcome<OwnedFd> {
     rustix::io::fcntl_dupfd_cloexec(fd, LOWEST).map_err(|errno| Failure::from(std::io::Error::from(errno)))
 }
 
@@ -71,7 +77,7 @@ fn raw_end(end: &PipeEnd) -> npipe::Result<OwnedFd> {
 }
 
 /// Why an object stays here.
-enum Stays {
+pub(super) enum Stays {
     Because(&'static str),
     Failed(Failure),
 }
@@ -82,7 +88,8 @@ impl From<Failure> for Stays {
     }
 }
 
-fn pass_pipe(end: &PipeEnd) -> Result<OwnedFd, Stays> {
+/// An end as a descriptor that does not hinder anybody.
+pub(super) fn pass_pipe(end: &PipeEnd) -> Result<OwnedFd, Stays> {
     let raw = raw_end(end).map_err(|error| match error.status() {
         Status::InvalidPipeState => Stays::Because("is an instance without a client, which stays where it was created"),
         Status::PipeDisconnected => Stays::Because("is an end that was disconnected"),
@@ -138,6 +145,8 @@ struct Packing {
     copies: Vec<OwnedFd>,
     /// Where the objects are here, in the table's order.
     identities: Vec<usize>,
+    /// The standard streams that lead to named pipes.
+    relay: Relay,
 }
 
 impl Packing {
@@ -182,8 +191,34 @@ impl Packing {
                 copy(end.as_fd())
             }
             Object::Pipe(_) if self.has(handle) && program::knows_us(program) => nothing(),
-            Object::Pipe(_) => Err(refuse(handle, program)),
+            Object::Pipe(end) => self.relayed(number, (handle, end), entry.access, program),
             _ => nothing(),
+        }
+    }
+
+    /// The stream for an end of a named pipe, of a program that would not find the handle.
+    fn relayed(
+        &mut self,
+        number: usize,
+        (handle, end): (Handle, &PipeEnd),
+        access: Access,
+        program: &Path,
+    ) -> Outcome<OwnedFd> {
+        let may = if number == 0 { access.read } else { access.write };
+        if !may {
+            return nothing();
+        }
+        if !Relay::is_possible() {
+            let why = "this program is not linked with libnpipe itself, so that it cannot be started as the relay between them";
+            return Err(refuse(handle, program, why));
+        }
+        if end.state().is_ok_and(|state| state.nowait) {
+            return Err(refuse(handle, program, "it is in PIPE_NOWAIT mode"));
+        }
+        match self.relay.stream(number, end) {
+            Ok(stream) => Ok(stream),
+            Err(Stays::Because(what)) => Err(refuse(handle, program, &format!("it {what}"))),
+            Err(Stays::Failed(failure)) => Err(failure),
         }
     }
 }
@@ -193,23 +228,45 @@ fn nothing() -> Outcome<OwnedFd> {
     Ok(file.into())
 }
 
-/// A named pipe is no descriptor to read from or write to.
-fn refuse(handle: Handle, program: &Path) -> Failure {
+/// Says why a child cannot have an end as a standard stream.
+fn refuse(handle: Handle, program: &Path, why: &str) -> Failure {
     let _ = writeln!(
         std::io::stderr(),
-        "npipe: handle {handle:#x} is an end of a named pipe, which cannot be a standard handle of {}: it is not linked with \
-         libnpipe, or does not inherit the handle; give it an anonymous pipe (ERROR_NOT_SUPPORTED)",
+        "npipe: handle {handle:#x} is an end of a named pipe that cannot be a standard handle of {}: {why} \
+         (ERROR_NOT_SUPPORTED)",
         program.display()
     );
     Failure(code::NOT_SUPPORTED)
 }
 
-/// Gathers what a child gets: with `inherit` all inheritable handles, and the standard ones that were given or are set here.
+/// Which of the inheritable handles a child gets.
+pub(super) enum Inherited {
+    None,
+    All,
+    /// PROC_THREAD_ATTRIBUTE_HANDLE_LIST.
+    Those(Vec<Handle>),
+}
+
+impl Inherited {
+    fn has(&self, handle: Handle) -> bool {
+        match self {
+            Inherited::None => false,
+            Inherited::All => true,
+            Inherited::Those(chosen) => chosen.contains(&handle),
+        }
+    }
+}
+
+/// Gathers what a child gets: the inheritable handles that it is to have, and the standard ones that were given or are set here.
 // semantics 259, 260
-pub(super) fn gather(inherit: bool, given: Option<[Handle; 3]>, program: &Path) -> Outcome<(Gift, [Stream; 3])> {
+pub(super) fn gather(
+    inherit: &Inherited,
+    given: Option<[Handle; 3]>,
+    program: &Path,
+) -> Outcome<(Gift, [Stream; 3], Relay)> {
     let mut packing = Packing::default();
-    if inherit {
-        for (handle, entry) in handles::inheritable() {
+    for (handle, entry) in handles::inheritable() {
+        if inherit.has(handle) {
             packing.add(handle, &entry)?;
         }
     }
@@ -218,7 +275,7 @@ pub(super) fn gather(inherit: bool, given: Option<[Handle; 3]>, program: &Path) 
         *stream = match given {
             // What the child does not inherit is no handle there.
             Some(given) => match handles::get(given[number]) {
-                Ok(entry) if inherit && entry.inherit => {
+                Ok(entry) if inherit.has(given[number]) && entry.inherit => {
                     Some(packing.stream(number, given[number], &entry, program)?)
                 }
                 _ => Some(nothing()?),
@@ -237,6 +294,6 @@ pub(super) fn gather(inherit: bool, given: Option<[Handle; 3]>, program: &Path) 
         false => Some(packing.table.pack()?),
     };
     let table = table.map(|table| copy(table.as_fd())).transpose()?;
-    let copies = packing.copies;
-    Ok((Gift { table, copies }, streams))
+    let (copies, relay) = (packing.copies, packing.relay);
+    Ok((Gift { table, copies }, streams, relay))
 }

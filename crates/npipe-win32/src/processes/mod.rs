@@ -4,28 +4,32 @@
 //! they ended, so that none is left behind when its handles are closed before.
 
 pub(crate) mod as_user;
+pub(crate) mod attributes;
 pub(crate) mod claim;
-mod command_line;
+pub(crate) mod command_line;
 pub(crate) mod create;
 mod inherit;
 mod program;
+mod relay;
+mod suspended;
 mod table;
 
 use std::collections::HashMap;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
+use self::suspended::Suspended;
 use npipe::Access;
 use npipe::impersonation::as_process;
 use npipe::overlapped::engine;
 use rustix::event::epoll;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 
 use crate::dispatch::{Waitable, locked};
 use crate::failure::{Failure, Outcome};
@@ -57,7 +61,11 @@ pub(crate) struct Process {
 
 #[derive(Default)]
 struct State {
-    child: Option<Child>,
+    child: Option<Spawned>,
+    /// The line to its relay: until that is cut, the child's output is on its way and the child is not over for us.
+    relay: Option<OwnedFd>,
+    /// The same while the relay sees the child off.
+    line: Option<OwnedFd>,
     /// What TerminateProcess was told here.
     told: Option<u32>,
     /// Once it is over; of a process that is no child it is known only if it was ended here.
@@ -91,7 +99,8 @@ impl Watcher {
         let known = Mutex::default();
         let watcher: &'static Watcher = Box::leak(Box::new(Watcher { epoll, known }));
         let thread = std::thread::Builder::new().name("npipe-children".into());
-        as_process(|| thread.spawn(|| watcher.run()))?;
+        // A handler of the program's must not run on a thread that it did not make.
+        as_process(|| thread.spawn(|| engine::block_signals().is_ok().then(|| watcher.run())))?;
         *current = Some((this, watcher));
         Ok(watcher)
     }
@@ -132,6 +141,9 @@ impl Watcher {
                 };
                 // It is known until its number can be another's.
                 if let Some(process) = process {
+                    if self.sees_off(&process) {
+                        continue;
+                    }
                     process.note_end();
                     let forgotten = locked(&self.known).remove(&key);
                     drop(forgotten);
@@ -142,6 +154,25 @@ impl Watcher {
                 }
             }
         }
+    }
+
+    /// A child with a relay has ended: the relay hears of it, and we of the relay's when it has delivered everything.
+    fn sees_off(&self, process: &Process) -> bool {
+        let Some(relay) = locked(&process.state).relay.take() else {
+            return false;
+        };
+        if process.was_killed() {
+            return false;
+        }
+        let told = rustix::net::shutdown(&relay, rustix::net::Shutdown::Write);
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
+        let key = epoll::EventData::new_u64(process.key);
+        // Without the relay there is nothing to wait for.
+        if told.is_err() || epoll::add(&self.epoll, &relay, key, flags).is_err() {
+            return false;
+        }
+        locked(&process.state).line = Some(relay);
+        true
     }
 
     fn child(&self, id: u32) -> Option<Arc<Process>> {
@@ -169,11 +200,40 @@ fn exit_code(status: ExitStatus, told: Option<u32>) -> u32 {
     }
 }
 
-/// Ends a child that nobody is to know of.
-fn end(child: &mut Child) {
-    // It has ended already, or this ends it.
-    let _ = child.kill();
-    let _ = child.wait();
+/// A child of this process, as it was started.
+enum Spawned {
+    Running(Child),
+    Suspended(Suspended),
+}
+
+impl Spawned {
+    fn id(&self) -> u32 {
+        match self {
+            Spawned::Running(child) => child.id(),
+            Spawned::Suspended(suspended) => suspended.id(),
+        }
+    }
+
+    /// Waits until it has ended; `None` if nobody knows how.
+    fn wait(self) -> Option<ExitStatus> {
+        match self {
+            Spawned::Running(mut child) => child.wait().ok(),
+            Spawned::Suspended(suspended) => suspended.wait(),
+        }
+    }
+
+    /// Ends a child that nobody is to know of.
+    fn end(self) {
+        // It has ended already, or this ends it.
+        match self {
+            Spawned::Running(mut child) => {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+            // Its gate goes, and it with that.
+            Spawned::Suspended(suspended) => drop(suspended.wait()),
+        }
+    }
 }
 
 impl Process {
@@ -198,12 +258,20 @@ impl Process {
     }
 
     /// One that was started just now. If it cannot be watched it is ended: the program would not know of it.
-    fn of_child(mut child: Child) -> Outcome<Arc<Process>> {
-        let process = Process::hold(child.id()).inspect_err(|_| end(&mut child))?;
-        locked(&process.state).child = Some(child);
+    fn of_child(child: Spawned, relay: Option<OwnedFd>) -> Outcome<Arc<Process>> {
+        let process = match Process::hold(child.id()) {
+            Ok(process) => process,
+            Err(failure) => {
+                child.end();
+                return Err(failure);
+            }
+        };
+        let mut state = locked(&process.state);
+        (state.child, state.relay) = (Some(child), relay);
+        drop(state);
         process.watcher.watch(&process, true).inspect_err(|_| {
-            if let Some(mut child) = locked(&process.state).child.take() {
-                end(&mut child);
+            if let Some(child) = locked(&process.state).child.take() {
+                child.end();
             }
         })?;
         Ok(process)
@@ -237,14 +305,30 @@ impl Process {
         &self.thread_over
     }
 
+    /// Whether a signal has ended it, which would have cancelled its writes. It can be asked for again.
+    fn was_killed(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        let status = rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options);
+        status.is_ok_and(|status| status.is_some_and(|status| status.killed() || status.dumped()))
+    }
+
     fn note_end(&self) {
         let mut state = locked(&self.state);
+        drop(state.line.take());
         let told = state.told;
         state.exit_code = match state.child.take() {
             // It has ended, so this does not wait. If the program has asked before us, nobody knows any more.
-            Some(mut child) => child.wait().ok().map(|status| exit_code(status, told)),
+            Some(child) => child.wait().map(|status| exit_code(status, told)),
             None => told,
         };
+    }
+
+    /// Lets a suspended child go on; whether it was suspended.
+    pub(crate) fn resume(&self) -> bool {
+        match &mut locked(&self.state).child {
+            Some(Spawned::Suspended(suspended)) => suspended.resume(),
+            _ => false,
+        }
     }
 
     /// How it ended; STILL_ACTIVE while it runs.
@@ -265,6 +349,12 @@ impl Process {
         }
         rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL).map_err(|_| Failure(code::ACCESS_DENIED))?;
         state.told = Some(exit_code);
+        // Its writes would have been cancelled with it: nobody waits until they are in the pipe.
+        drop(state.relay.take());
+        if let Some(line) = &state.line {
+            // Refused, it is cut already.
+            let _ = rustix::net::shutdown(line, rustix::net::Shutdown::Both);
+        }
         Ok(())
     }
 }
@@ -362,7 +452,7 @@ mod tests {
         let mut command = std::process::Command::new("cat");
         let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
         let input = child.stdin.take();
-        let process = Process::of_child(child).unwrap();
+        let process = Process::of_child(Spawned::Running(child), None).unwrap();
         let over = Arc::clone(process.waitable());
         let id = process.id();
         let again = Process::open(id).map(|again| again.id());

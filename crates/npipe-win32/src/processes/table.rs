@@ -70,12 +70,25 @@ pub(super) enum Standard {
     Number(Handle),
 }
 
+/// A stream of another process, for a relay to one of the objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lane {
+    pub(super) object: usize,
+    pub(super) fd: RawFd,
+    /// What the other process reads.
+    pub(super) is_input: bool,
+}
+
 /// All of it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Table {
     pub(super) objects: Vec<Passed>,
     pub(super) handles: Vec<Line>,
     pub(super) standard: [Standard; 3],
+    /// Of a relay, which has nothing else to do.
+    pub(super) lanes: Vec<Lane>,
+    /// From a relay to the process that has started it.
+    pub(super) line: Option<RawFd>,
 }
 
 fn access(mask: u32) -> Option<Access> {
@@ -130,6 +143,12 @@ impl Table {
                 let _ = writeln!(text, "standard {stream} {number} 0");
             }
         }
+        for lane in &self.lanes {
+            let _ = writeln!(text, "lane {} {} {}", lane.fd, lane.object, u32::from(lane.is_input));
+        }
+        if let Some(line) = self.line {
+            let _ = writeln!(text, "line {line} 0");
+        }
         text
     }
 
@@ -158,6 +177,13 @@ impl Table {
                     let stream: usize = first.parse().ok()?;
                     *table.standard.get_mut(stream)? = Standard::Number(second.parse().ok()?);
                 }
+                "lane" => {
+                    let object = second.parse().ok().filter(|&object| object < table.objects.len())?;
+                    let fd = first.parse().ok()?;
+                    let is_input = *words.get(3)? == "1";
+                    table.lanes.push(Lane { object, fd, is_input });
+                }
+                "line" => table.line = Some(first.parse().ok()?),
                 _ => table.objects.push(Passed {
                     kind: Kind::of(word, second.parse().ok()?)?,
                     fd: first.parse().ok()?,
@@ -249,10 +275,17 @@ mod tests {
             },
         ];
         let standard = [Standard::Number(8), Standard::Stream, Standard::Number(0)];
+        let lane = |fd, is_input| Lane {
+            object: 0,
+            fd,
+            is_input,
+        };
         Table {
             objects,
             handles,
             standard,
+            lanes: vec![lane(72, true), lane(73, false)],
+            line: Some(74),
         }
     }
 
@@ -277,6 +310,8 @@ mod tests {
             "handles 2\nfile x 0\n",
             "handles 2\nthing 70 0\n",
             "handles 2\nstandard 3 4 0\n",
+            "handles 2\nlane 70 0 1\n",
+            "handles 2\nline x 0\n",
             "handles 2\n\n",
         ] {
             assert_eq!(Table::decode(text), None, "{text:?}");

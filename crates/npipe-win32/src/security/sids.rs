@@ -200,7 +200,7 @@ crate::export! {
 
     /// FreeSid, of what AllocateAndInitializeSid has made. NULL, which is success.
     fn FreeSid(sid: Block) -> Block [Block::NULL] {
-        heap::free(sid.memory());
+        heap::free(sid.memory() as usize);
         Ok(Block::NULL)
     }
 

@@ -211,6 +211,7 @@ fn sanitized() {
         "storm",
         "children",
         "impersonate",
+        "nt",
     ] {
         compare(group, &sanitize);
     }
@@ -220,6 +221,12 @@ fn sanitized() {
 #[test]
 fn compat() {
     check("compat");
+}
+
+/// NT's functions for pipes. semantics 85, 86, 140-143, 145, 147, 148, 154, 195-197, 201-203, 210
+#[test]
+fn nt() {
+    check("nt");
 }
 
 /// What surrounds the rules: pointers, flags, wrong ends. semantics 18, 43, 65, 66, 174, 179, 198, 199, 202, 208, 209, 232

@@ -39,8 +39,9 @@ fn declared() -> BTreeSet<String> {
     let text: String = texts.map(|text| text.expect("headers are texts")).collect();
     let mut names = BTreeSet::new();
     for line in text.lines() {
-        // Pointers to functions have a parenthesis before.
-        let Some((before, after)) = line.split_once("WINAPI ") else {
+        // Pointers to functions have a parenthesis before; so have the lines that define the words themselves a '#'.
+        let declaration = ["WINAPI ", "NTAPI "].iter().find_map(|word| line.split_once(word));
+        let Some((before, after)) = declaration.filter(|_| !line.starts_with('#')) else {
             continue;
         };
         if !before.contains('(') {
@@ -92,11 +93,11 @@ fn headers_stand_alone() {
 fn every_function_is_found_by_its_name() {
     let place = Place::new();
     let mut text = String::from(
-        "#include <windows.h>\n#include <aclapi.h>\n#include <sddl.h>\n#include <stdio.h>\nint main(void)\n{\n    int missing = 0;\n",
+        "#include <windows.h>\n#include <winternl.h>\n#include <shellapi.h>\n#include <aclapi.h>\n#include <sddl.h>\n#include <stdio.h>\nint main(void)\n{\n    int missing = 0;\n",
     );
     for name in exported() {
         text += &format!(
-            "    if ((void *)GetProcAddress(GetModuleHandleA(\"kernel32.dll\"), \"{name}\") != (void *){name})\n        \
+            "    if ((void *)GetProcAddress(GetModuleHandleA(\"ntdll.dll\"), \"{name}\") != (void *){name})\n        \
              missing++, printf(\"{name}\\n\");\n"
         );
     }

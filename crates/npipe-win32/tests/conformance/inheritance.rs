@@ -98,14 +98,137 @@ fn a_static_program_inherits() {
         ..Build::default()
     };
     let program = place.compile("children", &[source], build);
-    let text = place.run(&program, &["pipes", "inherit", "named"]);
+    let text = place.run(&program, &["pipes", "inherit", "named", "strangers"]);
     for line in [
         "children.child_rest_of_message: TRUE n=4 \"defg\"",
         "children.later_first: inheritable",
+        "children.stranger_tells_more: TRUE n=5 \"again\"",
         "children.named_answer: TRUE n=16 \"asked \\x22question\\x22\"",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
+}
+
+const RELAYED: &str = r#"
+#include <windows.h>
+#include <stdio.h>
+#include <string.h>
+#include <errno.h>
+#include <sys/wait.h>
+
+int main(int argc, char **argv)
+{
+    SECURITY_ATTRIBUTES heritable = { sizeof(heritable), NULL, TRUE };
+    STARTUPINFOA startup = { sizeof(startup) };
+    PROCESS_INFORMATION child;
+    char line[] = "cat", data[16] = "";
+    DWORD count = 0, mode = PIPE_NOWAIT;
+    HANDLE server = CreateNamedPipeA("\\\\.\\pipe\\relayed", PIPE_ACCESS_DUPLEX, 0, 1, 64, 64, 0, &heritable), end = server;
+    startup.dwFlags = STARTF_USESTDHANDLES;
+    if (strcmp(argv[1], "listening"))
+        end = CreateFileA("\\\\.\\pipe\\relayed", GENERIC_READ | GENERIC_WRITE, 0, &heritable, OPEN_EXISTING, 0, NULL);
+    if (!strcmp(argv[1], "nowait"))
+        SetNamedPipeHandleState(end, &mode, NULL, NULL);
+    SetHandleInformation(server, HANDLE_FLAG_INHERIT, end == server ? HANDLE_FLAG_INHERIT : 0);
+    startup.hStdInput = startup.hStdOutput = end;
+    if (!CreateProcessA(NULL, line, NULL, NULL, TRUE, 0, NULL, NULL, &startup, &child))
+        return printf("%u\n", GetLastError()), 0;
+    CloseHandle(end);
+    WriteFile(server, "echo", 4, &count, NULL);
+    ReadFile(server, data, 16, &count, NULL);
+    printf("%s\n", data);
+    CloseHandle(server);
+    WaitForSingleObject(child.hProcess, INFINITE);
+    if (waitpid(-1, NULL, 0) < 0 && errno == ECHILD) printf("no children\n");
+    return 0;
+}
+"#;
+
+/// A relay is no child of the program's, and what cannot be relayed is refused with the reason. semantics 260
+#[test]
+fn a_relay_is_nobodys_child() {
+    let place = Place::new();
+    let program = place.compile("relayed", &[place.source("relayed.c", RELAYED)], Build::default());
+    assert_eq!(place.run(&program, &["plain"]), "echo\nno children\n");
+    for (end, why) in [("listening", "without a client"), ("nowait", "PIPE_NOWAIT")] {
+        let output = place.command(&program).arg(end).output().expect("the program starts");
+        assert_eq!(printed(&output), "50\n", "ERROR_NOT_SUPPORTED");
+        assert!(said(&output).contains(why), "{}", said(&output));
+    }
+}
+
+const MASKED: &str = r#"
+#include <windows.h>
+#include <signal.h>
+
+int main(void)
+{
+    STARTUPINFOA startup = { sizeof(startup) };
+    PROCESS_INFORMATION child;
+    char line[] = "grep SigBlk: /proc/self/status";
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGUSR1);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    if (!CreateProcessA(NULL, line, NULL, NULL, FALSE, CREATE_SUSPENDED, NULL, NULL, &startup, &child))
+        return 2;
+    ResumeThread(child.hThread);
+    return WaitForSingleObject(child.hProcess, INFINITE) != WAIT_OBJECT_0;
+}
+"#;
+
+/// No rule: a suspended child blocks the signals that its parent does, whichever thread has started it.
+#[test]
+fn a_suspended_child_has_its_parents_signals() {
+    let place = Place::new();
+    let program = place.compile("masked", &[place.source("masked.c", MASKED)], Build::default());
+    assert_eq!(place.run(&program, &[]), "SigBlk:\t0000000000000200\n");
+}
+
+const WATCHED: &str = r#"
+#include <windows.h>
+#include <stdio.h>
+#include <string.h>
+#include <dirent.h>
+
+static void describe(const char *task)
+{
+    char path[300], line[200], name[64] = "";
+    FILE *file;
+    snprintf(path, sizeof(path), "/proc/self/task/%s/status", task);
+    if (!(file = fopen(path, "r"))) return;
+    while (fgets(line, sizeof(line), file))
+    {
+        sscanf(line, "Name: %63s", name);
+        if (strncmp(name, "npipe", 5) == 0 && strncmp(line, "SigBlk:", 7) == 0)
+            printf("%s %d\n", name, strtoull(line + 7, NULL, 16) != 0);
+    }
+    fclose(file);
+}
+
+int main(void)
+{
+    STARTUPINFOA startup = { sizeof(startup) };
+    PROCESS_INFORMATION child;
+    char line[] = "true";
+    struct dirent *entry;
+    DIR *tasks;
+    if (!CreateProcessA(NULL, line, NULL, NULL, FALSE, 0, NULL, NULL, &startup, &child)) return 2;
+    /* When this returns, the thread that has told of it is at work. */
+    WaitForSingleObject(child.hProcess, INFINITE);
+    tasks = opendir("/proc/self/task");
+    while ((entry = readdir(tasks))) describe(entry->d_name);
+    closedir(tasks);
+    return 0;
+}
+"#;
+
+/// No rule: signal handlers of the program's do not run on the thread that watches children.
+#[test]
+fn the_watching_thread_blocks_signals() {
+    let place = Place::new();
+    let program = place.compile("watched", &[place.source("watched.c", WATCHED)], Build::default());
+    assert_eq!(place.run(&program, &[]), "npipe-children 1\n");
 }
 
 const FORKED: &str = r#"

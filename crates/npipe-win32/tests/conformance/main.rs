@@ -10,6 +10,7 @@ mod impersonation;
 mod inheritance;
 mod left;
 mod linking;
+mod packaging;
 mod races;
 mod seeds;
 mod sources;

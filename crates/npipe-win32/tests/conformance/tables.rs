@@ -80,14 +80,31 @@ pub(crate) struct Expected {
     deviations: BTreeMap<String, String>,
 }
 
+/// A row whose case ends in a star stands for all that begin so.
+#[track_caller]
+fn spread(rows: BTreeMap<String, String>, answers: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for (case, answer) in rows {
+        let Some(beginning) = case.strip_suffix('*') else {
+            all.insert(case, answer);
+            continue;
+        };
+        let meant: Vec<&String> = answers.keys().filter(|case| case.starts_with(beginning)).collect();
+        assert!(!meant.is_empty(), "no case is meant by {case}");
+        all.extend(meant.into_iter().map(|case| (case.clone(), answer.clone())));
+    }
+    all
+}
+
 impl Expected {
     #[track_caller]
     fn with_deviations(group: &str, table: &str) -> Expected {
         let path = directory().join("expected").join(format!("{group}.txt"));
+        let answers = answers(group, &text_of(&path));
         let expected = Expected {
-            answers: answers(group, &text_of(&path)),
             either: rows("either.tsv", group),
-            deviations: rows(table, group),
+            deviations: spread(rows(table, group), &answers),
+            answers,
         };
         for (name, table) in [("either.tsv", &expected.either), (table, &expected.deviations)] {
             for (case, answer) in table {

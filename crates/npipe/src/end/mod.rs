@@ -8,6 +8,7 @@
 //!
 //! Locks are taken in this order: name, host, queue of operations, reading half, writing half.
 
+pub(crate) mod blocked;
 mod calls;
 pub(crate) mod link;
 mod read;
@@ -51,6 +52,8 @@ pub(crate) struct Shape {
     pub(crate) max_spin: Duration,
     /// Whether what another process needs of a connection is kept.
     pub(crate) is_shareable: bool,
+    /// The process that has made the end, whoever holds it (semantics 206).
+    pub(crate) creator: u32,
 }
 
 /// Which end it is, and what goes with that.

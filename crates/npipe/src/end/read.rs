@@ -11,6 +11,7 @@ use npipe_shm::object::Half;
 use npipe_shm::ring::RingInlet;
 
 use super::End;
+use super::blocked::Waiting;
 use super::link::{Glance, Link, Wish};
 use super::turn::{Entered, unless_late};
 use super::wait::{Look, wait_for};
@@ -84,14 +85,10 @@ impl End {
         let deadline = End::deadline(&self.read_timeout_ns);
         // A part of a large message that was taken already makes room.
         link.ring(Cause::ROOM);
-        let outcome = wait_for(
-            link,
-            Wish::Data,
-            seen,
-            deadline,
-            |look| self.poll_read(link, id, into, look),
-            self.upkeep(),
-        );
+        let outcome = self.blocked(Waiting::Read(id), |_| {
+            let poll = |look| self.poll_read(link, id, into, look);
+            wait_for(link, Wish::Data, seen, deadline, poll, self.upkeep())
+        });
         let result = outcome.unwrap_or_else(|| self.give_up_read(link, id, into));
         self.judge(link, result)
     }
@@ -157,6 +154,14 @@ impl End {
         }
     }
 
+    /// How many bytes can be read, and how many written without waiting (semantics 142, 210).
+    pub(crate) fn fill(&self) -> Result<(u64, u32), Status> {
+        self.require_own()?;
+        // Without a connection, or when its peer is gone, there is nothing more to read.
+        let readable = self.reading()?.peek(&mut []).map_or(0, |seen| seen.total);
+        Ok((readable, self.writing()?.quota_available()))
+    }
+
     /// Sends a request and takes the next message as its reply (semantics 150-156, 159).
     pub(crate) fn transact(
         &self,
@@ -180,7 +185,9 @@ impl End {
             }
             self.poll_read(&link, id, reply, look)
         };
-        let outcome = wait_for(&link, Wish::Both, seen, deadline, poll, self.upkeep());
+        let outcome = self.blocked(Waiting::Read(id), |_| {
+            wait_for(&link, Wish::Both, seen, deadline, poll, self.upkeep())
+        });
         let result = outcome.unwrap_or_else(|| self.give_up_read(&link, id, reply));
         if let Some(request_id) = sending {
             // Part of it was never placed; a request that lies in the pipe stays there (semantics 158).

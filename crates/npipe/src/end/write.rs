@@ -8,6 +8,7 @@ use npipe_shm::doorbell::Cause;
 use npipe_shm::object::Half;
 
 use super::End;
+use super::blocked::Waiting;
 use super::link::{Link, Wish};
 use super::turn::unless_late;
 use super::wait::{Look, wait_for};
@@ -71,7 +72,10 @@ impl End {
         if let Poll::Ready(result) = poll() {
             return result;
         }
-        wait_for(link, Wish::Room, seen, deadline, |_| poll(), None::<fn()>).unwrap_or_else(|| {
+        let outcome = self.blocked(Waiting::Write(id), |_| {
+            wait_for(link, Wish::Room, seen, deadline, |_| poll(), None::<fn()>)
+        });
+        outcome.unwrap_or_else(|| {
             let result = match self.writing() {
                 Ok(mut writing) => writing.cancel(id, Status::IoTimeout),
                 Err(status) => {
@@ -110,7 +114,10 @@ impl End {
         if let Poll::Ready(result) = poll(Look::Awake) {
             return result;
         }
-        wait_for(&link, Wish::Room, seen, deadline, poll, None::<fn()>).unwrap_or_else(|| {
+        let outcome = self.blocked(Waiting::Write(id), |_| {
+            wait_for(&link, Wish::Room, seen, deadline, poll, None::<fn()>)
+        });
+        outcome.unwrap_or_else(|| {
             match self.writing() {
                 Ok(mut writing) => writing.cancel_flush(id),
                 Err(_) => link.give_up(Half::Writing, id),

@@ -255,6 +255,7 @@ impl Host {
             in_quota: params.in_quota,
             max_spin,
             is_shareable,
+            creator: std::process::id(),
         };
         let home = Home::Server {
             pipe_id: self.pipe_id,

@@ -9,6 +9,7 @@ use npipe_core::{Status, WaitMode};
 use npipe_shm::control::Standing;
 
 use super::{Host, HostState, Role};
+use crate::end::blocked::{BlockedCall, Waiting};
 use crate::end::{End, Handle, locked};
 use crate::overlapped::{OperationId, Order};
 use crate::process::Process;
@@ -34,20 +35,23 @@ impl Seat {
         let opens = end.opens.load(Ordering::Relaxed);
         let cancelled = end.connects_cancelled.load(Ordering::Relaxed);
         end.connecting.fetch_add(1, Ordering::Relaxed);
-        let result = loop {
-            if end.opens.load(Ordering::Relaxed) != opens {
-                break Ok(());
+        // The lock is kept until nobody finds the call any more.
+        let (result, _state) = end.blocked(Waiting::Connect, |call| {
+            loop {
+                if end.opens.load(Ordering::Relaxed) != opens {
+                    return (Ok(()), state);
+                }
+                if end.connects_cancelled.load(Ordering::Relaxed) != cancelled || call.is_cancelled() {
+                    return (Err(Status::Cancelled), state);
+                }
+                match state.pipe.instance(self.id).map(|instance| instance.state) {
+                    Some(InstanceState::Listening) => {}
+                    Some(InstanceState::Disconnected) => return (Err(Status::PipeDisconnected), state),
+                    _ => return (Err(Status::PipeBroken), state),
+                }
+                state = end.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
-            if end.connects_cancelled.load(Ordering::Relaxed) != cancelled {
-                break Err(Status::Cancelled);
-            }
-            match state.pipe.instance(self.id).map(|instance| instance.state) {
-                Some(InstanceState::Listening) => {}
-                Some(InstanceState::Disconnected) => break Err(Status::PipeDisconnected),
-                _ => break Err(Status::PipeBroken),
-            }
-            state = end.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        };
+        });
         end.connecting.fetch_sub(1, Ordering::Relaxed);
         result
     }
@@ -96,6 +100,14 @@ impl Seat {
         count as usize + end.finish_connects(Err(Status::Cancelled))
     }
 
+    /// Ends the connect that a thread waits in; the instance goes on listening (semantics 78, 232).
+    pub(crate) fn cancel_connect(&self, end: &End, call: &BlockedCall) -> bool {
+        let _state = locked(&self.host.state);
+        let is_connect = call.cancel_connect(end);
+        end.changed.notify_all();
+        is_connect
+    }
+
     /// Throws the client out, or stops listening (semantics 172-182).
     pub(crate) fn disconnect(&self, end: &End) -> Result<(), Status> {
         end.require_own()?;
@@ -107,6 +119,13 @@ impl Seat {
         drop(state);
         end.pump();
         Ok(())
+    }
+
+    /// What the instance is doing.
+    pub(crate) fn state(&self) -> Result<InstanceState, Status> {
+        let state = locked(&self.host.state);
+        let instance = state.pipe.instance(self.id);
+        instance.map(|instance| instance.state).ok_or(Status::InvalidHandle)
     }
 
     /// How many instances the pipe has, where this process keeps it (semantics 197).

@@ -43,6 +43,7 @@ pub(crate) struct Passport {
     peer_pid: Option<u32>,
     /// What it lets this end do with its identity, which the connection's socket tells.
     qos: SecurityQos,
+    creator: u32,
     /// In which the processes that hold the end have their numbers.
     pid_namespace: Option<u64>,
 }
@@ -193,6 +194,7 @@ impl Passport {
             security: end.known_security().map(|descriptor| descriptor.encode()),
             peer_pid: link.peer().pid,
             qos: link.qos(),
+            creator: shape.creator,
             pid_namespace: lifetime::namespace(),
         }
     }
@@ -209,6 +211,7 @@ impl Passport {
             in_quota: self.in_quota,
             max_spin: self.max_spin,
             is_shareable: true,
+            creator: self.creator,
         })
     }
 

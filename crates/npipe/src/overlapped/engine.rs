@@ -14,6 +14,7 @@ pub use super::buffer::Buffer;
 pub use super::signal::Signal;
 pub use super::thread::{current_issuer, has_queued_calls, run_queued_calls};
 pub use super::wait::{MAX_SIGNALS, wait_until};
+pub use crate::end::blocked::{BlockedCall, current_blocked};
 use crate::{PipeServer, PipeStream};
 
 /// Tells an operation from every other one of this process.
@@ -156,6 +157,25 @@ pub fn cancel(stream: &PipeStream, id: OperationId) -> Result<(), Status> {
 #[doc(alias = "CancelIo")]
 pub fn cancel_issued(stream: &PipeStream, issuer: Issuer) -> usize {
     stream.end.cancel_issued(issuer)
+}
+
+/// Ends the blocking call that a thread waits in, if it does so on this end: a read, write, transaction, flush or connect.
+/// It fails with [`Status::Cancelled`], and nothing else does. Win32 equivalent: CancelSynchronousIo.
+///
+/// # Errors
+/// [`Status::NotFound`]: it waits in none on this end.
+#[doc(alias = "CancelSynchronousIo")]
+pub fn cancel_blocked(stream: &PipeStream, call: &BlockedCall) -> Result<(), Status> {
+    stream.end.cancel_blocked(call)
+}
+
+/// Blocks signals in a thread that the surface has made for itself, but for those that a thread brings upon itself: handlers
+/// of the program's are to run on the program's threads.
+///
+/// # Errors
+/// [`Status::SystemError`].
+pub fn block_signals() -> Result<(), Status> {
+    crate::sys::signals::block_all().map_err(|_| Status::SystemError)
 }
 
 /// Completes what can be completed on this end by now, for those who look and do not wait.

@@ -31,6 +31,39 @@ fn both_ends_tell_the_same() {
     }
 }
 
+/// semantics 206, 210
+#[test]
+fn what_is_in_the_pipe() {
+    let place = Place::new();
+    let server = place
+        .messages()
+        .out_buffer_size(10)
+        .in_buffer_size(20)
+        .create(NAME)
+        .unwrap();
+    let told = |end: &npipe::PipeStream| {
+        let local = end.local_state().unwrap();
+        (local.state, local.readable, local.writable)
+    };
+    assert_eq!(told(&server), (InstanceState::Listening, 0, 10));
+    let client = place.message_client();
+    client.write(b"1234567").unwrap();
+    server.write(b"123").unwrap();
+    assert_eq!(told(&server), (InstanceState::Connected, 7, 7));
+    assert_eq!(told(&client), (InstanceState::Connected, 3, 13));
+    server.read(&mut [0; 2]).unwrap();
+    assert_eq!(told(&client), (InstanceState::Connected, 3, 15));
+    assert_eq!(
+        (server.creator(), client.creator()),
+        (std::process::id(), std::process::id())
+    );
+    assert_eq!(client.pipe_name().path(), NAME);
+    drop(client);
+    assert_eq!(told(&server), (InstanceState::Closing, 5, 7));
+    server.disconnect().unwrap();
+    assert_eq!(told(&server).0, InstanceState::Disconnected);
+}
+
 /// semantics 197
 #[test]
 fn the_state_of_an_end() {

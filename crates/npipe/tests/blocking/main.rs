@@ -7,6 +7,7 @@
 //! Other processes are this program again, see [`support::again`].
 
 mod access;
+mod cancelling;
 mod closing;
 mod connecting;
 mod disconnecting;

@@ -92,6 +92,8 @@ static void t_other(void)
     void *p = HeapAlloc(GetProcessHeap(), 0, 10);
     P("other_heap", "%s", B(HeapFree((HANDLE)(ULONG_PTR)4, 0, p)));
     HeapFree(GetProcessHeap(), 0, p);
+}
+
 /* FormatMessage with inserts, by a va_list and by an array. */
 static const char *inserted(const char *format, ...)
 {

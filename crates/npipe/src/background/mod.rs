@@ -250,6 +250,14 @@ pub(crate) fn watch_place(place: ProcessFd, seat: &Seat) {
     }
 }
 
+/// Whether what has that number is watched, or would be heard of without being known.
+#[cfg(test)]
+pub(crate) fn knows(token: u64) -> bool {
+    let background = running().expect("it was started");
+    let is_known = locked(&background.watches).contains_key(&token);
+    is_known || background.poller.tokens().contains(&token)
+}
+
 impl Background {
     fn watch(&self, watch: Watch, descriptor: BorrowedFd<'_>, interest: Interest) -> SysResult<u64> {
         let token = self.insert(watch);

@@ -28,7 +28,7 @@ pub const IMAGE_BYTES: u64 = 8 << 20;
 pub const OBJECT_BYTES: u64 = PAGE_BYTES + 4 * IMAGE_BYTES;
 
 /// So many processes hold one end at most.
-pub const MAX_HOLDERS: usize = 64;
+pub const MAX_HOLDERS: usize = if cfg!(loom) { 2 } else { 64 };
 
 /// One of the halves of an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +43,16 @@ impl Half {
     /// Both.
     pub const BOTH: [Half; 2] = [Half::Reading, Half::Writing];
 
-    const fn bit(self) -> u32 {
-        1 << self as u32
+    const fn other(self) -> Half {
+        match self {
+            Half::Reading => Half::Writing,
+            Half::Writing => Half::Reading,
+        }
+    }
+
+    /// In the state of a holder that is gone: this half has forgotten it.
+    const fn bit(self) -> u64 {
+        FORGOTTEN_BY_ONE << self as u32
     }
 }
 
@@ -57,9 +65,9 @@ pub struct Object {
     /// Whether calls that cannot finish return at once.
     pub nowait: AtomicU32,
     /// Handed over by one holder.
-    pub sent: AtomicU32,
+    sent: AtomicU32,
     /// Of those, taken up by another.
-    pub arrived: AtomicU32,
+    arrived: AtomicU32,
     halves: [HalfWords; 2],
     holders: Holders,
 }
@@ -83,6 +91,26 @@ impl Object {
     /// The processes that hold the end.
     pub fn holders(&self) -> &Holders {
         &self.holders
+    }
+
+    /// One more is on its way to another process. Who sends it leaves after that, if at all.
+    pub fn send_off(&self) {
+        self.sent.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// One that was on its way has arrived. Who takes it up has joined before.
+    pub fn arrive(&self) {
+        // A copy of a descriptor that was sent off once may arrive too.
+        let arrived = |count: u32| (count != self.sent.load(Ordering::Acquire)).then(|| count.wrapping_add(1));
+        let _ = self.arrived.fetch_update(Ordering::AcqRel, Ordering::Acquire, arrived);
+    }
+
+    /// Whether anybody holds the end, or it is on its way to somebody.
+    pub fn is_held(&self) -> bool {
+        // Who arrives has joined before, and who sends off leaves after: if the counts stand still, nobody was missed.
+        let arrived = self.arrived.load(Ordering::Acquire);
+        let sent = self.sent.load(Ordering::Acquire);
+        arrived != sent || !self.holders.is_empty() || self.sent.load(Ordering::Acquire) != sent
     }
 
     /// Counts the images of a half; 0: there is none yet. Only for who has the turn.
@@ -189,6 +217,11 @@ impl Turn {
         false
     }
 
+    /// Whether somebody may sleep until it is free.
+    pub fn is_awaited(&self) -> bool {
+        self.0.load(Ordering::Acquire) & AWAITED != 0
+    }
+
     /// The word to sleep on.
     pub fn word(&self) -> &AtomicU32 {
         &self.0
@@ -197,51 +230,65 @@ impl Turn {
 
 /// The processes that hold an end.
 #[derive(Debug)]
-#[repr(transparent)]
-pub struct Holders([HolderWords; MAX_HOLDERS]);
+#[repr(C)]
+pub struct Holders {
+    places: [HolderWords; MAX_HOLDERS],
+    /// Counts the places that became free again: changes before the one who waits for a place is to look.
+    vacated: AtomicU32,
+}
 
 impl Default for Holders {
     fn default() -> Holders {
-        Holders(std::array::from_fn(|_| HolderWords::default()))
+        Holders {
+            places: std::array::from_fn(|_| HolderWords::default()),
+            vacated: AtomicU32::default(),
+        }
     }
 }
 
-/// One holder. The state is a phase, and a number that tells it from earlier ones of its place.
+/// One holder.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct HolderWords {
-    state: AtomicU32,
-    pid: AtomicU32,
+    /// A phase, the halves that have forgotten it once it is gone, a number that tells it from earlier ones of its place, and
+    /// the number of its process: in one word, so that whoever changes it may die before or after, and not between.
+    state: AtomicU64,
     /// When its process began, by which it is told from a later one of that number.
     born: AtomicU64,
     /// Its threads among the sleepers of the end, counted as there (see [`crate::doorbell`]).
     pub sleepers: AtomicU32,
-    /// The halves that have forgotten it, once it is gone.
-    forgotten: AtomicU32,
 }
 
-const PHASE: u32 = 3;
-const FREE: u32 = 0;
-const JOINING: u32 = 1;
-const HOLDS: u32 = 2;
-const GONE: u32 = 3;
-const NEXT_SERIAL: u32 = PHASE + 1;
+const PHASE: u64 = 3;
+const FREE: u64 = 0;
+const JOINING: u64 = 1;
+const HOLDS: u64 = 2;
+const GONE: u64 = 3;
+const FORGOTTEN_BY_ONE: u64 = 4;
+const FORGOTTEN: u64 = 3 * FORGOTTEN_BY_ONE;
+const NEXT_SERIAL: u64 = 16;
+const SERIAL: u64 = u32::MAX as u64 & !(NEXT_SERIAL - 1);
+const PID_SHIFT: u32 = 32;
 
 /// The place of one holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
     /// Its number.
     pub id: HolderId,
-    /// Tells its holder from earlier and later ones.
-    stamp: u32,
+    /// Its state but for what changes: tells its holder from earlier and later ones.
+    stamp: u64,
 }
 
 impl Place {
     /// What a turn of its holder shows, never 0: whoever looks late must not take a later one's turn for it.
     const fn tag(self) -> u32 {
-        const SERIALS: u32 = 1 << 22;
-        let serial = self.stamp / NEXT_SERIAL % SERIALS;
-        serial * (2 * MAX_HOLDERS as u32) + self.id.0 as u32 + 1
+        const SERIALS: u64 = 1 << 22;
+        let serial = (self.stamp & SERIAL) / NEXT_SERIAL % SERIALS;
+        serial as u32 * (2 * MAX_HOLDERS as u32) + self.id.0 as u32 + 1
+    }
+
+    const fn pid(self) -> u32 {
+        (self.stamp >> PID_SHIFT) as u32
     }
 }
 
@@ -260,91 +307,100 @@ impl Holders {
     /// A place for a process; `None` when all are taken.
     pub fn join(&self, pid: u32, born: u64) -> Option<Place> {
         self.ids().find_map(|id| {
-            let words = &self.0[usize::from(id.0)];
-            let now = words.state.load(Ordering::Relaxed);
-            let joining = (now & !PHASE).wrapping_add(NEXT_SERIAL) | JOINING;
-            let is_ours = now & PHASE == FREE
-                && words
-                    .state
-                    .compare_exchange(now, joining, Ordering::AcqRel, Ordering::Relaxed)
-                    .is_ok();
-            if is_ours {
-                words.pid.store(pid, Ordering::Relaxed);
-                words.born.store(born, Ordering::Relaxed);
-                words.sleepers.store(0, Ordering::Relaxed);
-                words.forgotten.store(0, Ordering::Relaxed);
-                words.state.store(joining & !PHASE | HOLDS, Ordering::Release);
+            let words = self.of(id);
+            let now = words.state.load(Ordering::Acquire);
+            let serial = (now & SERIAL).wrapping_add(NEXT_SERIAL) & SERIAL;
+            let stamp = (u64::from(pid) << PID_SHIFT) | serial;
+            if now & PHASE != FREE || !words.change(now, stamp | JOINING) {
+                return None;
             }
-            let stamp = joining & !PHASE;
-            is_ours.then_some(Place { id, stamp })
+            words.born.store(born, Ordering::Relaxed);
+            words.sleepers.store(0, Ordering::Relaxed);
+            words
+                .change(stamp | JOINING, stamp | HOLDS)
+                .then_some(Place { id, stamp })
         })
     }
 
     /// Gives a place up; it is free when both halves have forgotten its holder.
     pub fn retire(&self, place: Place) {
-        let Place { id, stamp } = place;
-        let state = &self.0[usize::from(id.0)].state;
         // Who takes us for dead already has done the same.
-        let _ = state.compare_exchange(stamp | HOLDS, stamp | GONE, Ordering::AcqRel, Ordering::Relaxed);
+        let _ = self.of(place.id).change(place.stamp | HOLDS, place.stamp | GONE);
     }
 
     /// Those who hold the end now.
     pub fn present(&self) -> impl Iterator<Item = Seen> {
-        self.ids().filter_map(|id| {
-            let words = &self.0[usize::from(id.0)];
-            let state = words.state.load(Ordering::Acquire);
-            (state & PHASE == HOLDS).then(|| Seen {
-                place: Place {
-                    id,
-                    stamp: state & !PHASE,
-                },
-                pid: words.pid.load(Ordering::Relaxed),
-                born: words.born.load(Ordering::Relaxed),
-            })
+        self.places().filter(|(_, now)| *now == HOLDS).map(|(place, _)| Seen {
+            place,
+            pid: place.pid(),
+            born: self.of(place.id).born.load(Ordering::Relaxed),
         })
+    }
+
+    /// Those who were about to hold it when last seen, and the numbers of their processes.
+    pub fn joining(&self) -> impl Iterator<Item = (Place, u32)> {
+        self.places()
+            .filter(|(_, now)| *now == JOINING)
+            .map(|(place, _)| (place, place.pid()))
     }
 
     /// Whether nobody holds the end, or is about to.
     pub fn is_empty(&self) -> bool {
-        self.0
-            .iter()
-            .all(|words| matches!(words.state.load(Ordering::Acquire) & PHASE, FREE | GONE))
+        self.places().all(|(_, now)| matches!(now & PHASE, FREE | GONE))
     }
 
     /// The process of a holder has ended; `false`: that is known, or the place is another's by now.
     pub fn mark_gone(&self, holder: &Seen) -> bool {
         let Place { id, stamp } = holder.place;
-        self.0[usize::from(id.0)]
-            .state
-            .compare_exchange(stamp | HOLDS, stamp | GONE, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
+        self.of(id).change(stamp | HOLDS, stamp | GONE)
+    }
+
+    /// The process of one that was about to hold the end has ended: it has begun nothing, and its place is free.
+    pub fn clear(&self, joining: Place) {
+        let Place { id, stamp } = joining;
+        let _ = self.of(id).change(stamp | JOINING, stamp | FREE);
     }
 
     /// Those who are gone and whose calls `half` still has.
-    pub fn remembered(&self, half: Half) -> impl Iterator<Item = HolderId> {
-        self.ids().filter(move |id| {
-            let words = &self.0[usize::from(id.0)];
-            words.state.load(Ordering::Acquire) & PHASE == GONE
-                && words.forgotten.load(Ordering::Relaxed) & half.bit() == 0
-        })
+    pub fn remembered(&self, half: Half) -> impl Iterator<Item = Place> {
+        self.places()
+            .filter(move |(_, now)| now & PHASE == GONE && now & half.bit() == 0)
+            .map(|(place, _)| place)
     }
 
-    /// `half` has forgotten the calls of one that is gone. `Some` once both have: its place is free, and so many sleepers
-    /// were its own.
-    pub fn forget(&self, id: HolderId, half: Half) -> Option<u32> {
-        let words = &self.0[usize::from(id.0)];
-        let before = words.forgotten.fetch_or(half.bit(), Ordering::AcqRel);
-        let is_last = before != 3 && before | half.bit() == 3;
-        is_last.then(|| {
-            let sleepers = words.sleepers.swap(0, Ordering::AcqRel);
-            words.state.fetch_and(!PHASE, Ordering::AcqRel);
+    /// `half` has forgotten the calls of one that is gone; only in its turn. `Some` once both have: its place is free, and so
+    /// many sleepers were its own.
+    pub fn forget(&self, gone: Place, half: Half) -> Option<u32> {
+        let words = self.of(gone.id);
+        // It is gone, so they stand still.
+        let sleepers = words.sleepers.load(Ordering::Acquire);
+        if words.change(gone.stamp | GONE, gone.stamp | GONE | half.bit()) {
+            return None;
+        }
+        let by_the_other = gone.stamp | GONE | half.other().bit();
+        words.change(by_the_other, gone.stamp | FREE).then(|| {
+            self.vacated.fetch_add(1, Ordering::AcqRel);
             sleepers
         })
     }
 
+    /// Changes when a place becomes free, for those who sleep until then.
+    pub fn vacated(&self) -> &AtomicU32 {
+        &self.vacated
+    }
+
     /// The words of one holder.
     pub fn of(&self, id: HolderId) -> &HolderWords {
-        &self.0[usize::from(id.0) % MAX_HOLDERS]
+        &self.places[usize::from(id.0) % MAX_HOLDERS]
+    }
+
+    /// Each place, and what changes in its state.
+    fn places(&self) -> impl Iterator<Item = (Place, u64)> {
+        self.ids().map(|id| {
+            let state = self.of(id).state.load(Ordering::Acquire);
+            let now = state & (PHASE | FORGOTTEN);
+            (Place { id, stamp: state ^ now }, now)
+        })
     }
 
     fn ids(&self) -> impl Iterator<Item = HolderId> {
@@ -352,14 +408,22 @@ impl Holders {
     }
 }
 
+impl HolderWords {
+    fn change(&self, from: u64, to: u64) -> bool {
+        self.state
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
-    const fn place(id: u8, serial: u32) -> Place {
+    const fn place(id: u8, serial: u64) -> Place {
         Place {
             id: HolderId(id),
-            stamp: serial * NEXT_SERIAL,
+            stamp: (7 << PID_SHIFT) | (serial * NEXT_SERIAL),
         }
     }
 
@@ -433,7 +497,7 @@ mod tests {
         holders.retire(id);
         assert!(holders.is_empty());
         for half in Half::BOTH {
-            holders.forget(id.id, half);
+            holders.forget(id, half);
         }
         let later = holders.join(8, 80).expect("it is free");
         assert!(later.id == id.id && later != id);
@@ -445,19 +509,43 @@ mod tests {
     #[test]
     fn one_that_is_gone_keeps_its_place_until_both_halves_have_forgotten_it() {
         let holders = Holders::default();
-        let id = holders.join(7, 70).expect("all are free").id;
+        let place = holders.join(7, 70).expect("all are free");
+        let id = place.id;
         let seen = holders.present().next().expect("it holds");
         holders.of(id).sleepers.store(3, Ordering::Relaxed);
         assert_eq!(holders.remembered(Half::Reading).count(), 0);
         assert!(holders.mark_gone(&seen) && !holders.mark_gone(&seen));
         assert!(holders.is_empty() && holders.present().next().is_none());
-        assert_eq!(holders.remembered(Half::Writing).collect::<Vec<_>>(), [id]);
-        assert_eq!(holders.forget(id, Half::Writing), None);
+        assert_eq!(holders.remembered(Half::Writing).collect::<Vec<_>>(), [place]);
+        assert_eq!(holders.forget(place, Half::Writing), None);
         assert_eq!(holders.remembered(Half::Writing).count(), 0);
         assert!(holders.join(8, 80).is_some_and(|other| other.id != id), "not free yet");
-        assert_eq!(holders.forget(id, Half::Reading), Some(3));
+        assert_eq!(holders.forget(place, Half::Reading), Some(3));
         assert_eq!(holders.remembered(Half::Reading).count(), 0);
+        assert_eq!(holders.vacated().load(Ordering::Relaxed), 1);
         assert!(holders.join(9, 90).is_some_and(|next| next.id == id));
+        assert_eq!(holders.forget(place, Half::Reading), None, "it is another's by now");
+        assert_eq!(holders.present().count(), 2);
+    }
+
+    /// One that ends just when it takes a place is told by the number of its process.
+    ///
+    /// semantics 190
+    #[test]
+    fn the_place_of_one_that_was_about_to_join_can_be_cleared() {
+        let holders = Holders::default();
+        holders.places[0]
+            .state
+            .store(u64::from(7_u32) << PID_SHIFT | NEXT_SERIAL | JOINING, Ordering::Relaxed);
+        assert!(!holders.is_empty() && holders.present().next().is_none());
+        let (place, pid) = holders.joining().next().expect("it joins");
+        assert_eq!(pid, 7);
+        holders.clear(place);
+        assert!(holders.is_empty() && holders.joining().next().is_none());
+        let next = holders.join(8, 80).expect("it is free");
+        assert_eq!(next.id, place.id);
+        holders.clear(place);
+        assert_eq!(holders.present().count(), 1, "it is another's by now");
     }
 
     /// semantics 190

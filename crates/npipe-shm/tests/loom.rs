@@ -16,6 +16,7 @@ use npipe_shm::control::EndWords;
 use npipe_shm::doorbell::{self, Cause, Sleeper};
 use npipe_shm::layout::{Layout, Side};
 use npipe_shm::memory::{HeapMemory, Memory};
+use npipe_shm::object::{Half, Object};
 use npipe_shm::ring::{RingInlet, RingOutlet};
 
 type ReadEnd = Reader<RingInlet<HeapMemory>>;
@@ -260,5 +261,67 @@ fn empty_messages_are_counted_once_each() {
             count += 1;
         }
         assert_eq!(count, 2);
+    });
+}
+
+/// Whoever leaves an end while another takes it up does not take it for closed.
+#[test]
+fn a_goodbye_does_not_overtake_an_arrival() {
+    explore(3, || {
+        let object = Arc::new(Object::default());
+        let leaver = object.holders().join(1, 1).unwrap();
+        object.send_off();
+        let arriving = thread::spawn({
+            let object = object.clone();
+            move || {
+                object.holders().join(2, 2).unwrap();
+                object.arrive();
+            }
+        });
+        object.holders().retire(leaver);
+        assert!(object.is_held());
+        arriving.join().unwrap();
+        assert!(object.is_held());
+    });
+}
+
+/// The same where the one that has arrived passes the end on at once, and leaves.
+#[test]
+fn a_goodbye_does_not_overtake_an_end_that_is_passed_on() {
+    explore(2, || {
+        let object = Arc::new(Object::default());
+        let leaver = object.holders().join(1, 1).unwrap();
+        object.send_off();
+        let passing = thread::spawn({
+            let object = object.clone();
+            move || {
+                let place = object.holders().join(2, 2).unwrap();
+                object.arrive();
+                object.send_off();
+                object.holders().retire(place);
+                assert!(object.is_held());
+            }
+        });
+        object.holders().retire(leaver);
+        assert!(object.is_held());
+        passing.join().unwrap();
+    });
+}
+
+/// Two halves forget one that is gone, and its place is free once, with its sleepers.
+#[test]
+fn a_place_becomes_free_once() {
+    explore(3, || {
+        let object = Arc::new(Object::default());
+        let gone = object.holders().join(1, 1).unwrap();
+        object.holders().of(gone.id).sleepers.store(5, Ordering::Relaxed);
+        object.holders().retire(gone);
+        let forgetting = thread::spawn({
+            let object = object.clone();
+            move || object.holders().forget(gone, Half::Writing)
+        });
+        let one = object.holders().forget(gone, Half::Reading);
+        let other = forgetting.join().unwrap();
+        assert!(matches!((one, other), (Some(5), None) | (None, Some(5))));
     });
 }

@@ -3,7 +3,7 @@
 //! A server can vanish between being found and answering; then the namespace is looked at again, a bounded number of
 //! times. A server that does not answer at all is reported as busy once the time is over.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,7 @@ const ATTEMPTS: usize = 16;
 /// An answer, the descriptor that came with it, and the socket it came by.
 struct Answer {
     message: Message,
-    descriptor: Option<OwnedFd>,
+    descriptor: Option<ProcessFd>,
     conversation: Conversation,
 }
 
@@ -107,17 +107,8 @@ fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection
         ));
     }
     let descriptor = answer.descriptor.ok_or_else(|| wrong("the server sent no segment"))?;
-    let kept = match wanted.is_shareable {
-        true => {
-            let copy = descriptor.try_clone();
-            Some(
-                copy.map_err(|error| fail(SysError::new("copy a descriptor", error)))?
-                    .into(),
-            )
-        }
-        false => None,
-    };
-    let segment = Segment::attach(descriptor, layout.total_bytes(), Layout::first_bytes() as usize).map_err(fail)?;
+    let segment = Segment::attach(&descriptor, layout.total_bytes(), Layout::first_bytes() as usize).map_err(fail)?;
+    let kept = wanted.is_shareable.then_some(descriptor);
     let socket = answer.conversation.socket;
     let peer = identity::peer_credentials(socket.as_fd()).map_err(fail)?;
     let peer = served_by(peer, opened.listener_pid, opened.server_pid);

@@ -271,6 +271,14 @@ pub(crate) fn catch_up() {
     }
 }
 
+/// Whether what has that number is watched, or would be heard of without being known.
+#[cfg(test)]
+pub(crate) fn knows(token: u64) -> bool {
+    let background = running().expect("it was started");
+    let is_known = locked(&background.watches).contains_key(&token);
+    is_known || background.poller.tokens().contains(&token)
+}
+
 impl Background {
     fn watch(&self, watch: Watch, descriptor: BorrowedFd<'_>, interest: Interest) -> SysResult<u64> {
         let token = self.insert(watch);

@@ -70,6 +70,30 @@ impl Entry {
 }
 
 impl Queue {
+    /// A half cannot be entered. If what others have left of it cannot be understood, what waits for it ends; else it goes on
+    /// waiting, for one who has stopped in its turn, or for memory.
+    fn end_if_spoilt(&mut self, half: Half, status: Status) {
+        if !matches!(status, Status::InvalidHandle | Status::PeerMisbehaved) {
+            return;
+        }
+        let spoilt = match half {
+            Half::Reading => std::mem::take(&mut self.reads),
+            Half::Writing => std::mem::take(&mut self.writes),
+        };
+        for entry in spoilt {
+            let calls = [
+                entry.call.map(|call| (half, call)),
+                entry.request.as_ref().map(|request| (Half::Writing, request.0)),
+            ];
+            for (half, call) in calls.into_iter().flatten() {
+                if let Some(link) = &entry.link {
+                    link.give_up(half, call);
+                }
+            }
+            self.complete(entry, Err(status));
+        }
+    }
+
     pub(super) fn complete(&mut self, entry: Entry, result: Result<ReadOutcome, Status>) {
         if let Some(link) = &entry.link {
             entry.order.signal.settle(link);
@@ -237,7 +261,10 @@ impl End {
     }
 
     fn move_reads(&self, queue: &mut Queue) {
-        let Ok(mut reading) = self.reading() else { return };
+        let mut reading = match self.reading() {
+            Ok(reading) => reading,
+            Err(status) => return queue.end_if_spoilt(Half::Reading, status),
+        };
         let link = reading.lane().map(|lane| lane.memory().clone());
         let before = link.as_ref().map(|link| link.progress());
         let mut served = Vec::new();
@@ -286,7 +313,13 @@ impl End {
 
     /// Whether another look may bring more: others hold the end too, and some of what waits was placed.
     fn move_writes_once(&self, queue: &mut Queue) -> bool {
-        let Ok(mut writing) = self.writing() else { return false };
+        let mut writing = match self.writing() {
+            Ok(writing) => writing,
+            Err(status) => {
+                queue.end_if_spoilt(Half::Writing, status);
+                return false;
+            }
+        };
         let is_shared = writing.object().is_some();
         let link = writing.lane().map(|lane| lane.memory().clone());
         let before = link.as_ref().map(|link| link.progress());

@@ -159,13 +159,13 @@ impl End {
 
     /// The half that reads, to ourselves.
     #[inline]
-    fn reading(&self) -> Result<Entered<'_, Reader<RingInlet<Link>>>, Status> {
+    pub(crate) fn reading(&self) -> Result<Entered<'_, Reader<RingInlet<Link>>>, Status> {
         Entered::enter(&self.reading)
     }
 
     /// The half that writes, to ourselves.
     #[inline]
-    fn writing(&self) -> Result<Entered<'_, Writer<RingOutlet<Link>>>, Status> {
+    pub(crate) fn writing(&self) -> Result<Entered<'_, Writer<RingOutlet<Link>>>, Status> {
         Entered::enter(&self.writing)
     }
 

@@ -14,7 +14,7 @@ use std::task::Poll;
 
 use npipe_core::{CallId, HolderId, Reader, ReaderState, Status, Writer, WriterState};
 use npipe_shm::doorbell::Cause;
-use npipe_shm::object::Half;
+use npipe_shm::object::{Half, Place};
 use npipe_shm::ring::{InletState, OutletState, RingInlet, RingOutlet, Ticket};
 use serde::de::DeserializeOwned;
 
@@ -265,10 +265,10 @@ fn catch_up<H: Portable>(half: &mut H, object: &Object, inherited: bool) -> Resu
     if inherited {
         half.revert()?;
     }
-    let gone: Vec<HolderId> = object.remembered(H::HALF).collect();
+    let gone: Vec<Place> = object.remembered(H::HALF).collect();
     if !gone.is_empty() {
-        for &gone in &gone {
-            half.abandon(gone);
+        for gone in &gone {
+            half.abandon(gone.id);
         }
         // Safe before it is forgotten: whoever inherits our turn is not told of them again.
         commit(half, object);
@@ -279,8 +279,17 @@ fn catch_up<H: Portable>(half: &mut H, object: &Object, inherited: bool) -> Resu
             }
         }
     }
-    for id in object.take_given_up(H::HALF) {
-        half.give_up(id);
+    let given_up = object.take_given_up(H::HALF);
+    if !given_up.is_empty() {
+        for id in given_up {
+            half.give_up(id);
+        }
+        commit(half, object);
+        if let Some(link) = half.link() {
+            // Calls of others may have been behind them.
+            link.wake_own();
+            link.ring(Cause::ANY);
+        }
     }
     if object.is_disconnected() && half.link().is_some() {
         half.disconnect();

@@ -184,7 +184,7 @@ impl Line {
     fn receive_both(&mut self, buffer: &mut [u8]) -> SysResult<Option<usize>> {
         let received = socket::recv_descriptor(self.socket.as_fd(), buffer)?;
         Ok(received.map(|received| {
-            self.descriptors.extend(received.descriptor.map(ProcessFd::from));
+            self.descriptors.extend(received.descriptor);
             received.bytes
         }))
     }

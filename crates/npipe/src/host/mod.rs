@@ -227,6 +227,12 @@ impl Host {
         self.dissolve_if_over();
     }
 
+    /// As one who begins or ends to serve the name.
+    #[cfg(test)]
+    pub(crate) fn hold_slot(&self) -> MutexGuard<'_, Option<Arc<Host>>> {
+        locked(&self.slot)
+    }
+
     /// Ends this process' part in the name.
     fn dissolve(self: &Arc<Host>, serving: &mut MutexGuard<'_, Option<Arc<Host>>>) {
         if serving.as_ref().is_some_and(|host| Arc::ptr_eq(host, self)) {

@@ -14,7 +14,7 @@ use crate::background;
 use crate::end::link::{Counterpart, Link};
 use crate::end::{End, Handle, Home, Shape};
 use crate::error::{Error, Result};
-use crate::sys::forks::ProcessFd;
+use crate::sys::forks::{self, ProcessFd};
 use crate::sys::identity::PeerCredentials;
 use crate::sys::namespace::Root;
 use crate::sys::segment::Segment;
@@ -82,11 +82,13 @@ impl Handle {
         let bell = lifetime::bell().map_err(failed)?;
         let place = match &self.home {
             Home::Server { seat: Some(_), .. } => {
-                let pipe = std::io::pipe().map_err(|error| failed(SysError::new("create a pipe", error)))?;
-                Some((
-                    ProcessFd::from(OwnedFd::from(pipe.0)),
-                    ProcessFd::from(OwnedFd::from(pipe.1)),
-                ))
+                let unforked = forks::put_off();
+                let pipe = std::io::pipe().map(|(place, presence)| {
+                    let own = |end: OwnedFd| ProcessFd::from(end);
+                    (own(place.into()), own(presence.into()))
+                });
+                drop(unforked);
+                Some(pipe.map_err(|error| failed(SysError::new("create a pipe", error)))?)
             }
             _ => None,
         };
@@ -138,7 +140,7 @@ impl Handle {
         }
         let mut carried = carried.into_iter();
         let mut next = || carried.next().ok_or_else(|| wrong("it lacks a descriptor"));
-        let [memory, bell, socket, segment]: [OwnedFd; CARRIED] = [next()?, next()?, next()?, next()?];
+        let [memory, bell, socket, segment]: [ProcessFd; CARRIED] = [next()?, next()?, next()?, next()?];
         if owner_of(&memory).map_err(failed)? != identity::own_uid() {
             let detail = "an end is passed on between processes of one user";
             return Err(Error::new(Status::AccessDenied, FROM).because(detail));
@@ -147,21 +149,15 @@ impl Handle {
             let detail = "an end is passed on between processes of one process namespace";
             return Err(Error::new(Status::NotSupported, FROM).because(detail));
         }
-        let copy = |descriptor: &OwnedFd| -> Result<ProcessFd> {
-            let copied = descriptor.try_clone();
-            let copied = copied.map_err(|error| Error::from_sys(SysError::new("copy a descriptor", error), FROM))?;
-            Ok(copied.into())
-        };
-        let (own_memory, own_segment) = (copy(&memory)?, copy(&segment)?);
-        let memory = Segment::attach(memory, OBJECT_BYTES, OBJECT_BYTES as usize).map_err(failed)?;
+        let own_memory = Segment::attach(&memory, OBJECT_BYTES, OBJECT_BYTES as usize).map_err(failed)?;
         let shape = passport.shape()?;
         let layout = Layout::new(shape.out_quota, shape.in_quota);
-        let segment = Segment::attach(segment, layout.total_bytes(), Layout::first_bytes() as usize).map_err(failed)?;
+        let own_segment =
+            Segment::attach(&segment, layout.total_bytes(), Layout::first_bytes() as usize).map_err(failed)?;
         let peer = passport.counterpart(identity::peer_credentials(socket.as_fd()).map_err(failed)?);
-        let (side, socket) = (passport.role.into(), Arc::new(socket.into()));
-        let link = Link::new(segment, layout, side, socket, peer, shape.max_spin, Some(own_segment));
-        let presence = carried.next().map(ProcessFd::from);
-        let object = Object::join((memory, own_memory), bell.into(), presence)
+        let (side, socket) = (passport.role.into(), Arc::new(socket));
+        let link = Link::new(own_segment, layout, side, socket, peer, shape.max_spin, Some(segment));
+        let object = Object::join((own_memory, memory), bell, carried.next())
             .map_err(|_| Error::new(Status::InsufficientResources, FROM).because("too many processes hold this end"))?;
         object.arrive();
         let handle = Handle::new(End::new(shape, passport.home(), ReadMode::Byte, WaitMode::Wait));
@@ -171,7 +167,7 @@ impl Handle {
     }
 }
 
-fn owner_of(memory: &OwnedFd) -> SysResult<u32> {
+fn owner_of(memory: &ProcessFd) -> SysResult<u32> {
     let stat = rustix::fs::fstat(memory).map_err(|errno| SysError::new("look at a descriptor", errno))?;
     Ok(stat.st_uid)
 }

@@ -26,8 +26,8 @@ use crate::background;
 use crate::end::locked;
 use crate::sys::forks::ProcessFd;
 use crate::sys::segment::Segment;
-use crate::sys::{SysResult, forks, futex, identity, lifetime};
-use holding::Watched;
+use crate::sys::{SysResult, forks, futex, lifetime};
+use holding::{Watched, take_place};
 
 /// An end on its way to another process, as the system knows it: a descriptor here, a handle on Windows. Win32 equivalent:
 /// what DuplicateHandle makes in another process, and handles that a child inherits.
@@ -47,7 +47,8 @@ use holding::Watched;
 /// **Limits.** 64 processes of one process namespace hold an end at most, each with four or five descriptors for it and one for
 /// each other holder. Those of an end on its way count against the user's limit of descriptors in flight. A holder that is
 /// stopped in the middle of a move holds the others' calls up for a second, after which they fail with ERROR_SEM_TIMEOUT. A
-/// holder that becomes another program by `exec`, without a fork, with calls that wait, is not known to be gone: its calls stay.
+/// holder that becomes another program by `exec`, without a fork, with calls that wait, is not known to be gone: its calls stay
+/// until the process ends. Close the end before.
 ///
 /// ```
 /// # fn main() -> npipe::Result<()> {
@@ -107,25 +108,9 @@ impl Object {
         bell: ProcessFd,
         presence: Option<ProcessFd>,
     ) -> Result<Object, NoPlace> {
-        let words: &Words = segment.initial().head();
-        let own_pid = identity::own_pid();
-        let born = lifetime::began(own_pid).ok_or(NoPlace)?;
-        let join = || words.holders().join(own_pid, born);
-        let mut me = join();
-        for _ in 0..100 {
-            if me.is_some()
-                || Half::BOTH
-                    .iter()
-                    .all(|&half| words.holders().remembered(half).next().is_none())
-            {
-                break;
-            }
-            // Those who hold the end have been told, and forget who has left.
-            std::thread::sleep(Duration::from_millis(1));
-            me = join();
-        }
+        let me = take_place(segment.initial().head(), &bell).ok_or(NoPlace)?;
         Ok(Object {
-            me: me.ok_or(NoPlace)?,
+            me,
             segment,
             memory,
             bell,
@@ -158,9 +143,15 @@ impl Object {
         (self.memory.as_fd(), self.bell.as_fd(), presence)
     }
 
-    /// A call of ours is to be ended when we have the turn next.
+    /// A call of ours is to be ended when we have the turn next, which the background thread sees to.
     pub(crate) fn give_up(&self, half: Half, id: CallId) {
         locked(&self.given_up).push((half, id));
+        self.stir();
+    }
+
+    /// Whether there are such calls.
+    pub(crate) fn has_given_up(&self, half: Half) -> bool {
+        locked(&self.given_up).iter().any(|(of, _)| *of == half)
     }
 
     /// Those calls. In the half's turn.
@@ -254,13 +245,18 @@ impl Object {
     }
 
     /// Holders that are gone and whose calls a half still has. In its turn.
-    pub(crate) fn remembered(&self, half: Half) -> impl Iterator<Item = HolderId> {
+    pub(crate) fn remembered(&self, half: Half) -> impl Iterator<Item = Place> {
         self.words().holders().remembered(half)
     }
 
-    /// A half has forgotten one that is gone; how many threads of it have been sleeping, once both have.
-    pub(crate) fn forget(&self, gone: HolderId, half: Half) -> u32 {
-        self.words().holders().forget(gone, half).unwrap_or(0)
+    /// A half has forgotten one that is gone, in its turn; how many threads of it have been sleeping, once both have.
+    pub(crate) fn forget(&self, gone: Place, half: Half) -> u32 {
+        let holders = self.words().holders();
+        let sleepers = holders.forget(gone, half);
+        if sleepers.is_some() {
+            futex::wake_all(holders.vacated());
+        }
+        sleepers.unwrap_or(0)
     }
 
     /// Whether the connection was ended by a disconnect, by whichever holder.
@@ -287,24 +283,12 @@ impl Object {
 
     /// One more is on its way to another process.
     pub(crate) fn send_off(&self) {
-        self.words().sent.fetch_add(1, Ordering::AcqRel);
+        self.words().send_off();
     }
 
     /// One that was on its way has arrived.
     pub(crate) fn arrive(&self) {
-        let words = self.words();
-        // A copy of a descriptor that was sent off once may arrive too.
-        let arrived = |count: u32| (count != words.sent.load(Ordering::Acquire)).then(|| count.wrapping_add(1));
-        let _ = words.arrived.fetch_update(Ordering::AcqRel, Ordering::Acquire, arrived);
-    }
-
-    /// Whether anybody holds the end, or it is on its way to somebody.
-    fn is_held(&self) -> bool {
-        let words = self.words();
-        // Who arrives has joined before, and who sends off leaves after: if the counts stand still, nobody was missed.
-        let arrived = words.arrived.load(Ordering::Acquire);
-        let sent = words.sent.load(Ordering::Acquire);
-        arrived != sent || !words.holders().is_empty() || words.sent.load(Ordering::Acquire) != sent
+        self.words().arrive();
     }
 
     /// Gives our place up, without sleepers and calls of ours that go on; whether anybody holds the end still, or it is on its
@@ -314,7 +298,7 @@ impl Object {
         let words = self.words();
         words.holders().retire(self.me);
         self.stir();
-        self.is_held()
+        words.is_held()
     }
 
     /// Counts a thread of ours that is about to sleep. The end's own count is changed before this one and taken back after

@@ -10,10 +10,10 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use npipe::overlapped::{Woken, sleep_alertable};
-use npipe::{PipeMode, PipeServer, Status};
+use npipe::{PipeClient, PipeMode, PipeServer, Status};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-use crate::support::{NAME, Place, Puppet, error};
+use crate::support::{NAME, PATIENCE, Place, Puppet, error, until};
 
 /// What the child does, and whether it did: nothing of it may unwind or run the parent's destructors twice.
 fn fork(child: impl FnOnce() -> bool) -> Pid {
@@ -197,4 +197,47 @@ fn a_child_of_many_threads_finds_no_lock_held() {
         }
         over.store(true, Ordering::Relaxed);
     });
+}
+
+/// A process whose first thread has ended lives on in the others, and those who hold an end with it know.
+///
+/// semantics 190
+#[test]
+fn a_holder_lives_on_without_its_first_thread() {
+    let place = Place::new();
+    let server = place.messages().create(NAME).unwrap();
+    let client = place
+        .client()
+        .pipe_mode(PipeMode::Message)
+        .shareable(true)
+        .open(NAME)
+        .unwrap();
+    let raw = client.try_clone().unwrap().into_raw().unwrap();
+    let child = fork(move || {
+        let held = PipeClient::from_raw(raw).unwrap();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 16];
+            let answered = held.read(&mut buffer).and_then(|count| held.write(&buffer[..count]));
+            // SAFETY: it has no preconditions.
+            unsafe { libc::_exit(i32::from(answered.is_err())) }
+        });
+        // SAFETY: this thread has nothing that others use; the process goes on.
+        unsafe { libc::syscall(libc::SYS_exit, 0) };
+        false
+    });
+    let stat = format!("/proc/{}/stat", child.as_raw_nonzero());
+    until(|| {
+        std::fs::read_to_string(&stat)
+            .is_ok_and(|stat| stat.contains(") Z "))
+            .then_some(())
+    });
+    // Whoever joins looks who is there.
+    let third = PipeClient::from_raw(client.try_clone().unwrap().into_raw().unwrap()).unwrap();
+    server.set_read_timeout(Some(PATIENCE));
+    server.write(b"question").unwrap();
+    let mut answer = [0; 16];
+    assert_eq!(server.read(&mut answer).unwrap(), 8);
+    assert_eq!(&answer[..8], b"question");
+    assert!(succeeded(child));
+    drop(third);
 }

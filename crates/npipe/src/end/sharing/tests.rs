@@ -1,25 +1,46 @@
 //! Holders that die, close or stop at the worst of moments, in one process: a turn that is forgotten never ends.
 
+mod late;
+mod leaving;
+
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use npipe_core::{Progress, WaitMode};
+use npipe_core::{Progress, Status, WaitMode};
 use npipe_shm::layout::Side;
 use npipe_shm::memory::Memory;
-use npipe_shm::object::Seen;
+use npipe_shm::object::{Half, Seen};
 
+use crate::end::link::Wish;
 use crate::{ClientOptions, PipeClient, PipeMode, PipeServer, ServerOptions};
+
+/// Against hanging only.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const NAME: &str = r"\\.\pipe\test";
+
+fn options(root: &std::path::Path) -> ServerOptions {
+    let mut options = ServerOptions::new();
+    options.root(root).pipe_mode(PipeMode::Message);
+    options
+}
+
+fn server(root: &std::path::Path) -> PipeServer {
+    options(root).create(NAME).expect("the name is free")
+}
 
 /// A server, and two holders of its client's end, of which the second is about to die.
 fn holders(root: &std::path::Path) -> (PipeServer, PipeClient, PipeClient) {
-    let server = ServerOptions::new()
-        .root(root)
-        .pipe_mode(PipeMode::Message)
-        .create(r"\\.\pipe\test")
-        .expect("the name is free");
+    holders_with_quota(root, 4096)
+}
+
+/// The same, where so many bytes of the client's can be unread.
+fn holders_with_quota(root: &std::path::Path, bytes: u32) -> (PipeServer, PipeClient, PipeClient) {
+    let server = options(root).in_buffer_size(bytes).create(NAME);
+    let server = server.expect("the name is free");
     let mut options = ClientOptions::new();
     options.root(root).pipe_mode(PipeMode::Message).shareable(true);
-    let client = options.open(r"\\.\pipe\test").expect("it listens");
+    let client = options.open(NAME).expect("it listens");
     let raw = client.try_clone().and_then(PipeClient::into_raw).expect("shareable");
     (server, client, PipeClient::from_raw(raw).expect("an end"))
 }
@@ -112,7 +133,7 @@ fn another(client: &PipeClient) -> PipeClient {
 fn until(mut happens: impl FnMut() -> bool) {
     let begun = std::time::Instant::now();
     while !happens() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it does not happen");
+        assert!(begun.elapsed() < PATIENCE, "it does not happen");
         std::thread::yield_now();
     }
 }
@@ -130,9 +151,10 @@ fn a_dead_one_is_not_forgotten_before_that_is_safe() {
     let mut turn = dead.end.reading().expect("nobody else has it");
     assert!(matches!(turn.read(&mut [0; 16]), Ok(Progress::Pending(_))));
     drop(turn);
-    heir.end.0.holder_gone(&link, &seen_dead);
+    link.object().expect("it is shared").lose(&seen_dead);
     std::mem::forget(heir.end.reading().expect("nobody else has it"));
     client.end.0.holder_gone(&link, &seen_heir);
+    client.set_read_timeout(Some(PATIENCE));
     server.write(b"hello").expect("there is room");
     assert_eq!(client.read(&mut [0; 16]).expect("nobody is before us"), 5);
     std::mem::forget((dead, heir));
@@ -145,11 +167,7 @@ fn a_dead_one_is_not_forgotten_before_that_is_safe() {
 fn a_close_leaves_the_sleepers_of_others() {
     let root = tempfile::tempdir().expect("a directory");
     let (server, client, other) = holders(root.path());
-    let link = client.end.link().expect("it is connected");
-    let sleepers = || {
-        let words = &link.control().end(Side::Client).attention.0;
-        words.sleepers.load(Ordering::SeqCst)
-    };
+    let sleepers = || sleepers(&client);
     std::thread::scope(|scope| {
         let blocked = scope.spawn(|| other.read(&mut [0; 16]));
         until(|| sleepers() != 0);
@@ -195,15 +213,11 @@ fn a_thread_that_waits_leaves_the_delegate_to_others() {
 #[test]
 fn what_a_dead_one_took_of_a_retracted_write_is_counted_once() {
     let root = tempfile::tempdir().expect("a directory");
-    let server = ServerOptions::new()
-        .root(root.path())
-        .pipe_mode(PipeMode::Message)
-        .out_buffer_size(0)
-        .create(r"\\.\pipe\test")
-        .expect("the name is free");
+    let server = options(root.path()).out_buffer_size(0).create(NAME);
+    let server = server.expect("the name is free");
     let mut options = ClientOptions::new();
     options.root(root.path()).pipe_mode(PipeMode::Message).shareable(true);
-    let client = options.open(r"\\.\pipe\test").expect("it listens");
+    let client = options.open(NAME).expect("it listens");
     let (dead, heir) = (another(&client), another(&client));
     let (seen_dead, seen_heir) = (seen(&dead), seen(&heir));
     let link = client.end.link().expect("it is connected");
@@ -225,27 +239,107 @@ fn what_a_dead_one_took_of_a_retracted_write_is_counted_once() {
     std::mem::forget((dead, heir));
 }
 
-/// A call whose time passes while another holder is stopped in its turn does not stay.
+/// How many threads sleep at the client's end, as its peer sees it.
+fn sleepers(client: &PipeClient) -> u32 {
+    let link = client.end.link().expect("it is connected");
+    let words = &link.control().end(Side::Client).attention.0;
+    words.sleepers.load(Ordering::SeqCst)
+}
+
+/// A process is killed while a thread of it sleeps, in a call or for operations.
 ///
-/// semantics 127, 219
+/// semantics 190
 #[test]
-fn a_call_that_cannot_be_ended_is_ended_later() {
+fn the_sleepers_of_a_dead_one_are_not_counted() {
     let root = tempfile::tempdir().expect("a directory");
-    let (server, client, stopped) = holders(root.path());
-    client.set_read_timeout(Some(Duration::from_millis(20)));
-    std::thread::scope(|scope| {
-        let reading = scope.spawn(|| client.read(&mut [0; 16]));
-        let mut turn = stopped.end.reading().expect("nobody else has it");
-        // The call is made, and its time passes while we have the turn, or has passed by now.
-        while turn.is_idle() && !reading.is_finished() {
-            drop(turn);
-            std::thread::yield_now();
-            turn = stopped.end.reading().expect("nobody else has it");
+    let (_server, client, dead) = holders(root.path());
+    let link = client.end.link().expect("it is connected");
+    std::mem::forget(dead.end.link().expect("it is connected").announce(Wish::Both));
+    assert_ne!(sleepers(&client), 0);
+    client.end.0.holder_gone(&link, &seen(&dead));
+    assert_eq!(sleepers(&client), 0);
+    std::mem::forget(dead);
+}
+
+/// One holder inherits a turn and can make nothing of it; the next one inherits it from the dead all the same.
+///
+/// semantics 101, 190
+#[test]
+fn a_turn_of_which_nothing_could_be_made_is_inherited_by_the_next() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (server, client, dead) = holders(root.path());
+    let spoiler = another(&client);
+    let object = spoiler.end.link().and_then(|link| link.object().cloned());
+    let object = object.expect("it is shared");
+    let (_, whole) = object.news(Half::Reading).expect("it has not looked yet");
+    // It knows its nonsense, and would go on from there.
+    let held = crate::end::locked(&spoiler.end.reading);
+    server.write(b"message").expect("there is room");
+    for _ in 0..2 {
+        server.write(b"").expect("empty messages need none");
+    }
+    let seen = seen(&dead);
+    let link = client.end.link().expect("it is connected");
+    let mut turn = dead.end.reading().expect("nobody else has it");
+    let mut buffer = [0; 16];
+    for _ in 0..2 {
+        assert!(matches!(turn.read(&mut buffer), Ok(Progress::Done(_))));
+    }
+    std::mem::forget(turn);
+    assert!(object.store(Half::Reading, b""));
+    client.end.0.holder_gone(&link, &seen);
+    assert_eq!(client.end.reading().map(drop).err(), Some(Status::InvalidHandle));
+    assert!(object.store(Half::Reading, &whole));
+    client.set_read_timeout(Some(PATIENCE));
+    let lengths = [0; 3].map(|_| client.read(&mut buffer).expect("three messages"));
+    assert_eq!(
+        (lengths, client.peek(&mut []).expect("it is open").total),
+        ([7, 0, 0], 0)
+    );
+    drop(held);
+    std::mem::forget(dead);
+}
+
+/// What is left of a half makes no sense: operations that wait for it end when they are looked at, as calls do.
+///
+/// semantics 190, 219
+#[test]
+fn operations_of_an_end_that_is_spoilt_end() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (server, client, other) = holders_with_quota(root.path(), 4);
+    let reading = client.start_read(vec![0; 16]).expect("it waits");
+    let writing = client.start_write("too much").expect("it waits");
+    let link = other.end.link().expect("it is connected");
+    for half in Half::BOTH {
+        // Only in its turn is an image stored.
+        match half {
+            Half::Reading => std::mem::forget(other.end.reading().expect("nobody else has it")),
+            Half::Writing => std::mem::forget(other.end.writing().expect("nobody else has it")),
         }
-        reading.join().expect("no panic").expect_err("its time has passed");
-        drop(turn);
-    });
-    client.set_read_timeout(None);
+        let object = link.object().expect("it is shared");
+        assert!(object.store(half, b""));
+        object.pass_turn(half);
+    }
     server.write(b"x").expect("there is room");
-    assert_eq!(client.read(&mut [0; 16]).expect("nobody is before us"), 1);
+    for operation in [reading, writing] {
+        let ended = operation.finish().result.expect_err("nothing can be made of it");
+        assert_eq!(ended.win32_name(), "ERROR_INVALID_HANDLE");
+    }
+    std::mem::forget(other);
+}
+
+/// As many calls may wait as fit into a few megabytes.
+///
+/// semantics 219
+#[test]
+fn very_many_calls_can_wait() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (server, client, other) = holders(root.path());
+    let mut turn = client.end.reading().expect("nobody else has it");
+    for _ in 0..150_000 {
+        turn.expect(64);
+    }
+    drop(turn);
+    server.write(b"x").expect("it is open");
+    assert_eq!(other.peek(&mut []).expect("it is open").total, 1);
 }

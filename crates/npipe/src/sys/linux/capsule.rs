@@ -6,16 +6,18 @@
 //!
 //! A socket that is connected takes messages from its peer alone, so from nobody else.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
+    SocketType,
 };
 
+use super::forks::ProcessFd;
+use super::socket;
 use crate::sys::{SysError, SysResult};
 
 /// Descriptors that one carries at most.
@@ -52,32 +54,18 @@ pub(crate) fn seal(bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> SysResult<Ow
 }
 
 /// Takes out what a capsule carries. Nothing about `socket` is believed but that it is a descriptor.
-pub(crate) fn open(socket: impl AsFd) -> SysResult<(Vec<u8>, Vec<OwnedFd>)> {
+pub(crate) fn open(socket: impl AsFd) -> SysResult<(Vec<u8>, Vec<ProcessFd>)> {
     const OPERATION: &str = "take descriptors out of a socket";
     let fail = |errno: Errno| SysError::new(OPERATION, errno);
     let mut bytes = vec![0; MAX_BYTES];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_CARRIED))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-    let message = loop {
-        match rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags) {
-            Ok(message) => break message,
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(fail(errno)),
-        }
-    };
-    let mut descriptors = Vec::new();
-    for part in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(received) = part {
-            descriptors.extend(received);
-        }
-    }
-    if message.flags.contains(ReturnFlags::CTRUNC) {
+    let received = socket::recv_marked::<MAX_CARRIED>(socket.as_fd(), &mut bytes, &mut space).map_err(fail)?;
+    if received.is_cut {
         // The kernel hands out as many as there is room for in this process.
         return Err(fail(Errno::MFILE));
     }
-    bytes.truncate(message.bytes);
-    Ok((bytes, descriptors))
+    bytes.truncate(received.bytes);
+    Ok((bytes, received.descriptors.into_iter().flatten().collect()))
 }
 
 #[cfg(test)]

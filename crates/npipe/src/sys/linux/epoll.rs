@@ -78,6 +78,18 @@ impl Poller {
         Ok(Poller { epoll })
     }
 
+    /// The tokens of what is in it.
+    #[cfg(test)]
+    pub(crate) fn tokens(&self) -> Vec<u64> {
+        let path = format!("/proc/self/fdinfo/{}", std::os::fd::AsRawFd::as_raw_fd(&self.epoll));
+        let text = std::fs::read_to_string(path).expect("procfs");
+        let data = text.lines().filter_map(|line| line.split_once("data:"));
+        let digits = data.filter_map(|(_, rest)| rest.split_ascii_whitespace().next());
+        digits
+            .map(|digits| u64::from_str_radix(digits, 16).expect("a number"))
+            .collect()
+    }
+
     /// Adds a descriptor that is not in the set.
     pub(crate) fn add(&self, fd: impl AsFd, token: u64, interest: Interest) -> SysResult<()> {
         epoll::add(&self.epoll, fd, EventData::new_u64(token), interest.flags())

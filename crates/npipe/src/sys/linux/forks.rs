@@ -8,15 +8,22 @@
 //! The child is another *generation*. What an older one has made is not usable there, and must not be locked: a thread
 //! that does not exist in the child may hold the lock for ever.
 //!
+//! Between the arrival of a descriptor and its mark as a [`ProcessFd`] no child may be forked, which would take it for the
+//! program's: [`put_off`] keeps forks waiting, and whoever receives waits for forks.
+//!
 //! A child made past the C library (`clone` by hand) runs no handlers.
 #![allow(
     unsafe_code,
     reason = "fork handlers have no safe binding, and may only make calls that are safe in a signal handler"
 )]
 
+use std::cell::Cell;
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+
+use super::futex;
 
 /// Descriptors that a word of the table stands for.
 const WORD_BITS: usize = u64::BITS as usize;
@@ -110,13 +117,85 @@ fn watch_forks() {
         let nothing = nothing.ok().map(OwnedFd::from);
         NOTHING.store(nothing.as_ref().map_or(-1, AsRawFd::as_raw_fd), Ordering::Release);
         // SAFETY: the handler is a function of this program that makes only calls that are safe in a signal handler.
-        unsafe { libc::pthread_atfork(None, None, Some(in_the_child)) };
+        unsafe { libc::pthread_atfork(Some(before_a_fork), Some(after_a_fork), Some(in_the_child)) };
         nothing
     });
 }
 
+/// Threads that receive, threads that fork, and whether somebody sleeps until it is his turn: who sees one of the other kind
+/// waits.
+static CROSSING: AtomicU32 = AtomicU32::new(0);
+
+const FORKS: u32 = 1;
+const RECEIVES: u32 = 1 << 15;
+const AWAITED: u32 = 1 << 31;
+
+thread_local! {
+    /// How often this thread is counted as one that receives.
+    static RECEIVING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// While it lives no other thread forks.
+#[derive(Debug)]
+pub(crate) struct Unforked {
+    /// It is this thread that is counted.
+    of_thread: PhantomData<*const ()>,
+}
+
+/// Puts forks off, and waits for those that have begun. For a moment, in which nothing is waited for and no memory is
+/// allocated: who forks may have the allocator's locks.
+pub(crate) fn put_off() -> Unforked {
+    watch_forks();
+    // Before the count: a signal handler that forks does not wait for the thread that it has interrupted.
+    RECEIVING.set(RECEIVING.get() + 1);
+    enter_crossing(RECEIVES, |now| now % RECEIVES);
+    Unforked { of_thread: PhantomData }
+}
+
+impl Drop for Unforked {
+    fn drop(&mut self) {
+        leave_crossing(RECEIVES);
+        RECEIVING.set(RECEIVING.get() - 1);
+    }
+}
+
+/// Counts us in once `others` says that nobody is in the way.
+fn enter_crossing(unit: u32, others: impl Fn(u32) -> u32) {
+    let mut now = CROSSING.load(Ordering::Relaxed);
+    loop {
+        let is_free = others(now & !AWAITED) == 0;
+        let next = if is_free { now + unit } else { now | AWAITED };
+        match CROSSING.compare_exchange(now, next, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) if is_free => return,
+            Ok(_) => {
+                futex::wait(&CROSSING, next, None);
+                now = CROSSING.load(Ordering::Relaxed);
+            }
+            Err(found) => now = found,
+        }
+    }
+}
+
+fn leave_crossing(unit: u32) {
+    if CROSSING.fetch_sub(unit, Ordering::AcqRel) & AWAITED != 0 {
+        CROSSING.fetch_and(!AWAITED, Ordering::AcqRel);
+        futex::wake_all(&CROSSING);
+    }
+}
+
+extern "C" fn before_a_fork() {
+    let own = RECEIVING.get();
+    enter_crossing(FORKS, |now| (now / RECEIVES).saturating_sub(own));
+}
+
+extern "C" fn after_a_fork() {
+    leave_crossing(FORKS);
+}
+
 extern "C" fn in_the_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    // The other threads do not exist here.
+    CROSSING.store(RECEIVING.get() * RECEIVES, Ordering::Relaxed);
     let nothing = NOTHING.load(Ordering::Acquire);
     for (index, word) in TABLE.iter().enumerate() {
         let mut bits = word.load(Ordering::Acquire);
@@ -148,5 +227,36 @@ mod tests {
         // Its number may be another's by now, in a test that runs beside this one: the other end tells.
         assert_eq!(std::io::Read::read(&mut &other, &mut [0]).unwrap(), 0);
         assert!(NOTHING.load(Ordering::Relaxed) >= 0);
+    }
+
+    /// A fork waits for whoever receives, but for nobody whom it has interrupted; whoever receives waits for it.
+    #[test]
+    fn forks_and_arrivals_wait_for_each_other() {
+        let forks = || CROSSING.load(Ordering::SeqCst) & AWAITED != 0;
+        let receiving = put_off();
+        // As a handler of a signal.
+        before_a_fork();
+        after_a_fork();
+        std::thread::scope(|scope| {
+            let forking = scope.spawn(|| before_a_fork());
+            until(forks);
+            assert!(!forking.is_finished(), "it waits");
+            drop(receiving);
+            forking.join().unwrap();
+            let receiving = scope.spawn(|| drop(put_off()));
+            until(forks);
+            assert!(!receiving.is_finished(), "it waits");
+            after_a_fork();
+            receiving.join().unwrap();
+        });
+    }
+
+    #[track_caller]
+    fn until(happens: impl Fn() -> bool) {
+        let begun = std::time::Instant::now();
+        while !happens() {
+            assert!(begun.elapsed().as_secs() < 60, "it does not happen");
+            std::thread::yield_now();
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! A process is named by its number and by when it began, so that a later one with that number is not taken for it. All
 //! of it is within one process namespace.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, poll};
@@ -14,11 +15,25 @@ use super::forks::ProcessFd;
 use crate::sys::{SysError, SysResult};
 
 /// When a process began, in the kernel's ticks; `None` if there is none of that number.
-pub(crate) fn began(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+pub(crate) fn began(pid: u32) -> SysResult<Option<u64>> {
+    let stat = match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => stat,
+        Err(error) if is_gone(&error) => return Ok(None),
+        Err(error) => return Err(SysError::new("look at a process", error)),
+    };
     // Behind the name, which may hold anything, in parentheses.
-    let fields = stat.get(stat.rfind(')')? + 1..)?;
-    fields.split_ascii_whitespace().nth(19)?.parse().ok()
+    let fields = stat.rfind(')').and_then(|end| stat.get(end + 1..));
+    Ok(fields.and_then(|fields| fields.split_ascii_whitespace().nth(19)?.parse().ok()))
+}
+
+/// Whether there is a process of that number, or was and nobody has asked how it ended.
+pub(crate) fn exists(pid: u32) -> bool {
+    let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    number.is_some_and(|number| rustix::process::test_kill_process(number) != Err(Errno::SRCH))
+}
+
+fn is_gone(error: &std::io::Error) -> bool {
+    error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
 
 /// Which process namespace we are in: only there the numbers of processes mean the same.
@@ -42,7 +57,7 @@ pub(crate) fn end_of(pid: u32, began_at: u64) -> SysResult<Option<ProcessFd>> {
     // at its end.
     let mut watched = [PollFd::new(&process, PollFlags::IN)];
     let has_ended = poll(&mut watched, Some(&Timespec::default())).is_ok_and(|ready| ready > 0);
-    Ok((!has_ended && began(pid) == Some(began_at)).then_some(process))
+    Ok((!has_ended && began(pid)? == Some(began_at)).then_some(process))
 }
 
 /// A counter that processes share to stir each other.
@@ -71,7 +86,7 @@ mod tests {
     #[test]
     fn the_end_of_a_process_is_told() {
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-        let (pid, began_at) = (child.id(), began(child.id()).unwrap());
+        let (pid, began_at) = (child.id(), began(child.id()).unwrap().unwrap());
         let end = end_of(pid, began_at).unwrap().expect("it lives");
         assert!(end_of(pid, began_at + 1).unwrap().is_none(), "an earlier one");
         let poller = Poller::new().unwrap();
@@ -90,7 +105,8 @@ mod tests {
         );
         child.wait().unwrap();
         assert!(end_of(pid, began_at).unwrap().is_none());
-        assert!(began(std::process::id()).is_some() && began(0).is_none());
+        assert!(began(std::process::id()).unwrap().is_some() && began(0).unwrap().is_none());
+        assert!(exists(std::process::id()) && !exists(pid) && !exists(0));
         assert!(namespace().is_some());
     }
 

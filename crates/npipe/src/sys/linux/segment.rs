@@ -76,8 +76,8 @@ impl Segment {
     /// Maps the first `initial_bytes` of a segment that another process made.
     ///
     /// Nothing about the descriptor is believed: it must be memory (a memfd on ordinary pages),
-    /// carry the seals, and have exactly the size expected. It is closed in either case.
-    pub(crate) fn attach(fd: OwnedFd, total_bytes: u64, initial_bytes: usize) -> SysResult<Segment> {
+    /// carry the seals, and have exactly the size expected.
+    pub(crate) fn attach(fd: impl AsFd, total_bytes: u64, initial_bytes: usize) -> SysResult<Segment> {
         const OPERATION: &str = "attach to a shared memory segment";
         let invalid = || std::io::Error::from(std::io::ErrorKind::InvalidData);
         let refuse = |reason: String| SysError::new(OPERATION, invalid()).because(reason);

@@ -28,7 +28,7 @@ use rustix::net::{
 };
 use rustix::time::Timespec;
 
-use super::forks::ProcessFd;
+use super::forks::{self, ProcessFd};
 use crate::sys::{SysError, SysResult};
 
 /// Connections that may wait to be accepted. The kernel lowers it to `net.core.somaxconn`.
@@ -40,7 +40,7 @@ pub(crate) struct Received {
     /// How many bytes; 0 means that the other side has closed.
     pub(crate) bytes: usize,
     /// The descriptor that came along.
-    pub(crate) descriptor: Option<OwnedFd>,
+    pub(crate) descriptor: Option<ProcessFd>,
 }
 
 /// Two sockets connected to each other.
@@ -77,8 +77,11 @@ pub(crate) fn listen(dir: BorrowedFd<'_>, file: &str, mode: Mode) -> SysResult<P
 pub(crate) fn accept(listener: BorrowedFd<'_>) -> SysResult<Option<ProcessFd>> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     loop {
-        match rustix::net::accept_with(listener, flags) {
-            Ok(socket) => return Ok(Some(socket.into())),
+        let unforked = forks::put_off();
+        let accepted = rustix::net::accept_with(listener, flags).map(ProcessFd::from);
+        drop(unforked);
+        match accepted {
+            Ok(socket) => return Ok(Some(socket)),
             // A connection given up before it was accepted is none.
             Err(Errno::INTR | Errno::CONNABORTED) => {}
             Err(Errno::AGAIN) => return Ok(None),
@@ -170,41 +173,71 @@ pub(crate) fn recv(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> SysResult<Optio
 /// [`InvalidData`](std::io::ErrorKind::InvalidData).
 pub(crate) fn recv_descriptor(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> SysResult<Option<Received>> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-    let message = loop {
-        let mut parts = [IoSliceMut::new(buffer)];
-        match rustix::net::recvmsg(socket, &mut parts, &mut control, flags) {
-            Ok(message) => break message,
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => return Ok(None),
-            Err(e) => return Err(SysError::new("receive from a socket", e)),
-        }
+    let received = match recv_marked::<1>(socket, buffer, &mut space) {
+        Ok(received) => received,
+        Err(Errno::AGAIN) => return Ok(None),
+        Err(e) => return Err(SysError::new("receive from a socket", e)),
     };
-    let mut descriptor = None;
-    // Room for one descriptor is room for two by alignment. What is not kept is closed by drop.
-    let mut too_many = message.flags.contains(ReturnFlags::CTRUNC);
-    for part in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(received) = part {
-            for one in received {
-                too_many |= descriptor.replace(one).is_some();
-            }
-        }
-    }
-    if too_many && descriptor.is_none() {
+    // Room for one descriptor is room for two by alignment.
+    let [descriptor] = received.descriptors;
+    if received.is_cut && descriptor.is_none() {
         // There was room for one here, and none in this process.
         return Err(SysError::new("receive a descriptor", Errno::MFILE));
     }
-    if too_many {
+    if received.is_cut {
         let source = std::io::Error::from(std::io::ErrorKind::InvalidData);
         return Err(
             SysError::new("receive from a socket", source).because("the other side sent more descriptors than one")
         );
     }
     Ok(Some(Received {
-        bytes: message.bytes,
+        bytes: received.bytes,
         descriptor,
     }))
+}
+
+/// What [`recv_marked`] received.
+pub(super) struct Marked<const N: usize> {
+    pub(super) bytes: usize,
+    pub(super) descriptors: [Option<ProcessFd>; N],
+    /// There were more than are kept, or than this process has room for.
+    pub(super) is_cut: bool,
+}
+
+/// Receives what is there, and the first `N` descriptors that came along; the others are closed. All are marked as this
+/// process' before a child can be forked.
+pub(super) fn recv_marked<const N: usize>(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    space: &mut [MaybeUninit<u8>],
+) -> Result<Marked<N>, Errno> {
+    let mut control = RecvAncillaryBuffer::new(space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let _unforked = forks::put_off();
+    let message = loop {
+        match rustix::net::recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut control, flags) {
+            Ok(message) => break message,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    };
+    let mut descriptors = [const { None }; N];
+    let mut is_cut = message.flags.contains(ReturnFlags::CTRUNC);
+    for part in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = part {
+            for one in received {
+                match descriptors.iter_mut().find(|free| free.is_none()) {
+                    Some(free) => *free = Some(ProcessFd::from(one)),
+                    None => is_cut = true,
+                }
+            }
+        }
+    }
+    Ok(Marked {
+        bytes: message.bytes,
+        descriptors,
+        is_cut,
+    })
 }
 
 /// Sends all of `bytes`, and `descriptor` with the first of them.
@@ -282,6 +315,7 @@ pub(crate) fn spare() -> Option<ProcessFd> {
 
 fn socket(flags: SocketFlags) -> Result<ProcessFd, Errno> {
     let flags = SocketFlags::CLOEXEC | flags;
+    let _unforked = forks::put_off();
     rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map(ProcessFd::from)
 }
 
@@ -409,6 +443,7 @@ mod tests {
         rustix::io::write(&writer, b"through").unwrap();
         drop(writer);
         let mut text = String::new();
+        let received = received.as_fd().try_clone_to_owned().unwrap();
         std::fs::File::from(received).read_to_string(&mut text).unwrap();
         assert_eq!(text, "through");
     }

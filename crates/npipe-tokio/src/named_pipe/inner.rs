@@ -173,13 +173,7 @@ impl Inner {
     }
 
     /// Has the task woken when the peer has done what `wish` says, unless `again` says that it has by now.
-    pub(crate) fn rest(
-        &self,
-        cx: &Context<'_>,
-        slot: Slot,
-        wish: Wish,
-        again: impl FnOnce() -> bool,
-    ) -> Poll<()> {
+    pub(crate) fn rest(&self, cx: &Context<'_>, slot: Slot, wish: Wish, again: impl FnOnce() -> bool) -> Poll<()> {
         self.tasks.keep(slot, cx.waker());
         self.patience.rests();
         self.expect(wish);

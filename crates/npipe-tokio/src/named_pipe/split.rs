@@ -35,7 +35,10 @@ pub(crate) fn borrowed(inner: &Arc<Inner>) -> (ReadHalf<'_>, WriteHalf<'_>) {
 }
 
 pub(crate) fn owned<E>(inner: Arc<Inner>) -> (OwnedReadHalf<E>, OwnedWriteHalf<E>) {
-    (OwnedReadHalf(inner.clone(), PhantomData), OwnedWriteHalf(inner, PhantomData))
+    (
+        OwnedReadHalf(inner.clone(), PhantomData),
+        OwnedWriteHalf(inner, PhantomData),
+    )
 }
 
 fn reunite<E>(

@@ -114,12 +114,14 @@ impl Tasks {
     /// An operation begins, of which the end has to be reminded when something happens.
     pub(crate) fn begin(&self, is_transaction: bool) {
         self.operations.fetch_add(1, Ordering::SeqCst);
-        self.transactions.fetch_add(usize::from(is_transaction), Ordering::SeqCst);
+        self.transactions
+            .fetch_add(usize::from(is_transaction), Ordering::SeqCst);
     }
 
     /// It is over.
     pub(crate) fn end(&self, is_transaction: bool) {
-        self.transactions.fetch_sub(usize::from(is_transaction), Ordering::SeqCst);
+        self.transactions
+            .fetch_sub(usize::from(is_transaction), Ordering::SeqCst);
         self.operations.fetch_sub(1, Ordering::SeqCst);
     }
 

@@ -46,7 +46,11 @@ pub async fn wait(name: impl AsRef<OsStr>, timeout: Option<Duration>) -> io::Res
 /// As [`wait`].
 pub async fn wait_in(namespace: &Namespace, name: impl AsRef<OsStr>, timeout: Option<Duration>) -> io::Result<()> {
     let (namespace, name) = (namespace.clone(), name.as_ref().to_owned());
-    let mut waiting = aside(move || namespace.begin_wait(name, timeout)).await?;
+    let begin = move || {
+        let mut waiting = namespace.begin_wait(name, timeout)?;
+        waiting.look().map(|()| waiting)
+    };
+    let mut waiting = aside(begin).await?;
     while !waiting.is_over() {
         let deadline = waiting.deadline();
         let watched = watch_wait(waiting)?;

@@ -33,7 +33,9 @@ pub(crate) struct Flight {
 
 impl fmt::Debug for Flight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flight").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Flight")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 

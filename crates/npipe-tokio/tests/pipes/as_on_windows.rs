@@ -104,7 +104,11 @@ async fn readiness_and_calls_that_do_not_wait() -> io::Result<()> {
     let (server, client) = pair(&place, PipeMode::Byte);
     let would_block = |error: io::Error| assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     would_block(client.try_read(&mut [0; 8]).expect_err("nothing is there"));
-    would_block(client.try_io(Interest::READABLE, || Ok(())).expect_err("nothing is there"));
+    would_block(
+        client
+            .try_io(Interest::READABLE, || Ok(()))
+            .expect_err("nothing is there"),
+    );
     let ready = client.ready(Interest::READABLE | Interest::WRITABLE).await?;
     assert!(ready.is_writable() && !ready.is_readable());
     client.writable().await?;
@@ -118,7 +122,9 @@ async fn readiness_and_calls_that_do_not_wait() -> io::Result<()> {
     let parts = [io::IoSlice::new(b"po"), io::IoSlice::new(b"ng")];
     assert_eq!(server.try_write_vectored(&parts)?, 4);
     let mut all = [0; 8];
-    let read = client.async_io(Interest::READABLE, || client.try_read(&mut all)).await?;
+    let read = client
+        .async_io(Interest::READABLE, || client.try_read(&mut all))
+        .await?;
     assert_eq!(&all[..read], b"pong");
     assert!(server.ready(Interest::READABLE).await?.is_readable(), "the rest of it");
     Ok(())
@@ -192,7 +198,10 @@ async fn directions() -> io::Result<()> {
     }
     let mut none = server_options(&place);
     let none = none.access_inbound(false).access_outbound(false);
-    assert_eq!(none.create(NAME).expect_err("no way").kind(), io::ErrorKind::InvalidInput);
+    assert_eq!(
+        none.create(NAME).expect_err("no way").kind(),
+        io::ErrorKind::InvalidInput
+    );
     Ok(())
 }
 
@@ -273,13 +282,19 @@ async fn what_is_known_of_a_pipe() -> io::Result<()> {
     let place = Place::new();
     let mut options = server_options(&place);
     options.pipe_mode(PipeMode::Message).max_instances(7);
-    options.out_buffer_size(4096).in_buffer_size(8192).reject_remote_clients(true);
+    options
+        .out_buffer_size(4096)
+        .in_buffer_size(8192)
+        .reject_remote_clients(true);
     options.write_dac(true).write_owner(true).access_system_security(true);
     let server = options.create(NAME)?;
     let client = client_options(&place).security_qos_flags(0).open(NAME)?;
     for (info, end) in [(server.info()?, PipeEnd::Server), (client.info()?, PipeEnd::Client)] {
         assert_eq!((info.mode, info.end), (PipeMode::Message, end));
-        assert_eq!((info.max_instances, info.out_buffer_size, info.in_buffer_size), (7, 4096, 8192));
+        assert_eq!(
+            (info.max_instances, info.out_buffer_size, info.in_buffer_size),
+            (7, 4096, 8192)
+        );
     }
     Ok(())
 }
@@ -296,7 +311,10 @@ async fn descriptors_stand_for_handles() -> io::Result<()> {
     let place = Place::new();
     let server = server_options(&place).create(NAME)?;
     let listening = server.as_fd();
-    assert!(rustix::net::sockopt::socket_peercred(listening).is_err(), "nobody is there");
+    assert!(
+        rustix::net::sockopt::socket_peercred(listening).is_err(),
+        "nobody is there"
+    );
     let client = client_options(&place).open(NAME)?;
     server.connect().await?;
     let own = rustix::process::getpid();
@@ -308,7 +326,10 @@ async fn descriptors_stand_for_handles() -> io::Result<()> {
     }
     server.disconnect()?;
     // Still the same socket, whose other end has gone.
-    let mut watched = [rustix::event::PollFd::from_borrowed_fd(connected, rustix::event::PollFlags::RDHUP)];
+    let mut watched = [rustix::event::PollFd::from_borrowed_fd(
+        connected,
+        rustix::event::PollFlags::RDHUP,
+    )];
     assert_eq!(rustix::event::poll(&mut watched, None)?, 1);
     Ok(())
 }

@@ -87,7 +87,10 @@ async fn flushing_until_everything_is_read() -> io::Result<()> {
     let mut flushing = Box::pin(client.flush_until_read());
     assert!(poll_once(flushing.as_mut()).is_pending());
     drop(server);
-    assert_eq!(flushing.await.expect_err("it goes unread").kind(), io::ErrorKind::BrokenPipe);
+    assert_eq!(
+        flushing.await.expect_err("it goes unread").kind(),
+        io::ErrorKind::BrokenPipe
+    );
     Ok(())
 }
 
@@ -144,7 +147,9 @@ async fn a_listener() -> io::Result<()> {
     let one = client_options(&place).open(NAME)?;
     let first = listener.accept().await?;
     let other = client_options(&place).open(NAME)?;
-    let next = poll_fn(|cx| Pin::new(&mut listener).poll_next(cx)).await.expect("there is no end")?;
+    let next = poll_fn(|cx| Pin::new(&mut listener).poll_next(cx))
+        .await
+        .expect("there is no end")?;
     let busy = client_options(&place).open(NAME).expect_err("two are the most");
     assert_eq!(busy.raw_os_error(), Some(231));
     let mut accepting = Box::pin(listener.accept());
@@ -267,7 +272,11 @@ async fn security_attributes() -> io::Result<()> {
     let place = Place::new();
     let length = size_of::<Attributes>() as u32;
     let (server, client) = (server_options(&place), client_options(&place));
-    let of = |length, descriptor, inherit| Attributes { length, descriptor, inherit };
+    let of = |length, descriptor, inherit| Attributes {
+        length,
+        descriptor,
+        inherit,
+    };
     // SAFETY: null is allowed.
     let plain = unsafe { server.create_with_security_attributes_raw(NAME, ptr::null_mut()) }?;
     // SAFETY: null is allowed.
@@ -275,7 +284,10 @@ async fn security_attributes() -> io::Result<()> {
     drop(plain);
     for (mut attributes, kind) in [
         (of(length, ptr::null(), 1), None),
-        (of(length, ptr::from_ref(&place).cast(), 0), Some(io::ErrorKind::Unsupported)),
+        (
+            of(length, ptr::from_ref(&place).cast(), 0),
+            Some(io::ErrorKind::Unsupported),
+        ),
         (of(length - 1, ptr::null(), 0), Some(io::ErrorKind::InvalidInput)),
     ] {
         let attributes = ptr::from_mut(&mut attributes).cast();

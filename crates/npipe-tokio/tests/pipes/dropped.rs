@@ -134,7 +134,10 @@ async fn a_dropped_accept_loses_no_client() -> io::Result<()> {
 #[tokio::test]
 async fn a_dropped_write_has_written_nothing() -> io::Result<()> {
     let place = Place::new();
-    let server = server_options(&place).pipe_mode(PipeMode::Message).in_buffer_size(1).create(NAME)?;
+    let server = server_options(&place)
+        .pipe_mode(PipeMode::Message)
+        .in_buffer_size(1)
+        .create(NAME)?;
     let client = client_options(&place).open(NAME)?;
     client.write_message(b"first").await?;
     {

@@ -95,8 +95,13 @@ fn a_child_begins_anew() -> io::Result<()> {
     let child = fork({
         let (server, client) = (&server, &client);
         move || {
-            let invalid = |error: io::Error| error.get_ref().is_some_and(|error| error.to_string().contains("HANDLE"));
-            let both_invalid = server.try_read(&mut [0]).is_err_and(invalid) && client.try_write(b"x").is_err_and(invalid);
+            let invalid = |error: io::Error| {
+                error
+                    .get_ref()
+                    .is_some_and(|error| error.to_string().contains("HANDLE"))
+            };
+            let both_invalid =
+                server.try_read(&mut [0]).is_err_and(invalid) && client.try_write(b"x").is_err_and(invalid);
             let own = || -> io::Result<bool> {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
                 let mut options = ServerOptions::new();

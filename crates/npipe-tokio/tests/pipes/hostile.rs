@@ -18,7 +18,10 @@ const OTHER: &str = r"\\.\pipe\innocent";
 fn beside(disturb: impl Fn(&Intruder) + Sync) -> io::Result<()> {
     const EXCHANGES: u32 = 1_000;
     let place = Place::new();
-    let victim = server_options(&place).pipe_mode(PipeMode::Message).out_buffer_size(16).create(NAME)?;
+    let victim = server_options(&place)
+        .pipe_mode(PipeMode::Message)
+        .out_buffer_size(16)
+        .create(NAME)?;
     let intruder = Intruder::open(place.path(), NAME).expect("an instance listens");
     intruder.socket.set_nonblocking(true)?;
     let mut innocent = server_options(&place).create(OTHER)?;
@@ -111,7 +114,12 @@ fn a_lane_of_lies_ends_what_waits() -> io::Result<()> {
     runtime.block_on(async {
         let lying = async {
             tokio::task::yield_now().await;
-            intruder.words(Side::Client).writer.0.tail.store(u64::MAX, Ordering::SeqCst);
+            intruder
+                .words(Side::Client)
+                .writer
+                .0
+                .tail
+                .store(u64::MAX, Ordering::SeqCst);
             (&intruder.socket).write_all(&[1])
         };
         let mut buffer = [0; 8];

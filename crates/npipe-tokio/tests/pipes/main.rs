@@ -8,9 +8,9 @@ mod as_on_windows;
 mod beyond;
 mod dropped;
 mod dying;
+mod hostile;
 #[path = "../../../npipe/tests/hostile/intruder.rs"]
 mod intruder;
-mod hostile;
 mod many;
 mod messages;
 mod runtimes;
@@ -48,7 +48,10 @@ fn client_options(place: &Place) -> ClientOptions {
 
 /// Two ends of a pipe that are connected, both reading as the pipe carries.
 fn pair(place: &Place, mode: PipeMode) -> (NamedPipeServer, NamedPipeClient) {
-    let server = server_options(place).pipe_mode(mode).create(NAME).expect("the name is free");
+    let server = server_options(place)
+        .pipe_mode(mode)
+        .create(NAME)
+        .expect("the name is free");
     let client = client_options(place).pipe_mode(mode).open(NAME).expect("it listens");
     (server, client)
 }

@@ -16,7 +16,10 @@ const ROUNDS: u32 = 20;
 
 /// A process with many clients, each of which asks its server a few times.
 pub(crate) fn crowd(root: &Path) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
     let outcome = runtime.and_then(|runtime| runtime.block_on(chat(root)));
     say(&outcome.map_or_else(|error| error.to_string(), |count| count.to_string()));
 }
@@ -53,7 +56,9 @@ async fn chat(root: &Path) -> io::Result<usize> {
 async fn hundreds_of_clients() -> io::Result<()> {
     let place = Place::new();
     let mut listener = NamedPipeListener::bind_with(&server_options(&place), NAME)?;
-    let mut crowds: Vec<Puppet> = (0..PROCESSES).map(|_| Puppet::spawn(again("crowd", place.path()))).collect();
+    let mut crowds: Vec<Puppet> = (0..PROCESSES)
+        .map(|_| Puppet::spawn(again("crowd", place.path())))
+        .collect();
     let mut served = JoinSet::new();
     for _ in 0..PROCESSES * CLIENTS {
         let mut client = listener.accept().await?;

@@ -82,7 +82,11 @@ async fn messages_larger_than_their_lane() -> io::Result<()> {
 async fn parts_are_one_message() -> io::Result<()> {
     let place = Place::new();
     let (mut server, client) = pair(&place, PipeMode::Message);
-    let parts = [io::IoSlice::new(b"head"), io::IoSlice::new(b""), io::IoSlice::new(b"body")];
+    let parts = [
+        io::IoSlice::new(b"head"),
+        io::IoSlice::new(b""),
+        io::IoSlice::new(b"body"),
+    ];
     assert_eq!(client.try_write_vectored(&parts)?, 8);
     let mut buffer = [0; 16];
     assert_eq!(server.read(&mut buffer).await?, 8);

@@ -185,7 +185,7 @@ fn a_chat_does_not_stop_the_clock() -> io::Result<()> {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             // Ends with its client.
             let served = runtime.block_on(echo(server, u32::MAX));
-            assert_eq!(served.expect_err("it has gone").kind(), io::ErrorKind::UnexpectedEof);
+            assert!(served.is_err(), "the client has gone");
             io::Result::Ok(())
         });
         let runtime = Builder::new_current_thread().enable_all().build()?;

@@ -21,7 +21,10 @@ async fn one_write_is_on_its_way() -> io::Result<()> {
     assert!(poll_once(writable.as_mut()).is_pending());
     let mut buffer = [0; 100];
     assert_eq!(server.try_read(&mut buffer[..50])?, 50);
-    assert!(poll_once(writable.as_mut()).is_pending(), "50 are unread, and 16 may be");
+    assert!(
+        poll_once(writable.as_mut()).is_pending(),
+        "50 are unread, and 16 may be"
+    );
     assert_eq!(server.try_read(&mut buffer[50..])?, 50);
     writable.await?;
     assert!(client.ready(Interest::WRITABLE).await?.is_writable());

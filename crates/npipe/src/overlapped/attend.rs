@@ -13,8 +13,8 @@ use std::time::Duration;
 use npipe_core::{CallId, ReadOutcome, Status};
 
 use crate::PipeStream;
-use crate::end::link::{Link, Wish};
 use crate::end::End;
+use crate::end::link::{Link, Wish};
 use crate::error::Error;
 
 /// Who looks after an end besides the library.

@@ -7,13 +7,16 @@
 //! which takes the time and prints its figures as JSON. The median over the
 //! rounds counts. Only ratios within one run mean anything.
 
+mod interprocess;
 mod machine;
 mod measure;
 mod npipe;
+mod npipe_tokio;
 mod pipe;
 mod table;
 mod targets;
 mod tcp;
+mod tokio_unix;
 mod transport;
 mod unix;
 
@@ -43,6 +46,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 const ROUND_TRIP_SIZES: [usize; 3] = [32, 1 << 10, 64 << 10];
 const ONE_WAY_SIZES: [usize; 5] = [32, 1 << 10, 4 << 10, 64 << 10, 1 << 20];
+/// What waits in tokio is measured with the smallest and with large blocks: the
+/// rest lies between.
+const ASYNCHRONOUS_SIZES: [usize; 2] = [32, 64 << 10];
 /// Of the blocks that a connection exchanges.
 const CONNECT_SIZE: usize = 32;
 
@@ -126,7 +132,10 @@ fn cells_on(placement: Placement) -> Vec<Cell> {
     let mut cells = Vec::new();
     let mut add = |workload, sizes: &[usize], without: &[Kind]| {
         for &size_bytes in sizes {
-            let kinds = Kind::ALL.into_iter().filter(|kind| !without.contains(kind));
+            let is_due = |kind: Kind| !kind.is_asynchronous() || ASYNCHRONOUS_SIZES.contains(&size_bytes);
+            let kinds = Kind::ALL
+                .into_iter()
+                .filter(|kind| !without.contains(kind) && is_due(*kind));
             cells.extend(kinds.map(|kind| Cell {
                 workload,
                 size_bytes,
@@ -138,8 +147,10 @@ fn cells_on(placement: Placement) -> Vec<Cell> {
     // Spinning is about waiting for an answer; only round trips show it. And
     // there is no connecting to a pipe pair.
     add(Workload::RoundTrip, &ROUND_TRIP_SIZES, &[]);
-    add(Workload::OneWay, &ONE_WAY_SIZES, &[Kind::NpipeSpinOff]);
-    add(Workload::Connect, &[CONNECT_SIZE], &[Kind::NpipeSpinOff, Kind::Pipe]);
+    let without_spin = [Kind::NpipeSpinOff, Kind::NpipeTokioSpinOff];
+    add(Workload::OneWay, &ONE_WAY_SIZES, &without_spin);
+    let [one, other] = without_spin;
+    add(Workload::Connect, &[CONNECT_SIZE], &[one, other, Kind::Pipe]);
     cells
 }
 
@@ -440,6 +451,9 @@ pub(crate) fn end(role: Role, job: &str) -> Result<(), Failure> {
         Kind::Stream => end_with::<unix::Stream>(role, &job),
         Kind::Pipe => end_with::<pipe::Pipe>(role, &job),
         Kind::Tcp => end_with::<tcp::Tcp>(role, &job),
+        Kind::NpipeTokio | Kind::NpipeTokioSpinOff => end_with::<npipe_tokio::NpipeTokio>(role, &job),
+        Kind::TokioUnix => end_with::<tokio_unix::TokioUnix>(role, &job),
+        Kind::Interprocess => end_with::<interprocess::Interprocess>(role, &job),
     }
 }
 
@@ -448,10 +462,10 @@ fn end_with<T: Transport>(role: Role, job: &Job) -> Result<(), Failure> {
         Role::Server => {
             // If the parent is gone, so are we in a moment.
             let ready = || drop(output::line(b"ready"));
-            measure::serve::<T>(job, ready).map_err(Failure::system("serve the measurement"))
+            T::run(measure::serve::<T>(job, ready)).map_err(Failure::system("serve the measurement"))
         }
         Role::Client => {
-            let figures = measure::drive::<T>(job).map_err(Failure::system("measure"))?;
+            let figures = T::run(measure::drive::<T>(job)).map_err(Failure::system("measure"))?;
             output::line(serde_json::json!(figures).to_string().as_bytes())
         }
     }
@@ -470,11 +484,11 @@ fn end_by(limit: Duration) {
 mod tests {
     use super::*;
 
-    /// 18 for round trips, 25 one way, 4 for connecting.
+    /// 18 and 8 for round trips, 25 and 6 one way, 4 and 3 for connecting.
     #[test]
     fn a_placement_has_all_cells_once() {
         let cells = cells_on(Placement::Free);
-        assert_eq!(cells.len(), 3 * 6 + 5 * 5 + 4);
+        assert_eq!(cells.len(), 3 * 6 + 2 * 4 + 5 * 5 + 2 * 3 + 4 + 3);
         let mut unique = std::collections::HashSet::new();
         assert!(cells.iter().all(|cell| unique.insert(*cell)));
     }

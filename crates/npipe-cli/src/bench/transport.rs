@@ -3,9 +3,14 @@
 //! Both processes know the size of the next block, so a transport with messages
 //! and one without do the same work: `send` one block, `receive` exactly one
 //! block. A block of another length is an error, never a figure.
+//!
+//! Everything is written as futures once. Those of a transport that blocks are
+//! ready when they are first polled, and cost nothing beside it.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,20 +22,28 @@ use super::measure::Job;
 pub(super) enum Kind {
     Npipe,
     NpipeSpinOff,
+    NpipeTokio,
+    NpipeTokioSpinOff,
     Seqpacket,
     Stream,
     Pipe,
     Tcp,
+    TokioUnix,
+    Interprocess,
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 6] = [
+    pub(super) const ALL: [Kind; 10] = [
         Kind::Npipe,
         Kind::NpipeSpinOff,
+        Kind::NpipeTokio,
+        Kind::NpipeTokioSpinOff,
         Kind::Seqpacket,
         Kind::Stream,
         Kind::Pipe,
         Kind::Tcp,
+        Kind::TokioUnix,
+        Kind::Interprocess,
     ];
 
     /// How the tables call it.
@@ -38,15 +51,31 @@ impl Kind {
         match self {
             Kind::Npipe => "npipe",
             Kind::NpipeSpinOff => "npipe, spin off",
+            Kind::NpipeTokio => "npipe-tokio",
+            Kind::NpipeTokioSpinOff => "npipe-tokio, spin off",
             Kind::Seqpacket => "Unix seqpacket",
             Kind::Stream => "Unix stream",
             Kind::Pipe => "pipe pair",
             Kind::Tcp => "TCP loopback",
+            Kind::TokioUnix => "tokio Unix stream",
+            Kind::Interprocess => "interprocess, tokio",
         }
     }
 
     pub(super) const fn is_npipe(self) -> bool {
-        matches!(self, Kind::Npipe | Kind::NpipeSpinOff)
+        use Kind::{Npipe, NpipeSpinOff, NpipeTokio, NpipeTokioSpinOff};
+        matches!(self, Npipe | NpipeSpinOff | NpipeTokio | NpipeTokioSpinOff)
+    }
+
+    /// Whether its tasks wait in tokio.
+    pub(super) const fn is_asynchronous(self) -> bool {
+        use Kind::{Interprocess, NpipeTokio, NpipeTokioSpinOff, TokioUnix};
+        matches!(self, NpipeTokio | NpipeTokioSpinOff | TokioUnix | Interprocess)
+    }
+
+    /// Whether it is told not to spin.
+    pub(super) const fn is_without_spin(self) -> bool {
+        matches!(self, Kind::NpipeSpinOff | Kind::NpipeTokioSpinOff)
     }
 }
 
@@ -67,17 +96,17 @@ impl Place<'_> {
         Place {
             directory: &job.directory,
             buffer_bytes: (4 * job.size_bytes).max(64 << 10),
-            spin: job.transport != Kind::NpipeSpinOff,
+            spin: !job.transport.is_without_spin(),
         }
     }
 }
 
 /// One end of a connection.
 pub(super) trait Link {
-    fn send(&mut self, block: &[u8]) -> io::Result<()>;
+    async fn send(&mut self, block: &[u8]) -> io::Result<()>;
     /// Fills the buffer with exactly one block. At the end of the connection:
     /// `UnexpectedEof`.
-    fn receive(&mut self, block: &mut [u8]) -> io::Result<()>;
+    async fn receive(&mut self, block: &mut [u8]) -> io::Result<()>;
 }
 
 /// A way to connect two processes.
@@ -85,20 +114,34 @@ pub(super) trait Transport: Sized {
     type Accepted: Link;
     type Connected: Link;
     /// From here on a client may connect.
-    fn listen(place: &Place<'_>) -> io::Result<Self>;
-    fn accept(&mut self) -> io::Result<Self::Accepted>;
-    fn connect(place: &Place<'_>) -> io::Result<Self::Connected>;
+    async fn listen(place: &Place<'_>) -> io::Result<Self>;
+    async fn accept(&mut self) -> io::Result<Self::Accepted>;
+    async fn connect(place: &Place<'_>) -> io::Result<Self::Connected>;
+
+    /// Runs what one of the two processes does. One that blocks never has to
+    /// wait for anything else.
+    fn run<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        at_once(work)
+    }
+}
+
+/// Runs a future that never waits.
+pub(super) fn at_once<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => Err(io::Error::other("a transport that blocks has waited for a task")),
+    }
 }
 
 /// A link without boundaries, over any stream.
 pub(super) struct StreamLink<S>(pub(super) S);
 
 impl<S: Read + Write> Link for StreamLink<S> {
-    fn send(&mut self, block: &[u8]) -> io::Result<()> {
+    async fn send(&mut self, block: &[u8]) -> io::Result<()> {
         self.0.write_all(block)
     }
 
-    fn receive(&mut self, block: &mut [u8]) -> io::Result<()> {
+    async fn receive(&mut self, block: &mut [u8]) -> io::Result<()> {
         self.0.read_exact(block)
     }
 }

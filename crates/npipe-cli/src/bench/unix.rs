@@ -43,7 +43,7 @@ impl Transport for Stream {
     type Accepted = StreamLink<UnixStream>;
     type Connected = StreamLink<UnixStream>;
 
-    fn listen(place: &Place<'_>) -> io::Result<Stream> {
+    async fn listen(place: &Place<'_>) -> io::Result<Stream> {
         let listener = UnixListener::bind(place.directory.join(SOCKET))?;
         Ok(Stream {
             listener,
@@ -51,11 +51,11 @@ impl Transport for Stream {
         })
     }
 
-    fn accept(&mut self) -> io::Result<StreamLink<UnixStream>> {
+    async fn accept(&mut self) -> io::Result<StreamLink<UnixStream>> {
         enlarged(self.listener.accept()?.0, self.buffer_bytes)
     }
 
-    fn connect(place: &Place<'_>) -> io::Result<StreamLink<UnixStream>> {
+    async fn connect(place: &Place<'_>) -> io::Result<StreamLink<UnixStream>> {
         enlarged(UnixStream::connect(place.directory.join(SOCKET))?, place.buffer_bytes)
     }
 }
@@ -81,7 +81,7 @@ impl Transport for Seqpacket {
     type Accepted = SeqpacketLink;
     type Connected = SeqpacketLink;
 
-    fn listen(place: &Place<'_>) -> io::Result<Seqpacket> {
+    async fn listen(place: &Place<'_>) -> io::Result<Seqpacket> {
         let listener = seqpacket_socket()?;
         rustix::net::bind(&listener, &SocketAddrUnix::new(place.directory.join(SOCKET))?)?;
         rustix::net::listen(&listener, 128)?;
@@ -91,13 +91,13 @@ impl Transport for Seqpacket {
         })
     }
 
-    fn accept(&mut self) -> io::Result<SeqpacketLink> {
+    async fn accept(&mut self) -> io::Result<SeqpacketLink> {
         let socket = rustix::net::accept_with(&self.listener, SocketFlags::CLOEXEC)?;
         enlarge(&socket, self.buffer_bytes)?;
         Ok(SeqpacketLink(socket))
     }
 
-    fn connect(place: &Place<'_>) -> io::Result<SeqpacketLink> {
+    async fn connect(place: &Place<'_>) -> io::Result<SeqpacketLink> {
         let socket = seqpacket_socket()?;
         rustix::net::connect(&socket, &SocketAddrUnix::new(place.directory.join(SOCKET))?)?;
         enlarge(&socket, place.buffer_bytes)?;
@@ -106,14 +106,14 @@ impl Transport for Seqpacket {
 }
 
 impl Link for SeqpacketLink {
-    fn send(&mut self, block: &[u8]) -> io::Result<()> {
+    async fn send(&mut self, block: &[u8]) -> io::Result<()> {
         for packet in block.chunks(PACKET_BYTES) {
             check_length(rustix::net::send(&self.0, packet, SendFlags::NOSIGNAL)?, packet.len())?;
         }
         Ok(())
     }
 
-    fn receive(&mut self, block: &mut [u8]) -> io::Result<()> {
+    async fn receive(&mut self, block: &mut [u8]) -> io::Result<()> {
         for packet in block.chunks_mut(PACKET_BYTES) {
             let expected = packet.len();
             // With TRUNC the system tells the packet's length, not what fitted.

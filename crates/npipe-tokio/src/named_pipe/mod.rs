@@ -62,7 +62,7 @@
 //!
 //! An end belongs to the runtime in which it first has to wait. A task that finds nothing to read looks for up to 5 µs
 //! whether the peer answers, unless that has not paid off lately, or its thread also serves other pipes, or has other tasks
-//! to run, or there is only one processor; [`ServerOptions::spin`] changes the limit, zero turns it off. Then it sleeps, and
+//! to run, or both run on the same processor; [`ServerOptions::spin`] changes the limit, zero turns it off. Then it sleeps, and
 //! the peer wakes it by a byte on the connection's socket, which the runtime watches itself.
 //!
 //! # Panics

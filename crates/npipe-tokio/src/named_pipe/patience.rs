@@ -6,8 +6,9 @@
 //! * Which pipe the thread was last at rest with. One that goes from pipe to pipe has others to serve.
 //! * How long the runtime took to come back to a task that had used up its budget and had to yield. A thread without other
 //!   tasks is back at once.
-//! * How many processors there are. On one, the peer can only answer when we sleep. That the two ends of a connection share
-//!   one of several is known to npipe, which then does not look, and neither if it has not paid off lately.
+//!
+//! npipe itself does not look while both ends run on the same processor, where the peer can only answer when we sleep, nor
+//! if it has not paid off lately.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -44,11 +45,6 @@ fn now_ns() -> u64 {
     START.get_or_init(Instant::now).elapsed().as_nanos() as u64 + 1
 }
 
-fn has_processors() -> bool {
-    static SEVERAL: OnceLock<bool> = OnceLock::new();
-    *SEVERAL.get_or_init(|| std::thread::available_parallelism().is_ok_and(|count| count.get() > 1))
-}
-
 impl Patience {
     fn key(&self) -> usize {
         std::ptr::from_ref(self) as usize
@@ -58,7 +54,7 @@ impl Patience {
     #[inline]
     pub(crate) fn may_look(&self) -> bool {
         let (last, rests) = LAST.get();
-        if last != self.key() || rests < RESTS || !has_processors() {
+        if last != self.key() || rests < RESTS {
             return false;
         }
         let breather = self.breather.load(Ordering::Relaxed);
@@ -130,12 +126,12 @@ mod tests {
         let (one, other) = (Patience::default(), Patience::default());
         assert!(!one.may_look(), "nothing is known");
         at_rest(&one, RESTS + 1);
-        assert_eq!(one.may_look(), has_processors());
+        assert!(one.may_look());
         assert!(!other.may_look());
         at_rest(&other, 1);
         assert!(!one.may_look(), "the thread has been elsewhere");
         at_rest(&one, RESTS + 1);
-        assert_eq!(one.may_look(), has_processors());
+        assert!(one.may_look());
     }
 
     /// No rule: how to wait is ours.
@@ -152,12 +148,10 @@ mod tests {
         }
         patience.yielded_ns.store(1, Ordering::Relaxed);
         patience.polled();
-        if has_processors() {
-            for _ in 0..BREATHER {
-                assert!(!patience.may_look());
-            }
-            assert!(patience.may_look());
+        for _ in 0..BREATHER {
+            assert!(!patience.may_look());
         }
+        assert!(patience.may_look());
         assert!(patience.rested().is_some());
         assert!(patience.rested().is_none(), "told once");
     }

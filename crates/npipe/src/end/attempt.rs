@@ -79,6 +79,7 @@ impl End {
     /// Has the peer ring, once, for what `wish` says. The caller looks once more before it relies on it.
     pub(crate) fn await_ring(&self, link: &Link, wish: Wish) {
         background::heed(link);
+        link.publish_processor();
         link.call_delegate(wish);
         // Empty messages that found no room wait for nobody, so somebody has to think of them.
         self.place_empties();

@@ -405,6 +405,11 @@ impl Link {
         }
     }
 
+    /// Publishes where we run, for the peer, who does not spin on the same processor.
+    pub(crate) fn publish_processor(&self) {
+        self.shares_processor();
+    }
+
     /// Publishes where we run and tells whether the peer was last seen on the same processor: then it can only go on when
     /// we sleep.
     fn shares_processor(&self) -> bool {

@@ -200,7 +200,7 @@ async fn halves() -> io::Result<()> {
                 reading.read_exact(&mut buffer).await.map(|_| buffer)
             }
         );
-        (one?, two?, three?);
+        one.and(two).and(three)?;
         assert_eq!((&buffer, &four?), (b"up!!", b"down"));
     }
     let (other, _) = client_pair(&place)?;
@@ -232,9 +232,9 @@ async fn from_a_descriptor() -> io::Result<()> {
     let place = Place::new();
     let blocking = place.bytes().shareable(true).create(NAME)?;
     let client = place.client().shareable(true).open(NAME)?;
-    let mut server = NamedPipeServer::from_raw(blocking.into_raw()?.into())?;
+    let mut server = NamedPipeServer::from_raw(blocking.into_raw()?)?;
     let copy = client.try_clone()?;
-    let mut client = NamedPipeClient::from_raw(client.into_raw()?.into())?;
+    let mut client = NamedPipeClient::from_raw(client.into_raw()?)?;
     let serving = async {
         let mut buffer = [0; 4];
         server.read_exact(&mut buffer).await?;
@@ -253,47 +253,5 @@ async fn from_a_descriptor() -> io::Result<()> {
     assert_eq!(&answer?, b"ping");
     drop((client, copy));
     assert_eq!(server.read(&mut [0]).await?, 0);
-    Ok(())
-}
-
-/// Security attributes as pointers: none, an inheritable end, and what there is none of.
-#[tokio::test]
-#[allow(unsafe_code, reason = "the functions under test take pointers")]
-async fn security_attributes() -> io::Result<()> {
-    use std::ffi::c_void;
-    use std::ptr;
-
-    #[repr(C)]
-    struct Attributes {
-        length: u32,
-        descriptor: *const c_void,
-        inherit: i32,
-    }
-    let place = Place::new();
-    let length = size_of::<Attributes>() as u32;
-    let (server, client) = (server_options(&place), client_options(&place));
-    let of = |length, descriptor, inherit| Attributes {
-        length,
-        descriptor,
-        inherit,
-    };
-    // SAFETY: null is allowed.
-    let plain = unsafe { server.create_with_security_attributes_raw(NAME, ptr::null_mut()) }?;
-    // SAFETY: null is allowed.
-    drop(unsafe { client.open_with_security_attributes_raw(NAME, ptr::null_mut()) }?);
-    drop(plain);
-    for (mut attributes, kind) in [
-        (of(length, ptr::null(), 1), None),
-        (
-            of(length, ptr::from_ref(&place).cast(), 0),
-            Some(io::ErrorKind::Unsupported),
-        ),
-        (of(length - 1, ptr::null(), 0), Some(io::ErrorKind::InvalidInput)),
-    ] {
-        let attributes = ptr::from_mut(&mut attributes).cast();
-        // SAFETY: it points to such a structure.
-        let made = unsafe { server.create_with_security_attributes_raw(NAME, attributes) };
-        assert_eq!(made.err().map(|error| error.kind()), kind);
-    }
     Ok(())
 }

@@ -5,11 +5,13 @@
 //! as in the tests of the library itself, whose support these share.
 
 mod as_on_windows;
+mod attributes;
 mod beyond;
 mod dropped;
 mod dying;
 mod hostile;
 #[path = "../../../npipe/tests/hostile/intruder.rs"]
+#[allow(dead_code, reason = "the hostile tests of the library use all of it")]
 mod intruder;
 mod many;
 mod messages;
@@ -30,6 +32,7 @@ fn play(role: &str, root: &std::path::Path) {
     match role {
         "puppet" => support::obey(root, &[]),
         "crowd" => many::crowd(root),
+        "hall" => many::hall(root),
         _ => panic!("no such role: {role:?}"),
     }
 }

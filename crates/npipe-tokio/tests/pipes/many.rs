@@ -3,12 +3,12 @@
 use std::io;
 use std::path::Path;
 
-use npipe_tokio::named_pipe::{ClientOptions, NamedPipeListener, wait_in};
+use npipe_tokio::named_pipe::{ClientOptions, NamedPipeListener, ServerOptions, wait_in};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
-use crate::server_options;
 use crate::support::{NAME, Place, Puppet, again, say};
+use crate::{poll_once, server_options};
 
 const PROCESSES: usize = 4;
 const CLIENTS: usize = 100;
@@ -79,4 +79,43 @@ async fn hundreds_of_clients() -> io::Result<()> {
         assert_eq!(crowd.answer(), CLIENTS.to_string());
     }
     Ok(())
+}
+
+/// A process with both ends of many connections, all at rest: how many descriptors and threads each connection costs.
+pub(crate) fn hall(root: &Path) {
+    const PAIRS: usize = 100;
+    let count = |directory: &str| std::fs::read_dir(directory).expect("it is Linux").count();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let (mut servers, mut clients) = (Vec::new(), Vec::new());
+        let (mut options, mut opening) = (ServerOptions::new(), ClientOptions::new());
+        let (options, opening) = (options.root(root), opening.root(root));
+        let mut before = (0, 0);
+        for number in 0..=PAIRS {
+            let server = options.create(NAME).expect("any number");
+            clients.push(opening.open(NAME).expect("it listens"));
+            server.connect().await.expect("there is a client");
+            servers.push(server);
+            assert!(poll_once(std::pin::pin!(servers[number].readable())).is_pending());
+            assert!(poll_once(std::pin::pin!(clients[number].readable())).is_pending());
+            if number == 0 {
+                // What a process and a name cost once.
+                before = (count("/proc/self/fd"), count("/proc/self/task"));
+            }
+        }
+        let descriptors = (count("/proc/self/fd") - before.0) / PAIRS;
+        let threads = count("/proc/self/task") - before.1;
+        say(&format!("{descriptors} descriptors for each pair, {threads} threads"));
+    });
+}
+
+/// No rule: each connection costs each end one descriptor, and no thread.
+#[test]
+fn what_a_connection_costs() {
+    let place = Place::new();
+    let mut hall = Puppet::spawn(again("hall", place.path()));
+    assert_eq!(hall.answer(), "2 descriptors for each pair, 0 threads");
 }

@@ -198,7 +198,7 @@ impl Watched {
 /// semantics 92, 122
 #[test]
 fn no_task_sleeps_through_a_ring() {
-    explore(3, || {
+    explore(4, || {
         let memory = Arc::new(HeapMemory::new(Layout::scaled(128, 8, [128; 2])));
         let (written, watched) = (Arc::new(AtomicU32::new(0)), Arc::new(Watched::default()));
         let (its, count, socket) = (memory.clone(), written.clone(), watched.clone());
@@ -225,7 +225,7 @@ fn no_task_sleeps_through_a_ring() {
 /// semantics 183
 #[test]
 fn no_task_sleeps_through_the_end_of_its_peer() {
-    explore(3, || {
+    explore(4, || {
         let memory = Arc::new(HeapMemory::new(Layout::scaled(128, 8, [128; 2])));
         let (written, watched) = (Arc::new(AtomicU32::new(0)), Arc::new(Watched::default()));
         let (its, count, socket) = (memory.clone(), written.clone(), watched.clone());

@@ -291,6 +291,10 @@ impl Waiting {
     }
 }
 
+/// Of a wait that is not over.
+///
+/// # Panics
+/// If it is.
 impl AsFd for Waiting {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.conversation {

@@ -1,8 +1,8 @@
 //! The project's targets, as ratios within one run, and what became of them.
 //!
 //! Here are those that this program can measure alone: two pinned processors,
-//! or one. What compares with other programs (iceoryx2, ZeroMQ, Wine, tokio), or
-//! needs a thousand processes, is measured elsewhere.
+//! or one. What compares with other programs (iceoryx2, ZeroMQ, Wine), or needs a thousand
+//! processes, is measured elsewhere.
 
 use serde::Serialize;
 
@@ -55,7 +55,9 @@ const SEQPACKET: Against = Against::Transport(Kind::Seqpacket);
 const TWO: Placement = Placement::TwoCores;
 const ONE: Placement = Placement::OneCore;
 
-const TARGETS: [Target; 16] = [
+const TOKIO_UNIX: Against = Against::Transport(Kind::TokioUnix);
+
+const TARGETS: [Target; 18] = [
     target(RoundTrip, 32, TWO, Kind::Npipe, SEQPACKET, 150.0),
     target(RoundTrip, 32, TWO, Kind::Npipe, Against::TwoCacheLines, 3.0),
     target(RoundTrip, 32, TWO, Kind::NpipeSpinOff, SEQPACKET, 1.05),
@@ -72,6 +74,8 @@ const TARGETS: [Target; 16] = [
     target(OneWay, MIB, TWO, Kind::Npipe, SEQPACKET, 1.0),
     target(OneWay, MIB, TWO, Kind::Npipe, Against::BestOther, 1.0),
     target(Connect, 32, TWO, Kind::Npipe, SEQPACKET, 0.45),
+    target(RoundTrip, 32, TWO, Kind::NpipeTokio, TOKIO_UNIX, 100.0),
+    target(RoundTrip, 32, TWO, Kind::NpipeTokioSpinOff, TOKIO_UNIX, 1.0),
 ];
 
 /// A target held against a run.

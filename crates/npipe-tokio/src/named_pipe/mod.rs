@@ -60,7 +60,8 @@
 //!
 //! # Runtimes
 //!
-//! An end belongs to the runtime in which it first has to wait. A task that finds nothing to read looks for up to 5 µs
+//! An end belongs to the runtime in which it first has to wait; when that ends, or where there is none, npipe's own thread
+//! does its part, a little slower. A write of more than 4 MiB goes on while the runtime runs. A task that finds nothing to read looks for up to 5 µs
 //! whether the peer answers, unless that has not paid off lately, or its thread also serves other pipes, or has other tasks
 //! to run, or both run on the same processor; [`ServerOptions::spin`] changes the limit, zero turns it off. Then it sleeps, and
 //! the peer wakes it by a byte on the connection's socket, which the runtime watches itself.

@@ -1,5 +1,7 @@
 //! The examples, each in a process of its own, in a namespace of its own.
 
+#[path = "../../examples/echo.rs"]
+mod echo;
 #[path = "../../examples/framed.rs"]
 mod framed;
 #[path = "../../examples/grpc.rs"]
@@ -16,6 +18,7 @@ use support::{Place, again};
 /// What another process of these tests does.
 fn play(role: &str, _root: &std::path::Path) {
     let outcome = match role {
+        "echo" => echo::main().map_err(Into::into),
         "framed" => framed::main(),
         "grpc" => grpc::main(),
         "http" => http::main(),
@@ -40,6 +43,12 @@ fn prints(example: &str, lines: &[&str]) {
         // The harness does not end its own line before.
         assert!(text.contains(line), "no {line:?} in\n{text}");
     }
+}
+
+/// A program for Windows with its first line changed. semantics 24, 29, 52, 57
+#[test]
+fn a_program_for_windows() {
+    prints("echo", &["client 1 was answered", "client 10 was answered"]);
 }
 
 /// semantics 91, 119

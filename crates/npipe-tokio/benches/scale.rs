@@ -360,7 +360,7 @@ fn report() -> Outcome<()> {
              ({:.1} times), {:.2} KiB, {:.3} descriptors and {} threads for each connection",
             kind.title(),
             slowest_us / typical_us,
-            (after.pss_kib - before.pss_kib) as f64 / 11_000.0,
+            (after.pss_kib as f64 - before.pss_kib as f64) / 11_000.0,
             (after.descriptors - before.descriptors) as f64 / 11_000.0,
             after.threads as i64 - before.threads as i64 - 1,
         );

@@ -1,5 +1,6 @@
 //! Serving one client after another.
 
+use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -15,10 +16,13 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::operation::Connecting;
 use super::{NamedPipeServer, ServerOptions};
 
+/// Instances that listen, unless there may be fewer: those of a Windows server whose clients come in bursts.
+const LISTENING: usize = 8;
+
 /// Accepts the clients of a pipe, each on an instance of its own; beyond tokio.
 ///
-/// One instance listens at all times, so that no client meets "not found" between two accepts: before an instance with a
-/// client is handed out, the next one is created. As a stream it yields client after client, without an end.
+/// Some instances listen at all times, so that no client meets "not found" between two accepts, and few that come together
+/// meet "busy": before an instance with a client is handed out, another one is created. As a stream it yields client after client, without an end.
 ///
 /// With a maximum of instances that is reached, clients find the pipe busy, and an accept waits until an instance is dropped.
 ///
@@ -47,8 +51,8 @@ use super::{NamedPipeServer, ServerOptions};
 pub struct NamedPipeListener {
     options: ServerOptions,
     name: OsString,
-    /// The instance that listens; none while the maximum is reached.
-    next: Option<NamedPipeServer>,
+    /// The instances that listen, in the order in which they get their clients; none while the maximum is reached.
+    listening: VecDeque<NamedPipeServer>,
     connecting: Option<Connecting>,
     /// Waits until an instance may have been dropped.
     vacancy: Option<JoinHandle<()>>,
@@ -79,13 +83,26 @@ impl NamedPipeListener {
         let mut options = options.clone();
         let first = options.first_pipe_instance(true).create(&name)?;
         options.first_pipe_instance(false);
-        Ok(NamedPipeListener {
+        let mut listener = NamedPipeListener {
             options,
             name: name.as_ref().to_owned(),
-            next: Some(first),
+            listening: VecDeque::from([first]),
             connecting: None,
             vacancy: None,
-        })
+        };
+        listener.create_more();
+        Ok(listener)
+    }
+
+    /// Has as many instances listen as there are to be. What cannot be made now is tried again by the next accept, which
+    /// reports it if there is none at all.
+    fn create_more(&mut self) {
+        while self.listening.len() < LISTENING {
+            let Ok(next) = self.options.create(&self.name) else {
+                return;
+            };
+            self.listening.push_back(next);
+        }
     }
 
     /// Waits for a client and returns the instance that it is connected to.
@@ -105,14 +122,13 @@ impl NamedPipeListener {
     /// As [`accept`](Self::accept).
     pub fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<NamedPipeServer>> {
         if self.connecting.is_none() {
-            let next = match &self.next {
-                Some(next) => next,
-                None => {
-                    let next = ready!(self.poll_create(cx))?;
-                    self.next.insert(next)
-                }
-            };
-            match Connecting::begin(&next.inner) {
+            if self.listening.is_empty() {
+                let next = ready!(self.poll_create(cx))?;
+                self.listening.push_back(next);
+            }
+            // A client gets the instance that has listened longest.
+            let begun = self.listening.front().map(|next| Connecting::begin(&next.inner));
+            match begun.unwrap_or(Ok(None)) {
                 Ok(Some(connecting)) => self.connecting = Some(connecting),
                 Ok(None) => return self.hand_out(),
                 Err(error) => return self.unless_closing(error),
@@ -137,9 +153,10 @@ impl NamedPipeListener {
     }
 
     fn hand_out(&mut self) -> Poll<io::Result<NamedPipeServer>> {
-        // What cannot be made now is tried again by the next accept, which reports it.
-        let next = self.options.create(&self.name).ok();
-        match std::mem::replace(&mut self.next, next) {
+        // Before it is handed out, so that the name lives on.
+        let connected = self.listening.pop_front();
+        self.create_more();
+        match connected {
             Some(server) => Poll::Ready(Ok(server)),
             None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }

@@ -86,12 +86,12 @@ impl Patience {
         }
     }
 
-    /// The task is about to rest.
+    /// The task is about to rest. Only that of one which may look is timed: the clock costs as much as a look.
     pub(crate) fn rests(&self) {
         let (last, rests) = LAST.get();
         let rests = if last == self.key() { rests.saturating_add(1) } else { 0 };
         LAST.set((self.key(), rests));
-        if self.resting_ns.load(Ordering::Relaxed) == 0 {
+        if rests > RESTS && self.resting_ns.load(Ordering::Relaxed) == 0 {
             self.resting_ns.store(now_ns(), Ordering::Relaxed);
         }
     }

@@ -141,9 +141,11 @@ async fn a_listener() -> io::Result<()> {
 
     let place = Place::new();
     let mut options = server_options(&place);
-    let mut listener = NamedPipeListener::bind_with(options.max_instances(2), NAME)?;
+    let listener = NamedPipeListener::bind_with(&options, NAME)?;
     let second = NamedPipeListener::bind_with(&options, NAME).expect_err("the name is taken");
     assert_eq!(second.kind(), io::ErrorKind::PermissionDenied);
+    drop(listener);
+    let mut listener = NamedPipeListener::bind_with(options.max_instances(2), NAME)?;
     let one = client_options(&place).open(NAME)?;
     let first = listener.accept().await?;
     let other = client_options(&place).open(NAME)?;

@@ -91,7 +91,7 @@ impl Patience {
         let (last, rests) = LAST.get();
         let rests = if last == self.key() { rests.saturating_add(1) } else { 0 };
         LAST.set((self.key(), rests));
-        if rests > RESTS && self.resting_ns.load(Ordering::Relaxed) == 0 {
+        if rests >= RESTS && self.resting_ns.load(Ordering::Relaxed) == 0 {
             self.resting_ns.store(now_ns(), Ordering::Relaxed);
         }
     }

@@ -203,6 +203,24 @@ impl<O: Outlet> Writer<O> {
         }
     }
 
+    /// Writes all of `data` if that needs no waiting, whatever the wait mode; `None`: it would wait, and nothing is written.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    #[inline]
+    pub fn write_now(&mut self, data: &[u8]) -> Result<Option<usize>, Status> {
+        let length = u32::try_from(data.len()).map_err(|_| Status::InvalidParameter)?;
+        self.open_lane()?;
+        if length == 0 {
+            self.write_empty();
+        } else if self.is_idle() && self.fits(length) && self.has_room(length) {
+            self.submit(length, Standing::Complete, data);
+        } else {
+            return Ok(None);
+        }
+        Ok(Some(data.len()))
+    }
+
     /// Queues a request as one message, whatever the quota (semantics 153, 155).
     ///
     /// The request stays in the pipe whatever becomes of the transaction (semantics 158). Only while the lane is too full

@@ -128,6 +128,123 @@ fn no_call_for_the_delegate_is_lost() {
     });
 }
 
+/// A connection's socket as an asynchronous runtime has it: bytes, what the runtime knows of them, and the task that waits.
+#[derive(Default)]
+struct Watched {
+    socket: Mutex<Socket>,
+    woken: Condvar,
+}
+
+#[derive(Default)]
+struct Socket {
+    bytes: u32,
+    /// Whether the runtime takes it for readable, and how many events have said so.
+    is_ready: bool,
+    events: u32,
+    has_hung_up: bool,
+    /// Whether the task has left its waker, and whether that was used.
+    is_kept: bool,
+    is_woken: bool,
+}
+
+impl Watched {
+    /// Something happens to the socket; then the runtime learns of it; then it wakes whoever has left word. It may all be
+    /// late, and other things may happen in between.
+    fn happens(&self, what: impl FnOnce(&mut Socket)) {
+        what(&mut self.socket.lock().unwrap());
+        let mut socket = self.socket.lock().unwrap();
+        socket.is_ready = true;
+        socket.events += 1;
+        drop(socket);
+        let mut socket = self.socket.lock().unwrap();
+        if std::mem::take(&mut socket.is_kept) {
+            socket.is_woken = true;
+            self.woken.notify_all();
+        }
+    }
+
+    /// Takes the bytes that the runtime knows of, and has it tell of those that come later.
+    fn hear(&self) {
+        let socket = self.socket.lock().unwrap();
+        let (is_ready, events) = (socket.is_ready && !socket.has_hung_up, socket.events);
+        drop(socket);
+        if is_ready {
+            self.socket.lock().unwrap().bytes = 0;
+            let mut socket = self.socket.lock().unwrap();
+            // A later event stands.
+            socket.is_ready = socket.events != events || socket.has_hung_up;
+        }
+    }
+
+    /// Waits as a task does until there is something to see.
+    fn wait_for(&self, own: &EndWords, is_there: impl Fn() -> bool) {
+        while !is_there() {
+            self.socket.lock().unwrap().is_kept = true;
+            self.hear();
+            doorbell::call_delegate(own, Cause::DATA);
+            if is_there() {
+                return;
+            }
+            let mut socket = self.socket.lock().unwrap();
+            while !std::mem::take(&mut socket.is_woken) {
+                socket = self.woken.wait(socket).unwrap();
+            }
+        }
+    }
+}
+
+/// A task that waits in a runtime is woken for everything that its peer does, whether that is a thread or a task itself: both
+/// ring alike.
+///
+/// semantics 92, 122
+#[test]
+fn no_task_sleeps_through_a_ring() {
+    explore(4, || {
+        let memory = Arc::new(HeapMemory::new(Layout::scaled(128, 8, [128; 2])));
+        let (written, watched) = (Arc::new(AtomicU32::new(0)), Arc::new(Watched::default()));
+        let (its, count, socket) = (memory.clone(), written.clone(), watched.clone());
+        let peer = thread::spawn(move || {
+            for number in 1..=2 {
+                count.store(number, Ordering::Release);
+                if doorbell::ring(its.control().end(Side::Client), Cause::DATA).delegate {
+                    socket.happens(|socket| socket.bytes += 1);
+                }
+            }
+        });
+        for number in 1..=2 {
+            let own = memory.control().end(Side::Client);
+            watched.wait_for(own, || written.load(Ordering::Acquire) >= number);
+        }
+        peer.join().unwrap();
+        // What was not heard is one byte for each call, never more than the socket holds.
+        assert!(watched.socket.lock().unwrap().bytes <= 2);
+    });
+}
+
+/// A peer that goes, in order or not, says so by its socket alone, in whatever state the calls for the delegate are.
+///
+/// semantics 183
+#[test]
+fn no_task_sleeps_through_the_end_of_its_peer() {
+    explore(4, || {
+        let memory = Arc::new(HeapMemory::new(Layout::scaled(128, 8, [128; 2])));
+        let (written, watched) = (Arc::new(AtomicU32::new(0)), Arc::new(Watched::default()));
+        let (its, count, socket) = (memory.clone(), written.clone(), watched.clone());
+        let peer = thread::spawn(move || {
+            count.store(1, Ordering::Release);
+            if doorbell::ring(its.control().end(Side::Client), Cause::DATA).delegate {
+                socket.happens(|socket| socket.bytes += 1);
+            }
+            socket.happens(|socket| socket.has_hung_up = true);
+        });
+        let own = memory.control().end(Side::Client);
+        watched.wait_for(own, || written.load(Ordering::Acquire) == 1);
+        // The end itself is a state of the socket, which the next look finds.
+        watched.wait_for(own, || watched.socket.lock().unwrap().has_hung_up);
+        peer.join().unwrap();
+    });
+}
+
 /// Reads as a thread of an end does: looks, offers its read, sleeps, looks again.
 fn read_waiting(memory: &HeapMemory, futex: &Futex, reader: &mut ReadEnd, into: &mut [u8]) -> ReadOutcome {
     let own = memory.control().end(Side::Client);

@@ -3,7 +3,7 @@
 //! A server can vanish between being found and answering; then the namespace is looked at again, a bounded number of
 //! times. A server that does not answer at all is reported as busy once the time is over.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -169,47 +169,144 @@ fn served_by(mut maker: PeerCredentials, listener_pid: u32, server_pid: u32) -> 
 
 /// Waits until an instance listens (semantics 81-89). `None` waits for ever, zero takes the pipe's default.
 pub(crate) fn wait(root: &Root, name: &PipeName, timeout: Option<Duration>) -> Result<()> {
+    let mut waiting = Waiting::begin(root, name, timeout)?;
+    while !waiting.is_over() {
+        waiting.listen(waiting.deadline)?;
+    }
+    Ok(())
+}
+
+/// A wait for an instance that a server knows of, and whose answer can be waited for in any way: its descriptor becomes
+/// readable then.
+pub struct Waiting {
+    root: Root,
+    name: PipeName,
+    timeout: Option<Duration>,
+    start: Instant,
+    deadline: Option<Instant>,
+    /// With the server that will say so; none when an instance listens.
+    conversation: Option<Conversation>,
+}
+
+impl Waiting {
     const OPERATION: &str = "wait";
-    let fail = |status| Error::new(status, OPERATION).about(name);
-    let start = Instant::now();
-    let request = Message::Wait { name: name.clone() };
-    let patience = match timeout {
-        None => None,
-        // How long that is, the server will say.
-        Some(Duration::ZERO) => Some(ANSWER_TIME),
-        Some(timeout) => Some(timeout.max(MIN_ANSWER_TIME)),
-    };
-    let ask = |deadline| {
-        ask(root, name, &request, OPERATION, deadline).map_err(|error| match error.status() {
+
+    fn fail(&self, status: Status) -> Error {
+        Error::new(status, Self::OPERATION).about(&self.name)
+    }
+
+    /// Asks for an instance.
+    pub(crate) fn begin(root: &Root, name: &PipeName, timeout: Option<Duration>) -> Result<Waiting> {
+        let mut waiting = Waiting {
+            root: root.clone(),
+            name: name.clone(),
+            timeout,
+            start: Instant::now(),
+            deadline: None,
+            conversation: None,
+        };
+        let patience = match timeout {
+            None => None,
+            // How long that is, the server will say.
+            Some(Duration::ZERO) => Some(ANSWER_TIME),
+            Some(timeout) => Some(timeout.max(MIN_ANSWER_TIME)),
+        };
+        waiting.ask(patience.and_then(|patience| waiting.start.checked_add(patience)))?;
+        Ok(waiting)
+    }
+
+    fn ask(&mut self, deadline: Option<Instant>) -> Result<()> {
+        let request = Message::Wait {
+            name: self.name.clone(),
+        };
+        let asked = ask(&self.root, &self.name, &request, Self::OPERATION, deadline);
+        let answer = asked.map_err(|error| match error.status() {
             // Only silence is busy here: to one who waits, a time-out.
             Status::PipeNotAvailable => error.with_status(Status::IoTimeout),
             _ => error,
-        })
-    };
-    let mut answer = ask(patience.and_then(|patience| start.checked_add(patience)))?;
-    loop {
-        match answer.message {
-            Message::Ready => return Ok(()),
-            Message::Refused { status } => return Err(fail(status)),
+        })?;
+        self.conversation = Some(answer.conversation);
+        self.take_in(&answer.message)
+    }
+
+    fn take_in(&mut self, answer: &Message) -> Result<()> {
+        match answer {
+            Message::Ready => {
+                self.conversation = None;
+                Ok(())
+            }
+            Message::Refused { status } => Err(self.fail(*status)),
             Message::Waiting { default_timeout_ms } => {
-                let timeout = match timeout {
-                    Some(Duration::ZERO) => Some(Duration::from_millis(default_timeout_ms.into())),
+                let timeout = match self.timeout {
+                    Some(Duration::ZERO) => Some(Duration::from_millis((*default_timeout_ms).into())),
                     other => other,
                 };
-                let deadline = timeout.and_then(|timeout| start.checked_add(timeout));
+                self.deadline = timeout.and_then(|timeout| self.start.checked_add(timeout));
                 // A server can say so for as long as it likes.
-                if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                    return Err(fail(Status::IoTimeout));
+                match self.deadline {
+                    Some(deadline) if deadline <= Instant::now() => Err(self.fail(Status::IoTimeout)),
+                    _ => Ok(()),
                 }
-                answer = match answer.conversation.listen(deadline) {
-                    Ok(Some(next)) => next,
-                    // The process that kept the name ended; another may keep it now (semantics 89).
-                    Ok(None) => ask(deadline)?,
-                    Err(error) if error.kind() == std::io::ErrorKind::TimedOut => return Err(fail(Status::IoTimeout)),
-                    Err(error) => return Err(Error::from_sys(error, OPERATION).about(name)),
-                };
             }
-            _ => return Err(fail(Status::PeerMisbehaved)),
+            _ => Err(self.fail(Status::PeerMisbehaved)),
+        }
+    }
+
+    /// Whether an instance listens.
+    pub fn is_over(&self) -> bool {
+        self.conversation.is_none()
+    }
+
+    /// When it is too late for an answer.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Takes in what the server has said by now; to be done before its descriptor is waited for, too. If it has gone, whoever serves the name now is asked instead, which may
+    /// block for as long as a stopped process does not answer.
+    ///
+    /// # Errors
+    /// As [`wait`](crate::wait).
+    pub fn look(&mut self) -> Result<()> {
+        /// An honest server says two things.
+        const MESSAGES: usize = 16;
+        for _ in 0..MESSAGES {
+            if self.is_over() {
+                return Ok(());
+            }
+            match self.listen(Some(Instant::now())) {
+                Ok(()) => {}
+                Err(error) if error.status() != Status::IoTimeout => return Err(error),
+                Err(error) if self.deadline.is_some_and(|end| end <= Instant::now()) => return Err(error),
+                Err(_) => return Ok(()),
+            }
+        }
+        Err(self.fail(Status::PeerMisbehaved))
+    }
+
+    fn listen(&mut self, deadline: Option<Instant>) -> Result<()> {
+        let Some(conversation) = &mut self.conversation else {
+            return Ok(());
+        };
+        match conversation.hear(deadline) {
+            Ok(Some((message, _))) => self.take_in(&message),
+            // The process that kept the name ended; another may keep it now (semantics 89).
+            Ok(None) => self.ask(self.deadline),
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Err(self.fail(Status::IoTimeout)),
+            Err(error) => Err(Error::from_sys(error, Self::OPERATION).about(&self.name)),
+        }
+    }
+}
+
+/// Of a wait that is not over.
+///
+/// # Panics
+/// If it is.
+impl AsFd for Waiting {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.conversation {
+            Some(conversation) => conversation.socket.as_fd(),
+            None => unreachable!("a wait that is over has no descriptor"),
         }
     }
 }
@@ -405,6 +502,16 @@ fn begin(root: &Root, candidate: &Candidate, request: &Message, deadline: Option
 
 impl Conversation {
     fn listen(mut self, deadline: Option<Instant>) -> SysResult<Option<Answer>> {
+        let heard = self.hear(deadline)?;
+        Ok(heard.map(|(message, descriptor)| Answer {
+            message,
+            descriptor,
+            conversation: self,
+        }))
+    }
+
+    /// The next message, and the descriptor that came with it; `None`: the server has hung up.
+    fn hear(&mut self, deadline: Option<Instant>) -> SysResult<Option<(Message, Option<ProcessFd>)>> {
         let mut buffer = [0; 4096];
         let mut descriptor = None;
         loop {
@@ -413,11 +520,7 @@ impl Conversation {
                 SysError::new("understand the server", source).because(error.to_string())
             })?;
             if let Some(message) = message {
-                return Ok(Some(Answer {
-                    message,
-                    descriptor,
-                    conversation: self,
-                }));
+                return Ok(Some((message, descriptor)));
             }
             let received = socket::recv_until(self.socket.as_fd(), &mut buffer, deadline)?;
             if received.bytes == 0 {

@@ -9,7 +9,7 @@ use npipe_core::Status;
 use npipe_core::name::NameUse;
 use npipe_core::{PipeName, ReadOutcome};
 
-use crate::connect::{self, Account, Inquiry};
+use crate::connect::{self, Account, Inquiry, Waiting};
 use crate::error::{Error, Explain, Result};
 use crate::impersonation;
 use crate::info::{PipeDetails, PipeEntry, PipeMode};
@@ -66,6 +66,15 @@ impl Namespace {
         let name = parse(name.as_ref(), NameUse::Wait, "wait")?;
         impersonation::require_acting().explain("wait", &name)?;
         connect::wait(&self.root, &name, timeout)
+    }
+
+    /// Asks for an instance without waiting in the call, for other surfaces; see [`wait`].
+    ///
+    /// # Errors
+    /// As [`wait`].
+    pub fn begin_wait(&self, name: impl AsRef<OsStr>, timeout: Option<Duration>) -> Result<Waiting> {
+        let name = parse(name.as_ref(), NameUse::Wait, "wait")?;
+        Waiting::begin(&self.root, &name, timeout)
     }
 
     /// Opens, transacts and closes; see [`call`].

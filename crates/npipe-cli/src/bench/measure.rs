@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::machine;
 use super::programs::Program;
-use super::transport::{Kind, Link, Place, Transport};
+use super::transport::{Kind, Link, Place, Transport, at_once};
 
 /// A batch of operations takes at least about so long, in nanoseconds: much longer than a look at the clock, and much
 /// shorter than what lies between two interruptions by other programs, so that these touch few batches.
@@ -82,16 +82,16 @@ pub(super) struct Percentiles {
 }
 
 /// The server's part: until the client closes, or for connecting until it is ended.
-pub(super) fn serve<T: Transport>(job: &Job, ready: impl FnOnce()) -> io::Result<()> {
-    let mut listener = T::listen(&Place::of(job))?;
+pub(super) async fn serve<T: Transport>(job: &Job, ready: impl FnOnce()) -> io::Result<()> {
+    let mut listener = T::listen(&Place::of(job)).await?;
     ready();
     let served = match job.workload {
-        Workload::RoundTrip => echo(&mut listener.accept()?, job.size_bytes),
-        Workload::OneWay => swallow(&mut listener.accept()?, job),
+        Workload::RoundTrip => echo(&mut listener.accept().await?, job.size_bytes).await,
+        Workload::OneWay => swallow(&mut listener.accept().await?, job).await,
         Workload::Connect => loop {
-            let mut link = listener.accept()?;
+            let mut link = listener.accept().await?;
             // The client closes first; waiting for that is part of the work.
-            until_end(echo(&mut link, ANSWER_BYTES))?;
+            until_end(echo(&mut link, ANSWER_BYTES).await)?;
         },
     };
     until_end(served)
@@ -112,48 +112,49 @@ fn until_end(outcome: io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn echo(link: &mut impl Link, size_bytes: usize) -> io::Result<()> {
+async fn echo(link: &mut impl Link, size_bytes: usize) -> io::Result<()> {
     let mut block = vec![0; size_bytes];
     loop {
-        link.receive(&mut block)?;
-        link.send(&block)?;
+        link.receive(&mut block).await?;
+        link.send(&block).await?;
     }
 }
 
-fn swallow(link: &mut impl Link, job: &Job) -> io::Result<()> {
+async fn swallow(link: &mut impl Link, job: &Job) -> io::Result<()> {
     let mut block = vec![0; job.size_bytes];
     loop {
         for _ in 0..job.one_way_batch() {
-            link.receive(&mut block)?;
+            link.receive(&mut block).await?;
         }
-        link.send(&[0; ANSWER_BYTES])?;
+        link.send(&[0; ANSWER_BYTES]).await?;
     }
 }
 
 /// The client's part, which takes the time.
-pub(super) fn drive<T: Transport>(job: &Job) -> io::Result<Figures> {
+pub(super) async fn drive<T: Transport>(job: &Job) -> io::Result<Figures> {
     let place = Place::of(job);
     match job.workload {
-        Workload::RoundTrip => round_trips(&mut T::connect(&place)?, job),
-        Workload::OneWay => one_way(&mut T::connect(&place)?, job),
+        Workload::RoundTrip => round_trips(&mut T::connect(&place).await?, job).await,
+        Workload::OneWay => one_way(&mut T::connect(&place).await?, job).await,
         Workload::Connect => {
             let mut block = [0; ANSWER_BYTES];
-            batches(job.slice(), || {
-                exchange(&mut T::connect(&place)?, &[7; ANSWER_BYTES], &mut block)
+            batches(job.slice(), async || {
+                exchange(&mut T::connect(&place).await?, &[7; ANSWER_BYTES], &mut block).await
             })
+            .await
         }
     }
 }
 
-fn exchange(link: &mut impl Link, request: &[u8], reply: &mut [u8]) -> io::Result<()> {
-    link.send(request)?;
-    link.receive(reply)
+async fn exchange(link: &mut impl Link, request: &[u8], reply: &mut [u8]) -> io::Result<()> {
+    link.send(request).await?;
+    link.receive(reply).await
 }
 
-fn round_trips(link: &mut impl Link, job: &Job) -> io::Result<Figures> {
+async fn round_trips(link: &mut impl Link, job: &Job) -> io::Result<Figures> {
     let request: Vec<u8> = (0..job.size_bytes).map(|at| (at % 251) as u8).collect();
     let mut reply = vec![0; job.size_bytes];
-    exchange(link, &request, &mut reply)?;
+    exchange(link, &request, &mut reply).await?;
     if reply != request {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
@@ -161,32 +162,33 @@ fn round_trips(link: &mut impl Link, job: &Job) -> io::Result<Figures> {
         ));
     }
     let half = job.slice() / 2;
-    let mut figures = batches(half, || exchange(link, &request, &mut reply))?;
-    figures.percentiles = Some(sample(half, || exchange(link, &request, &mut reply))?);
+    let mut figures = batches(half, async || exchange(link, &request, &mut reply).await).await?;
+    figures.percentiles = Some(sample(half, async || exchange(link, &request, &mut reply).await).await?);
     Ok(figures)
 }
 
-fn one_way(link: &mut impl Link, job: &Job) -> io::Result<Figures> {
+async fn one_way(link: &mut impl Link, job: &Job) -> io::Result<Figures> {
     let block = vec![7; job.size_bytes];
     let mut answer = [0; ANSWER_BYTES];
     let count = job.one_way_batch();
-    let mut figures = batches(job.slice(), || {
+    let mut figures = batches(job.slice(), async || {
         for _ in 0..count {
-            link.send(&block)?;
+            link.send(&block).await?;
         }
-        link.receive(&mut answer)
-    })?;
+        link.receive(&mut answer).await
+    })
+    .await?;
     figures.op_ns /= count as f64;
     Ok(figures)
 }
 
 /// Runs the operation in batches for a while, after a tenth of it to warm up.
-fn batches(duration: Duration, mut operation: impl FnMut() -> io::Result<()>) -> io::Result<Figures> {
+async fn batches(duration: Duration, mut operation: impl AsyncFnMut() -> io::Result<()>) -> io::Result<Figures> {
     let warm = Instant::now();
     let mut last = warm;
     let mut fastest_ns = f64::INFINITY;
     while last - warm < duration / 10 || last == warm {
-        operation()?;
+        operation().await?;
         let now = Instant::now();
         fastest_ns = fastest_ns.min((now - last).as_nanos() as f64);
         last = now;
@@ -197,7 +199,7 @@ fn batches(duration: Duration, mut operation: impl FnMut() -> io::Result<()>) ->
     last = start;
     while last - start < duration {
         for _ in 0..batch {
-            operation()?;
+            operation().await?;
         }
         let now = Instant::now();
         times_ns.push((now - last).as_nanos() as f64 / batch as f64);
@@ -210,12 +212,12 @@ fn batches(duration: Duration, mut operation: impl FnMut() -> io::Result<()>) ->
 }
 
 /// Takes the time of every single operation for a while.
-fn sample(duration: Duration, mut operation: impl FnMut() -> io::Result<()>) -> io::Result<Percentiles> {
+async fn sample(duration: Duration, mut operation: impl AsyncFnMut() -> io::Result<()>) -> io::Result<Percentiles> {
     let mut samples_ns = Vec::with_capacity(SAMPLES_MAX);
     let start = Instant::now();
     let mut last = start;
     while last - start < duration && samples_ns.len() < SAMPLES_MAX {
-        operation()?;
+        operation().await?;
         let now = Instant::now();
         samples_ns.push((now - last).as_nanos() as f64);
         last = now;
@@ -271,12 +273,12 @@ pub(super) fn cache_line_round_trip_ns(cpus: [usize; 2], lines: usize, duration:
     let driver = thread::spawn(move || -> io::Result<f64> {
         let pinned = machine::stay_on(cpus[0]);
         let mut turn = 1;
-        let figures = batches(duration, || {
+        let figures = at_once(batches(duration, async || {
             words[there].0.store(turn, Ordering::Release);
             wait_for(&words[back].0, turn + 1);
             turn += 2;
             Ok(())
-        });
+        }));
         words[there].0.store(u64::MAX, Ordering::Release);
         pinned.and(Ok(figures?.op_ns))
     });

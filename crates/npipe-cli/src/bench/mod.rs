@@ -7,15 +7,18 @@
 //! which takes the time and prints its figures as JSON. The median over the
 //! rounds counts. Only ratios within one run mean anything.
 
+mod interprocess;
 mod machine;
 mod measure;
 mod npipe;
+mod npipe_tokio;
 mod pipe;
 mod plots;
 mod programs;
 mod table;
 mod targets;
 mod tcp;
+mod tokio_unix;
 mod transport;
 mod unix;
 
@@ -46,6 +49,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 const ROUND_TRIP_SIZES: [usize; 3] = [32, 1 << 10, 64 << 10];
 const ONE_WAY_SIZES: [usize; 5] = [32, 1 << 10, 4 << 10, 64 << 10, 1 << 20];
+/// What waits in tokio is measured with the smallest and with large blocks: the
+/// rest lies between.
+const ASYNCHRONOUS_SIZES: [usize; 2] = [32, 64 << 10];
 /// Of the blocks that a connection exchanges.
 const CONNECT_SIZE: usize = 32;
 
@@ -459,6 +465,9 @@ pub(crate) fn end(role: Role, job: &str) -> Result<(), Failure> {
         Kind::CBlocking | Kind::CRoutines | Kind::CPort | Kind::Wine | Kind::ZeroMq | Kind::Iceoryx2 => Err(
             Failure::Usage("the job names no program for its transport\n".to_owned()),
         ),
+        Kind::NpipeTokio | Kind::NpipeTokioSpinOff => end_with::<npipe_tokio::NpipeTokio>(role, &job),
+        Kind::TokioUnix => end_with::<tokio_unix::TokioUnix>(role, &job),
+        Kind::Interprocess => end_with::<interprocess::Interprocess>(role, &job),
     }
 }
 
@@ -467,10 +476,10 @@ fn end_with<T: Transport>(role: Role, job: &Job) -> Result<(), Failure> {
         Role::Server => {
             // If the parent is gone, so are we in a moment.
             let ready = || drop(output::line(b"ready"));
-            measure::serve::<T>(job, ready).map_err(Failure::system("serve the measurement"))
+            T::run(measure::serve::<T>(job, ready)).map_err(Failure::system("serve the measurement"))
         }
         Role::Client => {
-            let figures = measure::drive::<T>(job).map_err(Failure::system("measure"))?;
+            let figures = T::run(measure::drive::<T>(job)).map_err(Failure::system("measure"))?;
             output::line(serde_json::json!(figures).to_string().as_bytes())
         }
     }
@@ -489,11 +498,11 @@ fn end_by(limit: Duration) {
 mod tests {
     use super::*;
 
-    /// 18 for round trips and one more for the short ones, 25 one way, 4 for connecting.
+    /// 18 for round trips, one more for the short ones and 8 of tokio's, 25 and 6 one way, 4 and 3 for connecting.
     #[test]
     fn a_placement_has_all_cells_once() {
         let cells = cells_on(Placement::Free, &Programs::default());
-        assert_eq!(cells.len(), 3 * 6 + 1 + 5 * 5 + 4);
+        assert_eq!(cells.len(), 3 * 6 + 1 + 2 * 4 + 5 * 5 + 2 * 3 + 4 + 3);
         let mut unique = std::collections::HashSet::new();
         assert!(cells.iter().all(|cell| unique.insert(*cell)));
     }

@@ -21,7 +21,7 @@ impl Transport for Npipe {
     type Accepted = NpipeLink<PipeServer>;
     type Connected = NpipeLink<PipeClient>;
 
-    fn listen(place: &Place<'_>) -> io::Result<Npipe> {
+    async fn listen(place: &Place<'_>) -> io::Result<Npipe> {
         let quota_bytes = u32::try_from(place.buffer_bytes).map_err(io::Error::other)?;
         let mut options = ServerOptions::new();
         options
@@ -36,11 +36,11 @@ impl Transport for Npipe {
         Ok(Npipe(PipeListener::bind_with(&options, NAME)?))
     }
 
-    fn accept(&mut self) -> io::Result<NpipeLink<PipeServer>> {
+    async fn accept(&mut self) -> io::Result<NpipeLink<PipeServer>> {
         Ok(NpipeLink(self.0.accept()?))
     }
 
-    fn connect(place: &Place<'_>) -> io::Result<NpipeLink<PipeClient>> {
+    async fn connect(place: &Place<'_>) -> io::Result<NpipeLink<PipeClient>> {
         let mut options = ClientOptions::new();
         options
             .root(place.directory.to_owned())
@@ -54,11 +54,11 @@ impl Transport for Npipe {
 }
 
 impl<E: Read + Write> Link for NpipeLink<E> {
-    fn send(&mut self, block: &[u8]) -> io::Result<()> {
+    async fn send(&mut self, block: &[u8]) -> io::Result<()> {
         check_length(self.0.write(block)?, block.len())
     }
 
-    fn receive(&mut self, block: &mut [u8]) -> io::Result<()> {
+    async fn receive(&mut self, block: &mut [u8]) -> io::Result<()> {
         check_length(self.0.read(block)?, block.len())
     }
 }

@@ -28,7 +28,7 @@ impl Transport for Pipe {
     type Accepted = PipeLink;
     type Connected = PipeLink;
 
-    fn listen(place: &Place<'_>) -> io::Result<Pipe> {
+    async fn listen(place: &Place<'_>) -> io::Result<Pipe> {
         for name in [REQUESTS, REPLIES] {
             let mode = Mode::RUSR | Mode::WUSR;
             mknodat(CWD, place.directory.join(name), FileType::Fifo, mode, 0)?;
@@ -39,7 +39,7 @@ impl Transport for Pipe {
         })
     }
 
-    fn accept(&mut self) -> io::Result<PipeLink> {
+    async fn accept(&mut self) -> io::Result<PipeLink> {
         // Opening waits for the other side; both go through them in one order.
         let reader = File::open(self.directory.join(REQUESTS))?;
         let writer = OpenOptions::new().write(true).open(self.directory.join(REPLIES))?;
@@ -47,7 +47,7 @@ impl Transport for Pipe {
         Ok(PipeLink { reader, writer })
     }
 
-    fn connect(place: &Place<'_>) -> io::Result<PipeLink> {
+    async fn connect(place: &Place<'_>) -> io::Result<PipeLink> {
         let writer = OpenOptions::new().write(true).open(place.directory.join(REQUESTS))?;
         let reader = File::open(place.directory.join(REPLIES))?;
         enlarge(&writer, place.buffer_bytes)?;
@@ -69,11 +69,11 @@ fn enlarge(pipe: &File, bytes: usize) -> io::Result<()> {
 }
 
 impl Link for PipeLink {
-    fn send(&mut self, block: &[u8]) -> io::Result<()> {
+    async fn send(&mut self, block: &[u8]) -> io::Result<()> {
         self.writer.write_all(block)
     }
 
-    fn receive(&mut self, block: &mut [u8]) -> io::Result<()> {
+    async fn receive(&mut self, block: &mut [u8]) -> io::Result<()> {
         self.reader.read_exact(block)
     }
 }

@@ -36,6 +36,7 @@ impl Program {
             Kind::ZeroMq => ("zeromq", "pair", None),
             Kind::Iceoryx2 => ("iceoryx2", "polling", None),
             Kind::Npipe | Kind::NpipeSpinOff => return None,
+            Kind::NpipeTokio | Kind::NpipeTokioSpinOff | Kind::TokioUnix | Kind::Interprocess => return None,
             Kind::Seqpacket | Kind::SeqpacketEpoll | Kind::Stream | Kind::Pipe | Kind::Tcp => return None,
         };
         Some(Program {

@@ -58,7 +58,9 @@ const ZEROMQ: Against = Against::Transport(Kind::ZeroMq);
 const TWO: Placement = Placement::TwoCores;
 const ONE: Placement = Placement::OneCore;
 
-const TARGETS: [Target; 28] = [
+const TOKIO_UNIX: Against = Against::Transport(Kind::TokioUnix);
+
+const TARGETS: [Target; 30] = [
     target(RoundTrip, 32, TWO, Kind::Npipe, SEQPACKET, 150.0),
     target(RoundTrip, 32, TWO, Kind::Npipe, Against::TwoCacheLines, 3.0),
     target(RoundTrip, 32, TWO, Kind::NpipeSpinOff, SEQPACKET, 1.05),
@@ -94,6 +96,8 @@ const TARGETS: [Target; 28] = [
     target(OneWay, 32, TWO, Kind::Npipe, ICEORYX2, 3.0),
     target(OneWay, 32, TWO, Kind::Npipe, ZEROMQ, 2.0),
     target(RoundTrip, 64 * KIB, TWO, Kind::Npipe, ZEROMQ, 1.0),
+    target(RoundTrip, 32, TWO, Kind::NpipeTokio, TOKIO_UNIX, 100.0),
+    target(RoundTrip, 32, TWO, Kind::NpipeTokioSpinOff, TOKIO_UNIX, 1.0),
 ];
 
 /// A target held against a run.

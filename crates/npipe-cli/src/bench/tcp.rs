@@ -22,17 +22,17 @@ impl Transport for Tcp {
     type Accepted = StreamLink<TcpStream>;
     type Connected = StreamLink<TcpStream>;
 
-    fn listen(place: &Place<'_>) -> io::Result<Tcp> {
+    async fn listen(place: &Place<'_>) -> io::Result<Tcp> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         fs::write(place.directory.join(PORT), listener.local_addr()?.port().to_string())?;
         Ok(Tcp(listener))
     }
 
-    fn accept(&mut self) -> io::Result<StreamLink<TcpStream>> {
+    async fn accept(&mut self) -> io::Result<StreamLink<TcpStream>> {
         prompt(self.0.accept()?.0)
     }
 
-    fn connect(place: &Place<'_>) -> io::Result<StreamLink<TcpStream>> {
+    async fn connect(place: &Place<'_>) -> io::Result<StreamLink<TcpStream>> {
         let port = fs::read_to_string(place.directory.join(PORT))?;
         let port: u16 = port.parse().map_err(io::Error::other)?;
         prompt(TcpStream::connect((Ipv4Addr::LOCALHOST, port))?)

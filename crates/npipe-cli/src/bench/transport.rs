@@ -5,12 +5,17 @@
 //! block. A block of another length is an error, never a figure.
 //!
 //! Some transports are programs of their own, see [`programs`](super::programs).
+//! Everything is written as futures once. Those of a transport that blocks are
+//! ready when they are first polled, and cost nothing beside it.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use serde::{Deserialize, Serialize};
 
+use super::ASYNCHRONOUS_SIZES;
 use super::measure::{Job, Workload};
 
 /// The transports, in the order of the tables.
@@ -22,28 +27,36 @@ pub(super) enum Kind {
     CBlocking,
     CRoutines,
     CPort,
+    NpipeTokio,
+    NpipeTokioSpinOff,
     Seqpacket,
     SeqpacketEpoll,
     Stream,
     Pipe,
     Tcp,
+    TokioUnix,
+    Interprocess,
     Wine,
     ZeroMq,
     Iceoryx2,
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 13] = [
+    pub(super) const ALL: [Kind; 17] = [
         Kind::Npipe,
         Kind::NpipeSpinOff,
         Kind::CBlocking,
         Kind::CRoutines,
         Kind::CPort,
+        Kind::NpipeTokio,
+        Kind::NpipeTokioSpinOff,
         Kind::Seqpacket,
         Kind::SeqpacketEpoll,
         Kind::Stream,
         Kind::Pipe,
         Kind::Tcp,
+        Kind::TokioUnix,
+        Kind::Interprocess,
         Kind::Wine,
         Kind::ZeroMq,
         Kind::Iceoryx2,
@@ -57,11 +70,15 @@ impl Kind {
             Kind::CBlocking => "npipe from C",
             Kind::CRoutines => "npipe from C, routines",
             Kind::CPort => "npipe from C, port",
+            Kind::NpipeTokio => "npipe-tokio",
+            Kind::NpipeTokioSpinOff => "npipe-tokio, spin off",
             Kind::Seqpacket => "Unix seqpacket",
             Kind::SeqpacketEpoll => "Unix seqpacket, epoll",
             Kind::Stream => "Unix stream",
             Kind::Pipe => "pipe pair",
             Kind::Tcp => "TCP loopback",
+            Kind::TokioUnix => "tokio Unix stream",
+            Kind::Interprocess => "interprocess, tokio",
             Kind::Wine => "Wine's pipes",
             Kind::ZeroMq => "ZeroMQ",
             Kind::Iceoryx2 => "iceoryx2, polling",
@@ -71,11 +88,12 @@ impl Kind {
     /// Whether a workload is measured with it. Spinning is about waiting for an answer, and so are styles of servers, which
     /// only short round trips show. There is no connecting to a pipe pair, nor to what connects by itself.
     pub(super) fn takes_part(self, workload: Workload, size_bytes: usize) -> bool {
+        let is_round_trip = workload == Workload::RoundTrip;
         match self {
-            Kind::NpipeSpinOff => workload == Workload::RoundTrip,
-            Kind::CBlocking | Kind::CRoutines | Kind::CPort | Kind::SeqpacketEpoll => {
-                workload == Workload::RoundTrip && size_bytes == 32
-            }
+            Kind::NpipeSpinOff => is_round_trip,
+            Kind::CBlocking | Kind::CRoutines | Kind::CPort | Kind::SeqpacketEpoll => is_round_trip && size_bytes == 32,
+            Kind::NpipeTokioSpinOff => is_round_trip && ASYNCHRONOUS_SIZES.contains(&size_bytes),
+            Kind::NpipeTokio | Kind::TokioUnix | Kind::Interprocess => ASYNCHRONOUS_SIZES.contains(&size_bytes),
             Kind::Pipe | Kind::ZeroMq | Kind::Iceoryx2 => workload != Workload::Connect,
             Kind::Wine => workload != Workload::OneWay && size_bytes == 32,
             Kind::Npipe | Kind::Seqpacket | Kind::Stream | Kind::Tcp => true,
@@ -83,10 +101,16 @@ impl Kind {
     }
 
     pub(super) const fn is_npipe(self) -> bool {
+        use Kind::{CBlocking, CPort, CRoutines, Npipe, NpipeSpinOff, NpipeTokio, NpipeTokioSpinOff};
         matches!(
             self,
-            Kind::Npipe | Kind::NpipeSpinOff | Kind::CBlocking | Kind::CRoutines | Kind::CPort
+            Npipe | NpipeSpinOff | CBlocking | CRoutines | CPort | NpipeTokio | NpipeTokioSpinOff
         )
+    }
+
+    /// Whether it is told not to spin.
+    pub(super) const fn is_without_spin(self) -> bool {
+        matches!(self, Kind::NpipeSpinOff | Kind::NpipeTokioSpinOff)
     }
 }
 
@@ -107,17 +131,17 @@ impl Place<'_> {
         Place {
             directory: &job.directory,
             buffer_bytes: (4 * job.size_bytes).max(64 << 10),
-            spin: job.transport != Kind::NpipeSpinOff,
+            spin: !job.transport.is_without_spin(),
         }
     }
 }
 
 /// One end of a connection.
 pub(super) trait Link {
-    fn send(&mut self, block: &[u8]) -> io::Result<()>;
+    async fn send(&mut self, block: &[u8]) -> io::Result<()>;
     /// Fills the buffer with exactly one block. At the end of the connection:
     /// `UnexpectedEof`.
-    fn receive(&mut self, block: &mut [u8]) -> io::Result<()>;
+    async fn receive(&mut self, block: &mut [u8]) -> io::Result<()>;
 }
 
 /// A way to connect two processes.
@@ -125,20 +149,34 @@ pub(super) trait Transport: Sized {
     type Accepted: Link;
     type Connected: Link;
     /// From here on a client may connect.
-    fn listen(place: &Place<'_>) -> io::Result<Self>;
-    fn accept(&mut self) -> io::Result<Self::Accepted>;
-    fn connect(place: &Place<'_>) -> io::Result<Self::Connected>;
+    async fn listen(place: &Place<'_>) -> io::Result<Self>;
+    async fn accept(&mut self) -> io::Result<Self::Accepted>;
+    async fn connect(place: &Place<'_>) -> io::Result<Self::Connected>;
+
+    /// Runs what one of the two processes does. One that blocks never has to
+    /// wait for anything else.
+    fn run<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        at_once(work)
+    }
+}
+
+/// Runs a future that never waits.
+pub(super) fn at_once<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => Err(io::Error::other("a transport that blocks has waited for a task")),
+    }
 }
 
 /// A link without boundaries, over any stream.
 pub(super) struct StreamLink<S>(pub(super) S);
 
 impl<S: Read + Write> Link for StreamLink<S> {
-    fn send(&mut self, block: &[u8]) -> io::Result<()> {
+    async fn send(&mut self, block: &[u8]) -> io::Result<()> {
         self.0.write_all(block)
     }
 
-    fn receive(&mut self, block: &mut [u8]) -> io::Result<()> {
+    async fn receive(&mut self, block: &mut [u8]) -> io::Result<()> {
         self.0.read_exact(block)
     }
 }

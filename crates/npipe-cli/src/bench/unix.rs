@@ -45,7 +45,7 @@ impl Transport for Stream {
     type Accepted = StreamLink<UnixStream>;
     type Connected = StreamLink<UnixStream>;
 
-    fn listen(place: &Place<'_>) -> io::Result<Stream> {
+    async fn listen(place: &Place<'_>) -> io::Result<Stream> {
         let listener = UnixListener::bind(place.directory.join(SOCKET))?;
         Ok(Stream {
             listener,
@@ -53,11 +53,11 @@ impl Transport for Stream {
         })
     }
 
-    fn accept(&mut self) -> io::Result<StreamLink<UnixStream>> {
+    async fn accept(&mut self) -> io::Result<StreamLink<UnixStream>> {
         enlarged(self.listener.accept()?.0, self.buffer_bytes)
     }
 
-    fn connect(place: &Place<'_>) -> io::Result<StreamLink<UnixStream>> {
+    async fn connect(place: &Place<'_>) -> io::Result<StreamLink<UnixStream>> {
         enlarged(UnixStream::connect(place.directory.join(SOCKET))?, place.buffer_bytes)
     }
 }
@@ -83,7 +83,7 @@ impl Transport for Seqpacket {
     type Accepted = SeqpacketLink;
     type Connected = SeqpacketLink;
 
-    fn listen(place: &Place<'_>) -> io::Result<Seqpacket> {
+    async fn listen(place: &Place<'_>) -> io::Result<Seqpacket> {
         let listener = seqpacket_socket()?;
         rustix::net::bind(&listener, &SocketAddrUnix::new(place.directory.join(SOCKET))?)?;
         rustix::net::listen(&listener, 128)?;
@@ -93,13 +93,13 @@ impl Transport for Seqpacket {
         })
     }
 
-    fn accept(&mut self) -> io::Result<SeqpacketLink> {
+    async fn accept(&mut self) -> io::Result<SeqpacketLink> {
         let socket = rustix::net::accept_with(&self.listener, SocketFlags::CLOEXEC)?;
         enlarge(&socket, self.buffer_bytes)?;
         Ok(SeqpacketLink(socket))
     }
 
-    fn connect(place: &Place<'_>) -> io::Result<SeqpacketLink> {
+    async fn connect(place: &Place<'_>) -> io::Result<SeqpacketLink> {
         let socket = seqpacket_socket()?;
         rustix::net::connect(&socket, &SocketAddrUnix::new(place.directory.join(SOCKET))?)?;
         enlarge(&socket, place.buffer_bytes)?;
@@ -108,14 +108,14 @@ impl Transport for Seqpacket {
 }
 
 impl Link for SeqpacketLink {
-    fn send(&mut self, block: &[u8]) -> io::Result<()> {
+    async fn send(&mut self, block: &[u8]) -> io::Result<()> {
         for packet in block.chunks(PACKET_BYTES) {
             check_length(rustix::net::send(&self.0, packet, SendFlags::NOSIGNAL)?, packet.len())?;
         }
         Ok(())
     }
 
-    fn receive(&mut self, block: &mut [u8]) -> io::Result<()> {
+    async fn receive(&mut self, block: &mut [u8]) -> io::Result<()> {
         for packet in block.chunks_mut(PACKET_BYTES) {
             let expected = packet.len();
             // With TRUNC the system tells the packet's length, not what fitted.
@@ -140,12 +140,12 @@ impl Transport for SeqpacketEpoll {
     type Accepted = EpollLink;
     type Connected = SeqpacketLink;
 
-    fn listen(place: &Place<'_>) -> io::Result<SeqpacketEpoll> {
-        Ok(SeqpacketEpoll(Seqpacket::listen(place)?))
+    async fn listen(place: &Place<'_>) -> io::Result<SeqpacketEpoll> {
+        Ok(SeqpacketEpoll(Seqpacket::listen(place).await?))
     }
 
-    fn accept(&mut self) -> io::Result<EpollLink> {
-        let socket = self.0.accept()?;
+    async fn accept(&mut self) -> io::Result<EpollLink> {
+        let socket = self.0.accept().await?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let readable = epoll::EventData::new_u64(0);
         epoll::add(&epoll, &socket.0, readable, epoll::EventFlags::IN)?;
@@ -156,19 +156,19 @@ impl Transport for SeqpacketEpoll {
         })
     }
 
-    fn connect(place: &Place<'_>) -> io::Result<SeqpacketLink> {
-        Seqpacket::connect(place)
+    async fn connect(place: &Place<'_>) -> io::Result<SeqpacketLink> {
+        Seqpacket::connect(place).await
     }
 }
 
 impl Link for EpollLink {
-    fn send(&mut self, block: &[u8]) -> io::Result<()> {
-        self.socket.send(block)
+    async fn send(&mut self, block: &[u8]) -> io::Result<()> {
+        self.socket.send(block).await
     }
 
-    fn receive(&mut self, block: &mut [u8]) -> io::Result<()> {
+    async fn receive(&mut self, block: &mut [u8]) -> io::Result<()> {
         self.events.clear();
         epoll::wait(&self.epoll, spare_capacity(&mut self.events), None)?;
-        self.socket.receive(block)
+        self.socket.receive(block).await
     }
 }

@@ -182,6 +182,9 @@ pub(crate) fn watch_peer(link: &Arc<Link>, end: Weak<End>) -> SysResult<()> {
 /// Has the thread listen for the peer's bell, from now on; until then what a peer sends is not even read.
 pub(crate) fn heed(link: &Link) {
     let heeds = link.heeds_bell();
+    if link.heard_elsewhere().load(Ordering::SeqCst) {
+        return;
+    }
     if heeds.load(Ordering::Relaxed) || heeds.swap(true, Ordering::SeqCst) {
         return;
     }
@@ -191,6 +194,19 @@ pub(crate) fn heed(link: &Link) {
     {
         // Fails if it is not watched yet: then the flag is seen when it is.
         let _ = background.poller.modify(link.socket(), token, Interest::Readable);
+    }
+}
+
+/// Ends [`heed`], for somebody who hears the bell from now on. What the thread has heard meanwhile it tells the attendant of
+/// the end.
+pub(crate) fn ignore(link: &Link) {
+    let token = link.token().load(Ordering::SeqCst);
+    if link.heeds_bell().swap(false, Ordering::SeqCst)
+        && token != 0
+        && let Ok(background) = running()
+    {
+        // Fails if it is not watched any more.
+        let _ = background.poller.modify(link.socket(), token, Interest::Hangup);
     }
 }
 
@@ -331,7 +347,7 @@ impl Background {
         let (Some(link), Some(end)) = (link.upgrade(), end.upgrade()) else {
             return;
         };
-        if event.readable {
+        if event.readable && !link.heard_elsewhere().load(Ordering::SeqCst) {
             link.hear_bell();
             if let Some(object) = link.object() {
                 // It may be for the operations of others who hold the end.

@@ -12,7 +12,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::task::Poll;
 
 use npipe_core::{CallId, ReadOutcome, Status};
@@ -22,7 +22,7 @@ use npipe_shm::object::Half;
 use super::link::{Glance, Link, Wish};
 use super::{End, locked};
 use crate::background;
-use crate::overlapped::{Association, Buffer, Completion, OperationId, Order};
+use crate::overlapped::{Association, Attendant, Buffer, Completion, OperationId, Order};
 
 /// The operations of an end.
 #[derive(Debug, Default)]
@@ -33,6 +33,8 @@ pub(crate) struct Calls {
     /// The completion port that the end is associated with.
     pub(crate) port: OnceLock<Association>,
     pub(crate) skips_port: AtomicBool,
+    /// Who looks after the end besides.
+    pub(crate) attendant: OnceLock<Weak<dyn Attendant>>,
 }
 
 #[derive(Debug, Default)]
@@ -163,6 +165,9 @@ impl End {
 
     /// Completes what can be completed and leaves the rest to the delegate.
     pub(crate) fn entrust(&self) {
+        if let Some(attendant) = self.calls.attendant.get().and_then(Weak::upgrade) {
+            attendant.rung();
+        }
         // Pairs with the fence of the call for the delegate: either an operation that begins now is seen here, or its last
         // look sees what this is about.
         fence(Ordering::SeqCst);
@@ -211,7 +216,7 @@ impl End {
         }
     }
 
-    fn place_empties(&self) {
+    pub(super) fn place_empties(&self) {
         if let Ok(mut writing) = self.writing() {
             writing.place_empties();
         }

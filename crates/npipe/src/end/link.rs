@@ -61,6 +61,8 @@ pub(crate) struct Link {
     object: OnceLock<Arc<Object>>,
     /// Whether the background thread listens for the peer's bell.
     heeds_bell: AtomicBool,
+    /// Whether somebody else hears it, in the background thread's place.
+    heard_elsewhere: AtomicBool,
     /// The process that it belongs to, of those forked from each other.
     generation: u32,
 }
@@ -80,9 +82,9 @@ const DECIDED_DISCONNECTED: u32 = 2;
 /// Waits shorter than this are not worth a look at the clock, and no spin shrinks below it.
 const MIN_SPIN_NS: u64 = 1_000;
 
-/// What a thread waits for.
+/// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub enum Wish {
     /// That the peer writes.
     Data,
     /// That the peer reads.
@@ -137,6 +139,7 @@ impl Link {
             descriptor,
             object: OnceLock::new(),
             heeds_bell: AtomicBool::new(false),
+            heard_elsewhere: AtomicBool::new(false),
             generation: forks::generation(),
         };
         link.publish_processor();
@@ -199,6 +202,11 @@ impl Link {
     /// Whether the background thread listens for the peer's bell: since the first operation that had to wait.
     pub(crate) fn heeds_bell(&self) -> &AtomicBool {
         &self.heeds_bell
+    }
+
+    /// Whether a surface with a runtime of its own hears the peer's bell: see [`crate::overlapped::engine::Bell`].
+    pub(crate) fn heard_elsewhere(&self) -> &AtomicBool {
+        &self.heard_elsewhere
     }
 
     fn own_words(&self) -> &EndWords {
@@ -309,9 +317,10 @@ impl Link {
         let _ = socket::send(self.socket(), &[0], None);
     }
 
-    /// Takes the bytes with which the peer has rung. Whatever else a peer sends here means no more than that.
-    pub(crate) fn hear_bell(&self) {
-        let _ = socket::recv(self.socket(), &mut [0; 512]);
+    /// Takes the bytes with which the peer has rung. Whatever else a peer sends here means no more than that. `false`: the
+    /// socket has hung up.
+    pub(crate) fn hear_bell(&self) -> bool {
+        matches!(socket::recv(self.socket(), &mut [0; 512]), Ok(None | Some(1..)))
     }
 
     /// Has the peer ring the background thread, once, when there is something to do for what `wish` says. The caller
@@ -425,8 +434,8 @@ impl Link {
         self.peer_words().attention.0.processor.load(Ordering::Relaxed) == here
     }
 
-    /// One more than the number of the processor that we run on.
-    fn publish_processor(&self) -> u32 {
+    /// Publishes where we run, for the peer, who does not spin on the same processor: one more than its number.
+    pub(crate) fn publish_processor(&self) -> u32 {
         let here = cpu::current().wrapping_add(1);
         let own = &self.own_words().attention.0.processor;
         if own.load(Ordering::Relaxed) != here {

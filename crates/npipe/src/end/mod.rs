@@ -8,6 +8,7 @@
 //!
 //! Locks are taken in this order: name, host, queue of operations, reading half, writing half.
 
+mod attempt;
 pub(crate) mod blocked;
 mod calls;
 pub(crate) mod link;

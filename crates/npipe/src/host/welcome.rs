@@ -116,7 +116,7 @@ impl Host {
             end.pump();
             return Err(Status::InsufficientResources);
         }
-        if connects > 0 {
+        if connects > 0 || end.calls.attendant.get().is_some() {
             // They are handed over without the lock.
             background::stir(&link);
         }

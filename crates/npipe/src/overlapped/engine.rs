@@ -10,11 +10,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use npipe_core::{ReadOutcome, Status};
 
+pub use super::attend::{
+    Attendant, Bell, Flush, attend, await_ring, await_vacancy, error, is_readable, rested, try_read, try_write,
+    vacancies,
+};
 pub use super::buffer::Buffer;
 pub use super::signal::Signal;
 pub use super::thread::{current_issuer, has_queued_calls, run_queued_calls};
 pub use super::wait::{MAX_SIGNALS, wait_until};
+pub use crate::connect::Waiting;
 pub use crate::end::blocked::{BlockedCall, current_blocked};
+pub use crate::end::link::Wish;
 use crate::{PipeServer, PipeStream};
 
 /// Tells an operation from every other one of this process.

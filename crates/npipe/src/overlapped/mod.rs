@@ -38,6 +38,7 @@
 //! Ends have no mode that has to be chosen when they are opened: every end takes calls that block and operations alike. A
 //! client that has come before a connect completes it, where Windows has the error ERROR_PIPE_CONNECTED.
 
+mod attend;
 mod buffer;
 mod operation;
 mod port;
@@ -49,6 +50,7 @@ mod wait;
 
 pub mod engine;
 
+pub(crate) use attend::Attendant;
 pub(crate) use buffer::Buffer;
 pub(crate) use engine::{Completion, Issuer, OperationId, Order, Refused, Started};
 pub use operation::{Completed, Operation, Waited};

@@ -4,6 +4,7 @@
 //! fails after [`support::PATIENCE`]. Where a test asserts that something has *not* happened, the order of events on one
 //! thread says so.
 
+mod attending;
 mod cancelling;
 #[path = "../../examples/completion_server.rs"]
 mod completion_server;

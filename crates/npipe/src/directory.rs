@@ -16,10 +16,10 @@ use crate::options::{ClientOptions, find_root, parse};
 use crate::sys::namespace::{Entry, Root};
 
 /// How long a listing waits for a batch of servers; those that are stopped must not hold it up for long.
-const LISTING_TIME: Duration = Duration::from_secs(1);
+pub(crate) const LISTING_TIME: Duration = Duration::from_secs(1);
 
 /// How many servers a listing asks at once: each takes a descriptor.
-const LISTING_BATCH: usize = 64;
+pub(crate) const LISTING_BATCH: usize = 64;
 
 /// The directory in which servers and clients meet.
 ///
@@ -49,6 +49,10 @@ impl Namespace {
         Ok(Namespace {
             root: find_root(Some(&directory.into()), "open the namespace")?,
         })
+    }
+
+    pub(crate) fn directory(&self) -> &Root {
+        &self.root
     }
 
     /// The directory.

@@ -13,6 +13,7 @@ pub(crate) mod link;
 mod read;
 mod sharing;
 mod submit;
+mod traffic;
 mod turn;
 pub(crate) mod wait;
 mod write;

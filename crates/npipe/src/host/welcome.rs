@@ -9,7 +9,7 @@ use npipe_core::handshake::{ClientReport, Connection, Message};
 use npipe_core::pipe::Opened;
 use npipe_shm::layout::{Layout, Side};
 
-use super::{Host, HostState, Role};
+use super::{Host, HostState, Role, Visit};
 use crate::background;
 use crate::end::{End, link::Link};
 use crate::sys::forks::ProcessFd;
@@ -93,7 +93,7 @@ impl Host {
             pipe_id: self.pipe_id,
         });
         end.attach(&link);
-        state.clients.insert(opened.instance, report);
+        state.clients.insert(opened.instance, Visit::begun(report));
         end.opens.fetch_add(1, Ordering::Relaxed);
         end.changed.notify_all();
         // semantics 57, 71

@@ -26,7 +26,7 @@ use super::measure::Workload;
 use super::targets::Verdict;
 use super::transport::Kind;
 use super::{Cell, Results};
-use crate::commands::columns;
+use crate::table::columns;
 
 /// "round trip 32 B".
 pub(super) fn title(workload: Workload, size_bytes: usize) -> String {

@@ -7,46 +7,137 @@
 //! answer, `mode`, `instances`, `max_instances` and perhaps `server_pid`. A name that is not well-formed UTF-16 has its
 //! units in `name_units` as well.
 
+use std::cmp::Reverse;
+
 use npipe::{Namespace, PipeEntry, PipeName};
 use serde_json::{Map, Value, json};
 
-use super::columns;
 use super::info::mode;
+use super::watch;
+use crate::args::{Column, List, SortKey};
 use crate::output;
+use crate::people;
 use crate::report::Failure;
+use crate::table::{self, Cell, Tone};
 use crate::target::{printable, shown};
 
-pub(super) fn run(as_json: bool) -> Result<(), Failure> {
+/// The name comes last: it may be long, and of letters of any width.
+const ALL: [Column; 6] = [
+    Column::Server,
+    Column::Command,
+    Column::Owner,
+    Column::Type,
+    Column::Instances,
+    Column::Name,
+];
+
+pub(super) fn run(args: &List, as_json: bool) -> Result<(), Failure> {
     let namespace = Namespace::find()?;
-    let entries = namespace.list()?;
     if as_json {
+        let entries = entries(&namespace, args)?;
         return output::json(&Value::Array(entries.iter().map(entry_json).collect()));
     }
-    if entries.is_empty() {
-        let root = printable(&namespace.root().to_string_lossy());
-        output::note(&format!("npipe: no pipes are served in {root}"));
-        return Ok(());
-    }
-    // The name comes last: it may be long, and of letters of any width.
-    let head = ["SERVER", "OWNER", "TYPE", "INSTANCES", "NAME"]
-        .map(str::to_owned)
-        .to_vec();
-    let rows: Vec<_> = [head].into_iter().chain(entries.iter().map(entry_row)).collect();
-    output::data(columns(&rows).as_bytes())
+    let columns = if args.columns.is_empty() {
+        &ALL[..]
+    } else {
+        &args.columns
+    };
+    watch::show(&args.watch, |frame| {
+        let entries = entries(&namespace, args)?;
+        if entries.is_empty() {
+            let root = printable(&namespace.root().to_string_lossy());
+            let matching = if args.glob.is_some() { " that match" } else { "" };
+            if !args.watch.watch {
+                output::note(&format!("npipe: no pipes{matching} are served in {root}"));
+            }
+            return Ok(String::new());
+        }
+        let head = columns
+            .iter()
+            .map(|column| Cell::new(title(*column), Tone::Head))
+            .collect();
+        let rows = entries.iter().map(|entry| row(entry, columns));
+        Ok(table::render(
+            &[head].into_iter().chain(rows).collect::<Vec<_>>(),
+            frame,
+        ))
+    })
 }
 
-fn entry_row(entry: &PipeEntry) -> Vec<String> {
-    let instances = match entry.answering {
-        true => format!("{} of {}", entry.instances, limit(entry.max_instances)),
-        false => "no answer".to_owned(),
+fn entries(namespace: &Namespace, args: &List) -> Result<Vec<PipeEntry>, Failure> {
+    let mut entries = namespace.list()?;
+    if let Some(glob) = &args.glob {
+        let glob = folded(glob);
+        entries.retain(|entry| matches(&glob, &folded(&entry.name.to_string())));
+    }
+    // They come by name, and equals stay so.
+    match args.sort {
+        SortKey::Name => {}
+        SortKey::Server => entries.sort_by_key(|entry| entry.server_pid),
+        SortKey::Owner => entries.sort_by_key(|entry| people::user(entry.owner_uid)),
+        SortKey::Instances => entries.sort_by_key(|entry| Reverse(entry.instances)),
+    }
+    Ok(entries)
+}
+
+fn folded(text: &str) -> Vec<char> {
+    text.to_lowercase().chars().collect()
+}
+
+/// Whether the text is what the glob says: `*` any characters, `?` one.
+fn matches(glob: &[char], text: &[char]) -> bool {
+    // Where to go on when the text does not fit: after the last star, which takes one more.
+    let (mut at, mut star) = (0, None);
+    let mut read = 0;
+    while read < text.len() {
+        match glob.get(at) {
+            Some('*') => {
+                star = Some((at + 1, read));
+                at += 1;
+            }
+            Some(c) if *c == '?' || *c == text[read] => {
+                at += 1;
+                read += 1;
+            }
+            _ => {
+                let Some((after, taken)) = star else { return false };
+                star = Some((after, taken + 1));
+                (at, read) = (after, taken + 1);
+            }
+        }
+    }
+    glob[at..].iter().all(|c| *c == '*')
+}
+
+fn title(column: Column) -> &'static str {
+    match column {
+        Column::Server => "SERVER",
+        Column::Command => "COMMAND",
+        Column::Owner => "OWNER",
+        Column::Type => "TYPE",
+        Column::Instances => "INSTANCES",
+        Column::Name => "NAME",
+    }
+}
+
+fn row(entry: &PipeEntry, columns: &[Column]) -> Vec<Cell> {
+    let unknown = || "?".to_owned();
+    let cell = |column: &Column| match column {
+        Column::Server => entry.server_pid.map_or_else(unknown, |pid| pid.to_string()).into(),
+        Column::Command => entry
+            .server_pid
+            .and_then(people::command)
+            .unwrap_or_else(unknown)
+            .into(),
+        Column::Owner => people::user(entry.owner_uid).into(),
+        Column::Type => entry.mode.as_ref().map_or("?", mode).into(),
+        Column::Instances => match entry.answering {
+            true => format!("{} of {}", entry.instances, limit(entry.max_instances)).into(),
+            false => Cell::new("no answer", Tone::Bad),
+        },
+        Column::Name => shown(&entry.name).into(),
     };
-    vec![
-        entry.server_pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string()),
-        format!("uid {}", entry.owner_uid),
-        entry.mode.as_ref().map_or("?", mode).to_owned(),
-        instances,
-        shown(&entry.name),
-    ]
+    columns.iter().map(cell).collect()
 }
 
 fn entry_json(entry: &PipeEntry) -> Value {
@@ -80,5 +171,28 @@ pub(super) fn limit(max_instances: u32) -> String {
     match max_instances {
         255.. => "unlimited".to_owned(),
         limited => limited.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// semantics 2: case does not count.
+    #[test]
+    fn globs() {
+        let matches = |glob: &str, text: &str| matches(&folded(glob), &folded(text));
+        for (glob, text) in [
+            ("*", ""),
+            ("*", "x"),
+            ("sql*", "SQL\\query"),
+            ("*a*b", "xaybab"),
+            ("r?om", "Room"),
+        ] {
+            assert!(matches(glob, text), "{glob} {text}");
+        }
+        for (glob, text) in [("", "x"), ("?", ""), ("a*b", "abc"), ("sql", "sql2"), ("*a*b", "ba")] {
+            assert!(!matches(glob, text), "{glob} {text}");
+        }
     }
 }

@@ -157,7 +157,7 @@ fn code_8_for_truncated() {
 fn code_9_for_another_reply_than_expected() {
     let root = Root::new();
     let _server = root.serve(&["room", "--echo"]);
-    let ended = root.run(&["call", "room", "ping", "--expect", "pong"]);
+    let ended = root.run(&["call", "room", "ping", "--match", "pong"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(9), "ping"), "{ended:?}");
 }
 
@@ -166,7 +166,7 @@ fn code_9_for_another_reply_than_expected() {
 fn code_130_for_an_interrupt() {
     let root = Root::new();
     let mut server = root.serve(&["room", "--echo"]);
-    let mut command = root.command(&["connect", "room", "--linger", "forever"]);
+    let mut command = root.command(&["connect", "room", "--eof", "half"]);
     let talking = command.stdin(Stdio::piped()).spawn().expect("the command starts");
     assert!(server.log_line().ends_with(" connected"));
     server.signal(Signal::INT);
@@ -243,7 +243,7 @@ fn a_closed_stdout_ends_quietly() {
         let _ = server.write(b"to nobody");
         server
     });
-    let mut command = root.command(&["connect", "room", "--linger", "forever"]);
+    let mut command = root.command(&["connect", "room", "--eof", "half"]);
     let mut child = command.stdin(Stdio::piped()).stdout(writer).spawn().expect("it starts");
     let stdin = child.stdin.take();
     let ended = end(child);

@@ -39,6 +39,21 @@ const PACKAGES: &[Package] = &[
         sign: Sign::File("/usr/include/stdio.h"),
         reason: "start-up files and C library that Rust and C programs are linked with",
     },
+    Package {
+        debian_name: "strace",
+        sign: Sign::Program("strace"),
+        reason: "the tests of costs count system calls",
+    },
+    Package {
+        debian_name: "gnuplot-nox",
+        sign: Sign::Program("gnuplot"),
+        reason: "the test of `npipe bench --plots` has it draw",
+    },
+    Package {
+        debian_name: "valgrind",
+        sign: Sign::Program("valgrind"),
+        reason: "the tests of costs count instructions",
+    },
 ];
 
 /// Cargo subcommands that a minimal toolchain lacks.

@@ -41,6 +41,7 @@ pub(crate) fn run(options: Options) -> bool {
     );
     report.step("tidy", || tidy::run(false));
     report.tests("tests", &mut tests(options));
+    report.tests("costs", &mut costs());
     report.tests("loom", &mut loom());
     report.step("fuzz", fuzz::run_briefly);
     report.command("documentation", &mut documentation());
@@ -60,6 +61,11 @@ fn tests(options: Options) -> Command {
         command.arg("--release");
     }
     command
+}
+
+/// What a round trip costs in system calls and instructions, of code as users have it.
+fn costs() -> Command {
+    cargo("test --package npipe --locked --no-fail-fast --release --test costs")
 }
 
 /// The ring and the doorbell under every interleaving. Optimised, since loom

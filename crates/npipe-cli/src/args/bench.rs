@@ -33,7 +33,7 @@ Examples:
   npipe bench --quick --histogram
   npipe bench --clients 8
   npipe bench --targets --strict --output bench.json
-  npipe bench --programs target/bench
+  npipe bench --programs target/bench --plots .
   npipe bench --rounds 9 --slice 500ms --csv > bench.csv")]
 pub(crate) struct Bench {
     /// Few, short rounds on the first placement, two cores: a first impression
@@ -66,6 +66,9 @@ pub(crate) struct Bench {
     /// Write the JSON to FILE as well
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Have gnuplot draw the results, as pictures in DIR
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plots: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

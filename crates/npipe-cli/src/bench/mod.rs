@@ -11,6 +11,7 @@ mod machine;
 mod measure;
 mod npipe;
 mod pipe;
+mod plots;
 mod programs;
 mod table;
 mod targets;
@@ -257,6 +258,9 @@ pub(crate) fn run(args: &args::Bench, as_json: bool) -> Result<(), Failure> {
     if let (Some(file), Some(path)) = (&mut output, &args.output) {
         file.write_all(format!("{document:#}\n").as_bytes())
             .map_err(cannot_write(path))?;
+    }
+    if let Some(directory) = &args.plots {
+        plots::draw(&results, directory)?;
     }
     if as_json {
         output::json(&document)?;

@@ -11,15 +11,22 @@ fn bench_measures_every_cell_and_leaves_nothing() {
     let file = root.path().join("figures.json");
     let scratch = tempfile::TempDir::new().expect("a temporary directory");
     let mut command = root.command(&["bench", "--quick", "--rounds", "1", "--slice", "4ms"]);
+    let plots = root.path().join("plots");
     command
         .args(["--targets", "--json", "--output"])
         .arg(&file)
+        .arg("--plots")
+        .arg(&plots)
         .env("TMPDIR", scratch.path());
     let ended = end(command.spawn().expect("the command starts"));
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let document = ended.document();
     let written = std::fs::read_to_string(&file).expect("the file");
     assert_eq!(serde_json::from_str::<Value>(&written).ok().as_ref(), Some(&document));
+    for picture in ["round-trip.png", "one-way.png"] {
+        let bytes = std::fs::read(plots.join(picture)).expect("it is drawn");
+        assert!(bytes.starts_with(b"\x89PNG") && bytes.len() > 4096, "{picture}");
+    }
     assert_eq!(std::fs::read_dir(scratch.path()).expect("the directory").count(), 0);
 
     assert_eq!(document["plan"]["rounds"], 1);

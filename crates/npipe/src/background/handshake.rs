@@ -51,8 +51,8 @@ struct Visitor {
     waiting: Option<WaiterId>,
     /// What it asked for, while it is not settled who serves the name.
     held: Option<Message>,
-    /// Its socket belongs to others now.
-    gone: bool,
+    /// Whether the poller has its socket.
+    watched: bool,
 }
 
 /// All those at the door. Belongs to the background thread.
@@ -183,19 +183,17 @@ impl<'a> Desk<'a> {
             deadline: Some(Instant::now() + REQUEST_TIME),
             waiting: None,
             held: None,
-            gone: false,
+            watched: false,
         };
         self.visitors.insert(token, visitor);
         *self.counts.entry(uid).or_default() += 1;
         // Most requests are here already; only the others are worth a watch.
-        if let Some(Next::Stay) = self.listen_to(token) {
-            let visitor = &self.visitors[&token];
-            if self
-                .background
-                .poller
-                .add(&visitor.socket, token, Interest::Readable)
-                .is_err()
-            {
+        if let Some(Next::Stay) = self.listen_to(token)
+            && let Some(visitor) = self.visitors.get_mut(&token)
+        {
+            let added = self.background.poller.add(&visitor.socket, token, Interest::Readable);
+            visitor.watched = added.is_ok();
+            if added.is_err() {
                 self.dismiss(token);
             }
             if self.counts.get(&uid).is_some_and(|&count| count > MAX_VISITORS_OF_ONE) {
@@ -243,7 +241,7 @@ impl<'a> Desk<'a> {
                 count.remove();
             }
         }
-        if !visitor.gone {
+        if visitor.watched {
             let _ = self.background.poller.remove(&visitor.socket);
         }
         if let (Some(waiter), Some(host)) = (visitor.waiting, visitor.host.upgrade()) {
@@ -436,7 +434,11 @@ impl Visitor {
             _ends.push(end.clone());
             self.hand_over(background);
             let instances = state.pipe.instances().len() as u32;
-            return host.welcome(&mut state, &opened, &end, &self.socket, self.peer.clone(), instances);
+            let welcomed = host.welcome(&mut state, &opened, &end, &self.socket, self.peer.clone(), instances);
+            // Who waits in a connect goes on to make the next instance, for which it needs the lock.
+            drop(state);
+            end.changed.notify_all();
+            return welcomed;
         }
     }
 
@@ -455,8 +457,9 @@ impl Visitor {
 
     /// From here on others look after the socket.
     fn hand_over(&mut self, background: &Background) {
-        let _ = background.poller.remove(&self.socket);
-        self.gone = true;
+        if std::mem::take(&mut self.watched) {
+            let _ = background.poller.remove(&self.socket);
+        }
     }
 
     /// Until when the request has to wait, if it still has to.

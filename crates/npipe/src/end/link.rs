@@ -116,7 +116,7 @@ impl Link {
         descriptor: Option<ProcessFd>,
     ) -> Arc<Link> {
         let max_spin_ns = max_spin.as_nanos().min(u64::MAX.into()) as u64;
-        Arc::new(Link {
+        let link = Link {
             segment,
             layout,
             side,
@@ -132,7 +132,9 @@ impl Link {
             object: OnceLock::new(),
             heeds_bell: AtomicBool::new(false),
             generation: forks::generation(),
-        })
+        };
+        link.publish_processor();
+        Arc::new(link)
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -424,12 +426,18 @@ impl Link {
     /// Publishes where we run and tells whether the peer was last seen on the same processor: then it can only go on when
     /// we sleep.
     fn shares_processor(&self) -> bool {
+        let here = self.publish_processor();
+        self.peer_words().attention.0.processor.load(Ordering::Relaxed) == here
+    }
+
+    /// One more than the number of the processor that we run on.
+    fn publish_processor(&self) -> u32 {
         let here = cpu::current().wrapping_add(1);
         let own = &self.own_words().attention.0.processor;
         if own.load(Ordering::Relaxed) != here {
             own.store(here, Ordering::Relaxed);
         }
-        self.peer_words().attention.0.processor.load(Ordering::Relaxed) == here
+        here
     }
 
     /// Learns from a sleep after `waited` in all: had a longer spin met what it waited for?

@@ -41,7 +41,11 @@ impl Host {
     ) {
         let client = Arc::new(client);
         let refusal = match (identity::peer_credentials(client.as_fd()), state.end_of(opened)) {
-            (Ok(peer), Some(end)) => self.welcome(state, opened, &end, &client, peer, instances).err(),
+            (Ok(peer), Some(end)) => {
+                let welcomed = self.welcome(state, opened, &end, &client, peer, instances);
+                end.changed.notify_all();
+                welcomed.err()
+            }
             (_, None) => {
                 state.drop_endless(opened);
                 None
@@ -53,7 +57,7 @@ impl Host {
         }
     }
 
-    /// Connects a client to the instance of ours that was taken for it.
+    /// Connects a client to the instance of ours that was taken for it. The caller notifies those who wait in a connect.
     ///
     /// # Errors
     /// [`Status::InsufficientResources`]: the instance listens again, and the client is to be told.
@@ -95,7 +99,6 @@ impl Host {
         end.attach(&link);
         state.clients.insert(opened.instance, Visit::begun(report));
         end.opens.fetch_add(1, Ordering::Relaxed);
-        end.changed.notify_all();
         // semantics 57, 71
         let connects = end.finish_connects(Ok(()));
         // From here on the client is connected; if it has gone meanwhile, its socket says so.

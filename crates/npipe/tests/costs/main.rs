@@ -1,0 +1,81 @@
+//! What a round trip of 32 bytes costs in system calls and instructions: figures that do not depend on how busy the machine
+//! is, so that a test can hold them, where the clock can only be read by benchmarks.
+//!
+//! A program does round trips in some state; strace writes down its system calls, valgrind counts its instructions. Those of
+//! starting and ending do not matter: system calls are counted between two marks, of instructions a run with few round trips
+//! is taken off one with many. Instructions are those of an optimised build; `cargo xtask test` has a step for them.
+
+mod counting;
+#[cfg(not(debug_assertions))]
+mod instructions;
+mod rounds;
+#[path = "../support/mod.rs"]
+mod support;
+
+use counting::{Calls, system_calls};
+use rounds::{State, Style, Work, two_cpus};
+
+/// What another process of these tests does.
+fn play(role: &str, root: &std::path::Path) {
+    match Work::parse(role) {
+        Some(work) => work.play(root),
+        None => support::obey(root, &[]),
+    }
+}
+
+const ROUNDS: usize = 1000;
+
+/// The system calls of round trips.
+fn calls_of(style: Style, state: State) -> Calls {
+    system_calls(Work {
+        style,
+        state,
+        rounds: ROUNDS,
+    })
+}
+
+/// Whether two ends can be awake at the same time.
+fn has_two_cpus(test: &str) -> bool {
+    let has = two_cpus().is_some();
+    if !has {
+        support::announce(&format!(
+            "{test}: not between two threads, as there is one processor only"
+        ));
+    }
+    has
+}
+
+/// What is there is read, and what has room is written, without any system call, in each style of server.
+///
+/// No rule: it is what the data plane is for.
+#[test]
+fn data_moves_without_system_calls() {
+    for style in Style::ALL {
+        let calls = calls_of(style, State::OneThread);
+        assert_eq!(calls, Calls::default(), "{style:?}");
+    }
+}
+
+/// A peer that is awake is reached without any system call.
+///
+/// No rule: the same. Only of calls that block: an operation whose request comes between its start and the wait for it has
+/// the background thread rung.
+#[test]
+fn awake_peers_need_no_system_call() {
+    if has_two_cpus("awake_peers_need_no_system_call") {
+        assert_eq!(calls_of(Style::Blocking, State::Awake), Calls::default());
+    }
+}
+
+/// Ends that sleep at once: for each message one sleeps and the other wakes it, by futexes.
+///
+/// No rule: the same.
+#[test]
+fn a_peer_asleep_is_woken_by_one_call() {
+    if has_two_cpus("a_peer_asleep_is_woken_by_one_call") {
+        let calls = calls_of(Style::Blocking, State::Asleep);
+        // How often one sleeps depends on how fast the other is; more often than for each message is never needed.
+        assert!((1..=4 * ROUNDS).contains(&calls.of("futex")), "{calls:?}");
+        assert_eq!(calls.of("futex"), calls.total(), "{calls:?}");
+    }
+}

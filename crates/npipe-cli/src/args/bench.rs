@@ -13,7 +13,7 @@ Each figure is taken by two fresh processes; rounds are shuffled, and the median
 round counts. Takes about three minutes, with --quick some ten seconds.
 
 With --json, an object
-  {npipe: version, machine, plan: {rounds, slice_ms, seed},
+  {npipe: version, machine, plan: {rounds, slice_ms, clients, seed},
    cache_lines: null or {one_ns, two_ns},
    cells: [{workload, size_bytes, placement, transport, op_ns, op_ns_min,
             op_ns_max, per_second, ratio_to_seqpacket,
@@ -22,7 +22,11 @@ With --json, an object
    targets: null or [{what, against, relation, bound, ratio, met}]}
 with workload round-trip, one-way or connect; placement two-cores, free or
 one-core; times of one operation as medians, least and most of the rounds;
-ratios above 1 where the transport is faster than seqpacket.
+ratios above 1 where the transport is faster than seqpacket. With --clients, times
+are those of one client, and per_second is what all do together.
+
+Npipe is measured as a message pipe, and as a byte pipe too. With --clients round
+trips only are measured, by the transports whose server takes several.
 
 With --csv, a line for each cell, with the names of the columns in the first:
   workload,size_bytes,placement,transport,clients,op_ns,op_ns_min,op_ns_max,
@@ -55,7 +59,8 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "DIR")]
     pub(crate) programs: Option<PathBuf>,
     /// Let N clients at a time make round trips with one server, each in a process of its own
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["targets", "plots"])]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) clients: u32,
     /// Draw how long single round trips took
     #[arg(long, conflicts_with_all = ["csv", "json"])]
@@ -66,7 +71,7 @@ pub(crate) struct Bench {
     /// Write the JSON to FILE as well
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Have gnuplot draw the results, as pictures in DIR
+    /// Draw pictures in DIR, round-trip.png and one-way.png; needs gnuplot
     #[arg(long, value_name = "DIR")]
     pub(crate) plots: Option<PathBuf>,
 }

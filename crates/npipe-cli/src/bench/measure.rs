@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::histogram;
 use super::machine;
 use super::programs::Program;
 use super::transport::{Kind, Link, Place, Transport};
@@ -50,6 +51,8 @@ pub(super) struct Job {
     pub(super) workload: Workload,
     pub(super) size_bytes: usize,
     pub(super) slice_ms: u64,
+    /// How many client processes there are at a time.
+    pub(super) clients: u32,
     /// The processor to stay on; none: wherever the system likes.
     pub(super) cpu: Option<usize>,
     pub(super) directory: PathBuf,
@@ -72,6 +75,9 @@ pub(super) struct Figures {
     pub(super) op_ns: f64,
     /// Single round trips, in nanoseconds; none for the other workloads.
     pub(super) percentiles: Option<Percentiles>,
+    /// How many single round trips took how long, see [`histogram`](super::histogram); none of programs of their own.
+    #[serde(default)]
+    pub(super) buckets: Vec<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -85,6 +91,9 @@ pub(super) struct Percentiles {
 pub(super) fn serve<T: Transport>(job: &Job, ready: impl FnOnce()) -> io::Result<()> {
     let mut listener = T::listen(&Place::of(job))?;
     ready();
+    if job.clients > 1 {
+        return serve_many(&mut listener, job);
+    }
     let served = match job.workload {
         Workload::RoundTrip => echo(&mut listener.accept()?, job.size_bytes),
         Workload::OneWay => swallow(&mut listener.accept()?, job),
@@ -95,6 +104,19 @@ pub(super) fn serve<T: Transport>(job: &Job, ready: impl FnOnce()) -> io::Result
         },
     };
     until_end(served)
+}
+
+/// A thread for each client, which makes round trips.
+fn serve_many<T: Transport>(listener: &mut T, job: &Job) -> io::Result<()> {
+    let threads: Vec<_> = (0..job.clients)
+        .map(|_| {
+            let mut link = listener.accept()?;
+            let size_bytes = job.size_bytes;
+            Ok(thread::spawn(move || until_end(echo(&mut link, size_bytes))))
+        })
+        .collect::<io::Result<_>>()?;
+    let gone = |_| io::Error::other("a thread of the server panicked");
+    threads.into_iter().try_for_each(|thread| thread.join().map_err(gone)?)
 }
 
 /// The end of a connection is the end of the work, not a failure.
@@ -162,7 +184,13 @@ fn round_trips(link: &mut impl Link, job: &Job) -> io::Result<Figures> {
     }
     let half = job.slice() / 2;
     let mut figures = batches(half, || exchange(link, &request, &mut reply))?;
-    figures.percentiles = Some(sample(half, || exchange(link, &request, &mut reply))?);
+    let samples_ns = sample(half, || exchange(link, &request, &mut reply))?;
+    figures.percentiles = Some(Percentiles {
+        p50_ns: percentile(&samples_ns, 0.5),
+        p99_ns: percentile(&samples_ns, 0.99),
+        p99_9_ns: percentile(&samples_ns, 0.999),
+    });
+    figures.buckets = histogram::count(&samples_ns);
     Ok(figures)
 }
 
@@ -206,11 +234,12 @@ fn batches(duration: Duration, mut operation: impl FnMut() -> io::Result<()>) ->
     Ok(Figures {
         op_ns: median(&mut times_ns),
         percentiles: None,
+        buckets: Vec::new(),
     })
 }
 
-/// Takes the time of every single operation for a while.
-fn sample(duration: Duration, mut operation: impl FnMut() -> io::Result<()>) -> io::Result<Percentiles> {
+/// Takes the time of every single operation for a while; the times are sorted.
+fn sample(duration: Duration, mut operation: impl FnMut() -> io::Result<()>) -> io::Result<Vec<f64>> {
     let mut samples_ns = Vec::with_capacity(SAMPLES_MAX);
     let start = Instant::now();
     let mut last = start;
@@ -221,11 +250,7 @@ fn sample(duration: Duration, mut operation: impl FnMut() -> io::Result<()>) -> 
         last = now;
     }
     samples_ns.sort_unstable_by(f64::total_cmp);
-    Ok(Percentiles {
-        p50_ns: percentile(&samples_ns, 0.5),
-        p99_ns: percentile(&samples_ns, 0.99),
-        p99_9_ns: percentile(&samples_ns, 0.999),
-    })
+    Ok(samples_ns)
 }
 
 /// The value below which that share of the sorted samples lies; 0 for none.
@@ -235,6 +260,27 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
         .get(rank.min(sorted.len().saturating_sub(1)))
         .copied()
         .unwrap_or(0.0)
+}
+
+/// One client's figures for those of several: of each figure the median, and all single round trips together.
+pub(super) fn of_all(all: Vec<Figures>) -> Figures {
+    let middle = |pick: &dyn Fn(&Figures) -> Option<f64>| {
+        let mut values: Vec<f64> = all.iter().filter_map(pick).collect();
+        (!values.is_empty()).then(|| median(&mut values))
+    };
+    let of_percentiles = |pick: fn(Percentiles) -> f64| middle(&|figures| figures.percentiles.map(pick));
+    let percentiles = || {
+        Some(Percentiles {
+            p50_ns: of_percentiles(|percentiles| percentiles.p50_ns)?,
+            p99_ns: of_percentiles(|percentiles| percentiles.p99_ns)?,
+            p99_9_ns: of_percentiles(|percentiles| percentiles.p99_9_ns)?,
+        })
+    };
+    Figures {
+        op_ns: middle(&|figures| Some(figures.op_ns)).unwrap_or(0.0),
+        percentiles: percentiles(),
+        buckets: histogram::sum(all.iter().map(|figures| figures.buckets.as_slice())),
+    }
 }
 
 /// The middle of the values, which are sorted on the way; 0 for none.

@@ -14,7 +14,7 @@ use crate::report::Failure;
 use crate::target::printable;
 
 pub(super) fn run(args: &args::Man) -> Result<(), Failure> {
-    let mut command = Cli::command();
+    let mut command = Cli::command().disable_help_subcommand(true);
     // So that each subcommand has the options that all have.
     command.build();
     match &args.directory {
@@ -28,7 +28,7 @@ fn write_all(command: &Command, directory: &Path) -> Result<(), Failure> {
     fs::create_dir_all(directory).map_err(Failure::system(format!("make {}", shown(directory))))?;
     let subcommands = command
         .get_subcommands()
-        .filter(|subcommand| !subcommand.is_hide_set() && subcommand.get_name() != "help")
+        .filter(|subcommand| !subcommand.is_hide_set())
         .map(|subcommand| {
             let name = format!("npipe-{}", subcommand.get_name());
             subcommand.clone().name(name)
@@ -41,9 +41,16 @@ fn write_all(command: &Command, directory: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// One page, with what stands behind the options under heads that readers of manuals know.
 fn page(command: Command) -> Result<Vec<u8>, Failure> {
     let mut page = Vec::new();
     let made = Man::new(command).render(&mut page);
     made.map_err(Failure::system("make the manual page"))?;
-    Ok(page)
+    // Their lines are broken where they are to be.
+    let page = String::from_utf8_lossy(&page)
+        .replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n.nf\n")
+        .replace(".SH EXTRA\n", ".SH NOTES\n.nf\n")
+        .replace("\nExamples:\n", "\n.SH EXAMPLES\n.nf\n")
+        .replace("\nExit codes:\n", "\n.SH EXIT STATUS\n.nf\n");
+    Ok(page.into_bytes())
 }

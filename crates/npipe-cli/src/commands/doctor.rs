@@ -156,75 +156,85 @@ fn namespace_in_use(namespace: &Namespace, survey: &Survey) -> Finding {
 
 /// What is in the namespace.
 fn entries(survey: &Survey) -> Vec<Finding> {
-    let of = |condition: Condition| -> Vec<&SurveyEntry> {
-        survey
-            .entries
-            .iter()
-            .filter(|entry| entry.condition == condition)
-            .collect()
-    };
+    let served = of(survey, Condition::Serving).len();
+    let mut findings = vec![Finding::ok("entries", format!("{} served", count(served, "name")))];
+    findings.extend(stale_entries(survey));
+    findings.extend(silent_servers(survey));
+    findings.extend(foreign_entries(survey));
+    findings
+}
+
+fn of(survey: &Survey, condition: Condition) -> Vec<&SurveyEntry> {
+    let entries = survey.entries.iter();
+    entries.filter(|entry| entry.condition == condition).collect()
+}
+
+/// What killed servers have left.
+fn stale_entries(survey: &Survey) -> Vec<Finding> {
+    const CHECK: &str = "stale entries";
     let own_uid = getuid().as_raw();
-    let mut findings = vec![Finding::ok(
-        "entries",
-        format!("{} served", count(of(Condition::Serving).len(), "name")),
-    )];
-    let (own_dead, foreign_dead): (Vec<_>, Vec<_>) = of(Condition::Dead)
-        .into_iter()
-        .partition(|entry| entry.owner_uid == own_uid);
-    if !own_dead.is_empty() {
+    let dead = of(survey, Condition::Dead).into_iter();
+    let (own, foreign): (Vec<_>, Vec<_>) = dead.partition(|entry| entry.owner_uid == own_uid);
+    let mut findings = Vec::new();
+    if !own.is_empty() {
         findings.push(Finding::new(
-            "stale entries",
+            CHECK,
             Level::Note,
             format!(
                 "{} of servers that were killed: {}",
-                count(own_dead.len(), "entry"),
-                named(&own_dead)
+                count(own.len(), "entry"),
+                named(&own)
             ),
             "nothing to do: 'npipe list', or whoever uses the name next, removes them",
         ));
     }
-    if !foreign_dead.is_empty() {
+    if !foreign.is_empty() {
+        let number = count(foreign.len(), "entry");
         findings.push(Finding::new(
-            "stale entries",
+            CHECK,
             Level::Note,
-            format!(
-                "{} of other users' killed servers: {}",
-                count(foreign_dead.len(), "entry"),
-                named(&foreign_dead)
-            ),
+            format!("{number} of other users' killed servers: {}", named(&foreign)),
             "they hinder nobody; only their users can remove them",
         ));
     }
-    let silent = of(Condition::Silent);
-    if !silent.is_empty() {
-        findings.push(Finding::new(
+    findings
+}
+
+fn silent_servers(survey: &Survey) -> Option<Finding> {
+    let silent = of(survey, Condition::Silent);
+    let verb = if silent.len() == 1 { "does" } else { "do" };
+    (!silent.is_empty()).then(|| {
+        Finding::new(
             "silent servers",
             Level::Problem,
             format!(
-                "{} not answer: {}",
-                if silent.len() == 1 { "one does" } else { "several do" },
+                "{} {verb} not answer: {}",
+                count(silent.len(), "server"),
                 named(&silent)
             ),
             "look whether the process is stopped (kill -CONT) or hangs",
-        ));
-    }
-    let mislabelled = of(Condition::Mislabelled);
+        )
+    })
+}
+
+/// What somebody else has put there.
+fn foreign_entries(survey: &Survey) -> Vec<Finding> {
+    const CHECK: &str = "foreign entries";
+    let mut findings = Vec::new();
+    let mislabelled = of(survey, Condition::Mislabelled);
     if !mislabelled.is_empty() {
+        let number = count(mislabelled.len(), "entry");
         findings.push(Finding::new(
-            "foreign entries",
+            CHECK,
             Level::Problem,
-            format!(
-                "{} whose server has another name: {}",
-                count(mislabelled.len(), "entry"),
-                named(&mislabelled)
-            ),
+            format!("{number} whose server has another name: {}", named(&mislabelled)),
             "somebody has put them there; nobody opens them, and their user can remove them",
         ));
     }
     if !survey.strangers.is_empty() {
         let files = survey.strangers.iter().map(|file| printable(&file.to_string_lossy()));
         findings.push(Finding::new(
-            "foreign entries",
+            CHECK,
             Level::Problem,
             format!(
                 "{} no part of a pipe: {}",

@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::thread;
 
 use npipe::{ClientOptions, PipeMode, ServerOptions};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::{Root, end};
@@ -176,6 +176,23 @@ fn code_130_for_an_interrupt() {
     assert_eq!(end(talking).code, Some(0), "as if the server had closed");
 }
 
+/// The same by another signal, of commands that serve and of those that do not.
+#[test]
+fn code_143_for_a_termination() {
+    let root = Root::new();
+    let mut server = root.serve(&["room", "--echo"]);
+    let mut command = root.command(&["connect", "room"]);
+    let mut talking = command.stdin(Stdio::piped()).spawn().expect("the command starts");
+    let stdin = talking.stdin.take();
+    assert!(server.log_line().ends_with(" connected"));
+    kill_process(Pid::from_child(&talking), Signal::TERM).expect("the signal is sent");
+    assert_eq!(end(talking).code, Some(143));
+    drop(stdin);
+    server.signal(Signal::TERM);
+    assert_eq!(server.end().code, Some(143));
+    assert_eq!(root.entries(), 0, "nothing is left in the namespace");
+}
+
 /// semantics 13, 190: what a killed server leaves hinders nobody, and goes with whoever meets it.
 #[test]
 fn a_killed_server_is_replaced() {
@@ -257,7 +274,20 @@ fn a_closed_stdout_ends_quietly() {
 fn help_goes_to_stdout_with_examples() {
     let root = Root::new();
     for command in [
-        "demo", "serve", "connect", "call", "wait", "list", "info", "errors", "bench",
+        "demo",
+        "serve",
+        "connect",
+        "call",
+        "send",
+        "wait",
+        "relay",
+        "list",
+        "info",
+        "doctor",
+        "errors",
+        "bench",
+        "completions",
+        "man",
     ] {
         let ended = root.run(&[command, "--help"]);
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{command}");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::Root;
 
 /// The keys of an object, sorted.
-fn keys(value: &Value) -> Vec<&str> {
+pub(crate) fn keys(value: &Value) -> Vec<&str> {
     let mut keys: Vec<_> = value
         .as_object()
         .expect("an object")
@@ -55,12 +55,12 @@ fn json_may_stand_anywhere() {
 
 /// semantics 2, 37, 206
 #[test]
-fn list_and_info_tell_what_is_there() {
+fn list_tells_what_is_there() {
     let root = Root::new();
     assert_eq!(root.run(&["list", "--json"]).document(), json!([]));
     let mut server = root.serve(&["room", "--max-instances", "3"]);
     let pid = server.pid();
-    let client = ClientOptions::new()
+    let _client = ClientOptions::new()
         .root(root.path())
         .open(r"\\.\pipe\ROOM")
         .expect("a free instance");
@@ -89,7 +89,18 @@ fn list_and_info_tell_what_is_there() {
         (&json!(pid), &json!(3))
     );
     assert_eq!((&entry["answering"], &entry["mode"]), (&json!(true), &json!("message")));
+}
 
+/// semantics 2, 37, 195-197: the pipe, and each of its instances.
+#[test]
+fn info_has_the_documented_shape() {
+    let root = Root::new();
+    let mut server = root.serve(&["room", "--max-instances", "3"]);
+    let _client = ClientOptions::new()
+        .root(root.path())
+        .open(r"\\.\pipe\ROOM")
+        .expect("a free instance");
+    assert!(server.log_line().ends_with(" connected"));
     let info = root.run(&["info", "room", "--json"]).document();
     assert_eq!(
         keys(&info),
@@ -138,8 +149,18 @@ fn list_and_info_tell_what_is_there() {
     assert!(command.ends_with("serve room --max-instances 3"), "{command}");
     assert_eq!(taken["client"]["pid"], std::process::id());
     assert_eq!(taken["in_buffer_bytes"], 65536);
+}
 
-    // What has passed, and what of it is unread: the server of this test reads nothing by itself.
+/// What has passed so far, with the client's end of the account. semantics 163
+#[test]
+fn info_tells_what_has_passed() {
+    let root = Root::new();
+    let mut server = root.serve(&["room"]);
+    let client = ClientOptions::new()
+        .root(root.path())
+        .open(r"\\.\pipe\room")
+        .expect("a free instance");
+    assert!(server.log_line().ends_with(" connected"));
     client.write(b"hello").expect("it is read");
     client.flush().expect("it is read");
     let info = root.run(&["info", "room", "--json"]).document();

@@ -1,6 +1,6 @@
 //! `serve`: programs for clients, who may come, and what the log tells.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
 use npipe::{ClientOptions, PipeClient, PipeMode};
@@ -65,28 +65,22 @@ fn the_end_of_a_program_is_the_end_of_the_connection() {
 #[test]
 fn a_program_does_not_outlive_its_client() {
     let root = Root::new();
-    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
     let mut command = root.command(&["serve", "room", "--exec", "echo ready; exec sleep 1000"]);
     // The program holds this as its stderr as long as it lives.
     let mut server = command.stderr(writer).spawn().expect("the command starts");
     drop(command);
-    assert_eq!(
-        root.run(&["wait", "room"]).code.map(|code| code == 0 || code == 3),
-        Some(true)
-    );
-    let client = loop {
-        // Nothing tells when it serves: its stderr is the pipe.
-        if root.run(&["wait", "room", "--timeout", "forever"]).code == Some(0) {
-            break client(&root, "room");
-        }
-    };
+    let mut reader = BufReader::new(reader);
+    let mut log = String::new();
+    reader.read_line(&mut log).expect("a line");
+    assert!(log.starts_with("npipe: serving "), "{log}");
+    let client = client(&root, "room");
     let mut ready = [0; 16];
     let bytes = client.read(&mut ready).expect("the program's word");
     assert_eq!(&ready[..bytes], b"ready");
     drop(client);
     let pid = rustix::process::Pid::from_child(&server);
     rustix::process::kill_process(pid, Signal::INT).expect("the signal is sent");
-    let mut log = String::new();
     // Ends when nobody has it any more, server or program.
     reader.read_to_string(&mut log).expect("the log");
     assert!(server.wait().expect("it ends").code() == Some(130), "{log}");

@@ -42,11 +42,6 @@ impl<T: Into<String>> From<T> for Cell {
     }
 }
 
-/// A head, in capitals.
-pub(crate) fn head<const N: usize>(titles: [&str; N]) -> Vec<Cell> {
-    titles.map(|title| Cell::new(title, Tone::Head)).to_vec()
-}
-
 /// What a table has to fit.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Frame {
@@ -164,7 +159,9 @@ mod tests {
 
     fn rows() -> Vec<Vec<Cell>> {
         vec![
-            head(["PID", "COMMAND", "NAME"]),
+            ["PID", "COMMAND", "NAME"]
+                .map(|title| Cell::new(title, Tone::Head))
+                .to_vec(),
             vec![
                 "17".into(),
                 "a program with a long line of arguments".into(),

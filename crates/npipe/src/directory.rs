@@ -120,6 +120,7 @@ impl Namespace {
         if let Some(Account { report, server }) = answer {
             // A server that claims another name than its entry's is none of ours.
             return (report.name.key() == candidate.key).then(|| PipeEntry {
+                details: Some(PipeDetails::new(&report, &server)),
                 name: report.name,
                 owner_uid,
                 server_pid: server.pid,
@@ -147,6 +148,7 @@ impl Namespace {
             mode: None,
             instances: 0,
             max_instances: 0,
+            details: None,
         })
     }
 

@@ -155,6 +155,8 @@ pub struct PipeEntry {
     pub instances: u32,
     /// The most instances there may be; 255 for any number.
     pub max_instances: u32,
+    /// Everything that the server told.
+    pub details: Option<PipeDetails>,
 }
 
 /// Everything there is to know about a pipe from outside.

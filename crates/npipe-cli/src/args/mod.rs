@@ -23,7 +23,7 @@ pub(crate) use clients::{Call, Connect, Send, Wait};
 pub(crate) use relay::{Relay, Until};
 pub(crate) use serve::{Access, Serve};
 pub(crate) use values::{AtEof, Limit, MaxInstances, ReadMode, Role};
-pub(crate) use views::{Column, Completions, Doctor, Errors, Info, List, Man, SortKey, Watch};
+pub(crate) use views::{Column, Completions, Doctor, Errors, Info, InstanceColumn, List, Man, SortKey, Watch};
 
 /// Windows named pipes from the shell.
 ///

@@ -13,18 +13,23 @@ use super::values::finite;
 #[command(after_help = "\
 GLOB has * for any characters, ? for one; case does not count.
 
-The columns are server, command, owner, type, instances and name. A table is cut
-to the width of a terminal; elsewhere everything is printed.
+Columns that are not printed unless asked for: direction; states, how many
+instances are in which; clients, their processes; in and out, what all clients
+there have written and been sent so far; unread, what of it waits in the pipe;
+age, of the oldest client. A table is cut to the width of a terminal; elsewhere
+everything is printed.
 
 With --json, an array of
-  {name, path, mode, owner_uid, server_pid, answering, instances, max_instances};
-max_instances is 255 for unlimited, and what a server that does not answer did
-not tell is null. A name that is not well-formed UTF-16 has name_units as well.
+  {name, path, mode, direction, owner_uid, server_pid, answering, instances,
+   max_instances, connected};
+max_instances is 255 for unlimited, connected the number of instances that have a
+client, and what a server that does not answer did not tell is null. A name that
+is not well-formed UTF-16 has name_units as well.
 
 Examples:
   npipe list
   npipe list 'sql*' --sort instances
-  npipe list --columns name,server,command
+  npipe list --columns name,states,clients,in,out,unread,age
   npipe list --watch --interval 2s
   npipe list --json | jq -r '.[].name'")]
 pub(crate) struct List {
@@ -47,7 +52,14 @@ pub(crate) enum Column {
     Command,
     Owner,
     Type,
+    Direction,
     Instances,
+    States,
+    Clients,
+    In,
+    Out,
+    Unread,
+    Age,
     Name,
 }
 
@@ -58,6 +70,10 @@ pub(crate) enum SortKey {
     Server,
     Owner,
     Instances,
+    In,
+    Out,
+    Unread,
+    Age,
 }
 
 /// A table that refreshes.
@@ -82,19 +98,39 @@ With --json, an object
 with mode byte or message; direction inbound (from client to server), outbound
 or duplex; state listening, connected, closing or disconnected; age_ms since the
 client came; in and out null or {bytes, unread_bytes, messages}, what was written
-in that direction so far and how much of it is unread, messages null where they
-are not counted. Of several processes that serve one name, the one that answers
+in that direction so far and how much of it is unread; messages is how many the
+server has read or written, null where they are not counted. Of several processes that serve one name, the one that answers
 tells in and out of its own instances only.
 
 Examples:
   npipe info room
+  npipe info room --sort age --columns client,age,in,in-unread
   npipe info room --watch --interval 500ms
   npipe info room --json | jq .instances")]
 pub(crate) struct Info {
     /// The pipe
     pub(crate) name: OsString,
+    /// What to sort the instances by, instead of the oldest first; numbers fall, texts rise
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) sort: Option<InstanceColumn>,
+    /// Which columns of the instances to print, in which order
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    pub(crate) columns: Vec<InstanceColumn>,
     #[command(flatten)]
     pub(crate) watch: Watch,
+}
+
+/// Columns of the instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InstanceColumn {
+    State,
+    Age,
+    In,
+    InUnread,
+    Out,
+    OutUnread,
+    Server,
+    Client,
 }
 
 #[derive(Debug, Args)]

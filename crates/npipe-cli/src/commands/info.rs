@@ -10,6 +10,7 @@
 //! null, and `instances` may list fewer than `instance_count`, if they are very many. Directions are the server's:
 //! inbound is client to server.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use npipe::{Direction, Flow, InstanceDetails, InstanceState, Peer, PipeDetails, PipeMode};
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::list::{limit, name_json};
 use super::watch;
-use crate::args::Info;
+use crate::args::{Info, InstanceColumn};
 use crate::output;
 use crate::people;
 use crate::progress;
@@ -31,11 +32,60 @@ pub(super) fn run(args: &Info, as_json: bool) -> Result<(), Failure> {
         return output::json(&details_json(&npipe::info(target.path())?));
     }
     watch::show(&args.watch, |frame| {
-        Ok(details_text(&npipe::info(target.path())?, frame))
+        let mut details = npipe::info(target.path())?;
+        if let Some(column) = args.sort {
+            sort(&mut details.instances, column);
+        }
+        let columns = if args.columns.is_empty() {
+            &ALL[..]
+        } else {
+            &args.columns
+        };
+        Ok(details_text(&details, columns, frame))
     })
 }
 
-fn details_text(details: &PipeDetails, frame: Frame) -> String {
+const ALL: [InstanceColumn; 8] = [
+    InstanceColumn::State,
+    InstanceColumn::Age,
+    InstanceColumn::In,
+    InstanceColumn::InUnread,
+    InstanceColumn::Out,
+    InstanceColumn::OutUnread,
+    InstanceColumn::Server,
+    InstanceColumn::Client,
+];
+
+fn title(column: InstanceColumn) -> &'static str {
+    match column {
+        InstanceColumn::State => "STATE",
+        InstanceColumn::Age => "AGE",
+        InstanceColumn::In => "IN",
+        InstanceColumn::Out => "OUT",
+        InstanceColumn::InUnread | InstanceColumn::OutUnread => "UNREAD",
+        InstanceColumn::Server => "SERVER",
+        InstanceColumn::Client => "CLIENT",
+    }
+}
+
+/// Equals stay as they are, the oldest first.
+fn sort(instances: &mut [InstanceDetails], column: InstanceColumn) {
+    let flow = |instance: &InstanceDetails, place: usize, pick: fn(&Flow) -> u64| {
+        Reverse(flows(instance)[place].as_ref().map(pick))
+    };
+    match column {
+        InstanceColumn::State => instances.sort_by_key(|instance| state(&instance.state)),
+        InstanceColumn::Age => instances.sort_by_key(|instance| Reverse(instance.age)),
+        InstanceColumn::In => instances.sort_by_key(|instance| flow(instance, 0, |flow| flow.bytes)),
+        InstanceColumn::InUnread => instances.sort_by_key(|instance| flow(instance, 0, |flow| flow.unread_bytes)),
+        InstanceColumn::Out => instances.sort_by_key(|instance| flow(instance, 1, |flow| flow.bytes)),
+        InstanceColumn::OutUnread => instances.sort_by_key(|instance| flow(instance, 1, |flow| flow.unread_bytes)),
+        InstanceColumn::Server => instances.sort_by_key(|instance| instance.server_pid),
+        InstanceColumn::Client => instances.sort_by_key(|instance| instance.client.as_ref().and_then(|peer| peer.pid)),
+    }
+}
+
+fn details_text(details: &PipeDetails, columns: &[InstanceColumn], frame: Frame) -> String {
     let pair = |key: &str, value: String| vec![Cell::new(key, Tone::Head), value.into()];
     let facts = [
         pair("name", shown(&details.name)),
@@ -53,39 +103,40 @@ fn details_text(details: &PipeDetails, frame: Frame) -> String {
         pair("owner", people::user(details.owner_uid)),
         pair("access", printable(&details.access)),
     ];
-    let head = table::head(["STATE", "AGE", "IN", "UNREAD", "OUT", "UNREAD", "SERVER", "CLIENT"]);
-    let instances: Vec<_> = [head]
-        .into_iter()
-        .chain(details.instances.iter().map(instance_row))
+    let head = columns
+        .iter()
+        .map(|column| Cell::new(title(*column), Tone::Head))
         .collect();
+    let rows = details.instances.iter();
+    let rows = rows.map(|instance| columns.iter().map(|column| cell(instance, *column)).collect());
+    let instances: Vec<_> = [head].into_iter().chain(rows).collect();
     format!("{}\n{}", table::render(&facts, frame), table::render(&instances, frame))
 }
 
-fn instance_row(instance: &InstanceDetails) -> Vec<Cell> {
-    let tone = match instance.state {
-        InstanceState::Connected => Tone::Good,
-        InstanceState::Closing | InstanceState::Disconnected => Tone::Note,
-        InstanceState::Listening => Tone::Plain,
-    };
+fn cell(instance: &InstanceDetails, column: InstanceColumn) -> Cell {
+    let none = || "-".to_owned();
     let [inbound, outbound] = flows(instance);
-    vec![
-        Cell::new(state(&instance.state), tone),
-        instance.age.map_or_else(|| "-".to_owned(), age).into(),
-        inbound.map_or_else(|| "-".to_owned(), |flow| passed(&flow)).into(),
-        unread(inbound, instance.in_buffer_size),
-        outbound.map_or_else(|| "-".to_owned(), |flow| passed(&flow)).into(),
-        unread(outbound, instance.out_buffer_size),
-        process(instance.server_pid).into(),
-        instance
-            .client
-            .as_ref()
-            .map_or_else(|| "-".to_owned(), people::peer)
-            .into(),
-    ]
+    match column {
+        InstanceColumn::State => {
+            let tone = match instance.state {
+                InstanceState::Connected => Tone::Good,
+                InstanceState::Closing | InstanceState::Disconnected => Tone::Note,
+                InstanceState::Listening => Tone::Plain,
+            };
+            Cell::new(state(&instance.state), tone)
+        }
+        InstanceColumn::Age => instance.age.map_or_else(none, age).into(),
+        InstanceColumn::In => inbound.as_ref().map_or_else(none, passed).into(),
+        InstanceColumn::InUnread => unread(inbound, instance.in_buffer_size),
+        InstanceColumn::Out => outbound.as_ref().map_or_else(none, passed).into(),
+        InstanceColumn::OutUnread => unread(outbound, instance.out_buffer_size),
+        InstanceColumn::Server => process(instance.server_pid).into(),
+        InstanceColumn::Client => instance.client.as_ref().map_or_else(none, people::peer).into(),
+    }
 }
 
 /// In and out.
-fn flows(instance: &InstanceDetails) -> [Option<Flow>; 2] {
+pub(super) fn flows(instance: &InstanceDetails) -> [Option<Flow>; 2] {
     let traffic = instance.traffic;
     [
         traffic.map(|traffic| traffic.inbound),
@@ -93,11 +144,12 @@ fn flows(instance: &InstanceDetails) -> [Option<Flow>; 2] {
     ]
 }
 
-/// "1.5 kB in 3".
+/// "1.5 kB, 3 messages": what was written, and how many of them the server has read or written.
 fn passed(flow: &Flow) -> String {
     let bytes = progress::bytes(flow.bytes as f64);
     match flow.messages {
-        Some(messages) => format!("{bytes} in {messages}"),
+        Some(1) => format!("{bytes}, 1 message"),
+        Some(messages) => format!("{bytes}, {messages} messages"),
         None => bytes,
     }
 }
@@ -119,7 +171,7 @@ fn unread(flow: Option<Flow>, quota: u32) -> Cell {
 }
 
 /// "3 s", "2 min", "5 h".
-fn age(age: Duration) -> String {
+pub(super) fn age(age: Duration) -> String {
     match age.as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds @ 120..7200 => format!("{} min", seconds / 60),
@@ -186,7 +238,7 @@ pub(super) fn mode(mode: &PipeMode) -> &'static str {
     }
 }
 
-fn direction(direction: &Direction) -> &'static str {
+pub(super) fn direction(direction: &Direction) -> &'static str {
     match direction {
         Direction::Inbound => "inbound",
         Direction::Outbound => "outbound",
@@ -194,7 +246,7 @@ fn direction(direction: &Direction) -> &'static str {
     }
 }
 
-fn state(state: &InstanceState) -> &'static str {
+pub(super) fn state(state: &InstanceState) -> &'static str {
     match state {
         InstanceState::Listening => "listening",
         InstanceState::Connected => "connected",

@@ -73,6 +73,8 @@ fn list_tells_what_is_there() {
         keys(entry),
         [
             "answering",
+            "connected",
+            "direction",
             "instances",
             "max_instances",
             "mode",
@@ -87,6 +89,10 @@ fn list_tells_what_is_there() {
     assert_eq!(
         (&entry["server_pid"], &entry["max_instances"]),
         (&json!(pid), &json!(3))
+    );
+    assert_eq!(
+        (&entry["direction"], &entry["connected"]),
+        (&json!("duplex"), &json!(1))
     );
     assert_eq!((&entry["answering"], &entry["mode"]), (&json!(true), &json!("message")));
 }
@@ -222,7 +228,7 @@ fn info_tells_how_full_a_pipe_is() {
         )
     );
     let shown = root.run(&["info", "full"]).stdout;
-    assert!(shown.contains("9 B in 1  6 B of 100 B"), "{shown}");
+    assert!(shown.contains("9 B, 1 message  6 B of 100 B"), "{shown}");
 }
 
 /// By Win32 code or by name.

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 
-use npipe::ClientOptions;
+use npipe::{ClientOptions, PipeMode, ServerOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
@@ -65,4 +65,65 @@ fn a_watch_goes_on_until_it_is_interrupted() {
     }
     kill_process(Pid::from_child(&child), Signal::INT).expect("the signal is sent");
     assert_eq!(end(child).code, Some(130));
+}
+
+/// Both tables by what is in the pipes, in any columns. semantics 119, 142
+#[test]
+fn tables_have_what_has_passed() {
+    let root = Root::new();
+    let options = || {
+        let mut options = ServerOptions::new();
+        options.root(root.path()).pipe_mode(PipeMode::Message);
+        options
+    };
+    let open = |name: &str| {
+        ClientOptions::new()
+            .root(root.path())
+            .open(name)
+            .expect("a free instance")
+    };
+    let _quiet = options().create(r"\\.\pipe\quiet").expect("a server");
+    let _first = options().create(r"\\.\pipe\room").expect("a server");
+    let _second = options().create(r"\\.\pipe\room").expect("a server");
+    let _one = open(r"\\.\pipe\room");
+    let two = open(r"\\.\pipe\room");
+    two.write(b"hello").expect("it fits");
+
+    let pid = std::process::id();
+    let words = [
+        "--sort",
+        "unread",
+        "--columns",
+        "name,direction,states,clients,in,out,unread",
+    ];
+    let list = root.run(&[&["list"], &words[..]].concat()).stdout;
+    let row = |number: usize| -> Vec<_> {
+        let cells = list.lines().nth(number).expect("a row").split("  ").map(str::trim);
+        cells.filter(|cell| !cell.is_empty()).map(str::to_owned).collect()
+    };
+    let clients = format!("{pid},{pid}");
+    assert_eq!(
+        row(1),
+        [r"\\.\pipe\room", "duplex", "2 connected", &clients, "5 B", "0 B", "5 B"]
+    );
+    assert_eq!(
+        row(2),
+        [r"\\.\pipe\quiet", "duplex", "1 listening", "-", "0 B", "0 B", "0 B"]
+    );
+
+    let words = ["--sort", "in", "--columns", "in,in-unread,state"];
+    let info = root.run(&[&["info", "room"], &words[..]].concat()).stdout;
+    let (_, instances) = info.split_once("\n\n").expect("a table of instances");
+    assert_eq!(
+        instances,
+        "IN               UNREAD          STATE\n\
+         5 B, 0 messages  5 B of 65.5 kB  connected\n\
+         0 B, 0 messages  0 B of 65.5 kB  connected\n"
+    );
+    for sort in ["state", "age", "in-unread", "out", "out-unread", "server", "client"] {
+        assert_eq!(root.run(&["info", "room", "--sort", sort]).code, Some(0), "{sort}");
+    }
+    for sort in ["server", "owner", "in", "out", "age"] {
+        assert_eq!(root.run(&["list", "--sort", sort]).code, Some(0), "{sort}");
+    }
 }

@@ -39,7 +39,7 @@ Examples:
   npipe relay unix-listen:/tmp/docker.sock npipe:docker_engine --fork --quiet
   npipe relay npipe-listen:web tcp:localhost:80 --fork --byte --mode 660
   npipe relay npipe-listen:room npipe:backend --wait 5s --hexdump
-  npipe relay npipe-listen:calc exec:bc --allow-user ada --allow-group staff --dump")]
+  npipe relay npipe-listen:calc exec:bc --byte --allow-user ada --allow-group staff --dump")]
 pub(crate) struct Relay {
     /// The first end, the one that may listen
     pub(crate) a: Address,

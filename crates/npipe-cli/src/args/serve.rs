@@ -18,7 +18,8 @@ client writes and what it prints goes to the client, line for message on a
 message pipe, as it is on a byte pipe; its stderr is this one's. It learns who
 the client is from NPIPE_CLIENT_PID and NPIPE_CLIENT_UID. The connection ends
 when its stdout does; if the client goes first, its stdin ends and it gets a
-SIGHUP.
+SIGHUP. Programs that keep back what they print until there is much of it are
+started by stdbuf -oL.
 
 A pipe is for its owner alone, unless --mode, --allow-user or --allow-group say
 more. Others reach it in a namespace that they share, such as /run/npipe.
@@ -28,7 +29,7 @@ Examples:
   npipe serve room --echo --max-instances 4
   npipe serve room --reply 'not today' --clients 1
   npipe serve log --byte --quiet > log.txt
-  npipe serve upper --exec 'tr a-z A-Z' --oneshot
+  npipe serve reverse --exec 'stdbuf -oL rev' --oneshot
   npipe serve room --first --mode 660 --allow-user ada --allow-group staff")]
 pub(crate) struct Serve {
     /// The name to serve

@@ -1,52 +1,69 @@
 //! What has passed through an end, for people who look at it from outside.
 //!
 //! Nothing is counted for this that the rules do not count anyway, but for messages, which each half adds up under its own
-//! lock. Bytes are the words that quotas go by. Of a half that a thread is in at that moment, or that other processes hold
-//! too, messages are not told: who asks waits for nobody.
+//! lock. Bytes are the words that quotas go by. Who asks is the background thread, which waits for nobody: a half that a
+//! thread stays in, since it waits for its turn, is passed over, and of one that other processes hold too messages are not
+//! told.
 
-use std::sync::{Mutex, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::thread;
 
 use npipe_core::PipeType;
 use npipe_core::handshake::{Flow, Traffic};
 
 use super::End;
+use super::link::Counts;
 use super::turn::Portable;
 
+/// A thread that makes a move leaves the half soon; one that has not by then is not waited for.
+const ATTEMPTS: usize = 64;
+
 impl End {
-    /// What has passed through this end, which is a server's; `None` without a connection.
+    /// What has passed through this end, which is a server's; `None` without a connection, or when nobody can tell.
     pub(crate) fn traffic(&self) -> Option<Traffic> {
-        let counts = self.link()?.counts();
+        let inbound = glance(&self.reading, |half| half.messages());
+        let outbound = glance(&self.writing, |half| Some(half.messages()));
+        let counts = inbound.or(outbound)?.counts;
         let is_stream = self.shape.pipe_type == PipeType::Byte;
-        let flow = |queued: u64, taken: u64, messages: Option<u64>| {
+        let flow = |queued: u64, taken: u64, glance: Option<Glance>| {
             // A peer that lies about its counts is shown as one that has read all.
             let unread = queued.wrapping_sub(taken);
             Flow {
                 bytes: queued,
                 unread_bytes: if unread <= queued { unread } else { 0 },
-                messages: messages.filter(|_| !is_stream),
+                messages: glance.and_then(|glance| glance.messages).filter(|_| !is_stream),
             }
         };
         Some(Traffic {
-            inbound: flow(
-                counts.queued_by_peer,
-                counts.taken,
-                glance(&self.reading, |half| half.messages()),
-            ),
-            outbound: flow(
-                counts.queued,
-                counts.taken_by_peer,
-                glance(&self.writing, |half| Some(half.messages())),
-            ),
+            inbound: flow(counts.queued_by_peer, counts.taken, inbound),
+            outbound: flow(counts.queued, counts.taken_by_peer, outbound),
         })
     }
 }
 
-/// Looks at a half that nobody is in and that no other process has.
-fn glance<H: Portable>(half: &Mutex<H>, look: impl FnOnce(&H) -> Option<u64>) -> Option<u64> {
-    let half = match half.try_lock() {
-        Ok(half) => half,
-        Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
-        Err(TryLockError::WouldBlock) => return None,
-    };
-    if half.is_shared() { None } else { look(&half) }
+/// What a half tells.
+#[derive(Clone, Copy)]
+struct Glance {
+    counts: Counts,
+    messages: Option<u64>,
+}
+
+fn glance<H: Portable>(half: &Mutex<H>, messages: impl FnOnce(&H) -> Option<u64>) -> Option<Glance> {
+    let half = try_locked(half)?;
+    Some(Glance {
+        counts: half.link()?.counts(),
+        // The count of an end that others hold too is with whoever was in it last.
+        messages: if half.is_shared() { None } else { messages(&half) },
+    })
+}
+
+fn try_locked<H>(half: &Mutex<H>) -> Option<MutexGuard<'_, H>> {
+    for _ in 0..ATTEMPTS {
+        match half.try_lock() {
+            Ok(half) => return Some(half),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => thread::yield_now(),
+        }
+    }
+    None
 }

@@ -186,6 +186,30 @@ fn info_tells_what_has_passed() {
     }
 }
 
+/// Of two processes that serve a name the one that answers tells of its own instances. semantics 28
+#[test]
+fn info_tells_what_the_answering_process_has() {
+    let root = Root::new();
+    let mut servers = [root.serve(&["room"]), root.serve(&["room"])];
+    // Those who have listened longest are taken first: one of each.
+    let open = || ClientOptions::new().root(root.path()).open(r"\\.\pipe\room");
+    let _clients = [open().expect("a free instance"), open().expect("a free instance")];
+    for server in &mut servers {
+        assert!(server.log_line().ends_with(" connected"));
+    }
+    let info = root.run(&["info", "room", "--json"]).document();
+    for server in &servers {
+        let instances = info["instances"].as_array().expect("an array");
+        let taken = instances
+            .iter()
+            .find(|instance| instance["server_pid"] == server.pid() && instance["state"] == "connected");
+        let taken = taken.expect("the client's instance");
+        let is_own = info["server_pid"] == server.pid();
+        assert_eq!(taken["in"].is_object(), is_own, "{info}");
+        assert!(taken["age_ms"].is_u64(), "{info}");
+    }
+}
+
 /// What a pipe holds that nobody reads, as its server's answer has it. semantics 119, 142
 #[test]
 fn info_tells_how_full_a_pipe_is() {

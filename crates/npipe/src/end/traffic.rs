@@ -67,3 +67,44 @@ fn try_locked<H>(half: &Mutex<H>) -> Option<MutexGuard<'_, H>> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use npipe_core::handshake::Flow;
+
+    use crate::{ClientOptions, Namespace, PipeMode, ServerOptions, Status};
+
+    /// A write that was taken back has not passed, an empty message has; of a stream no messages are told.
+    /// semantics 119, 127
+    #[test]
+    fn what_was_taken_back_has_not_passed() {
+        for (mode, messages) in [(PipeMode::Message, Some(2)), (PipeMode::Byte, None)] {
+            let directory = tempfile::tempdir().unwrap();
+            let name = r"\\.\pipe\traffic";
+            let server = ServerOptions::new()
+                .root(directory.path())
+                .pipe_mode(mode)
+                .out_buffer_size(4)
+                .create(name)
+                .unwrap();
+            let outbound = || {
+                let details = Namespace::at(directory.path()).unwrap().info(name).unwrap();
+                details.instances[0].traffic.map(|traffic| traffic.outbound)
+            };
+            assert_eq!(outbound(), None);
+            let _client = ClientOptions::new().root(directory.path()).open(name).unwrap();
+            server.write(b"four").unwrap();
+            server.write(b"").unwrap();
+            server.set_write_timeout(Some(Duration::ZERO));
+            assert_eq!(server.write(b"more").unwrap_err().status(), Status::IoTimeout);
+            let passed = Flow {
+                bytes: 4,
+                unread_bytes: 4,
+                messages,
+            };
+            assert_eq!(outbound(), Some(passed));
+        }
+    }
+}

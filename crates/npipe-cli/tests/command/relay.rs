@@ -251,6 +251,51 @@ fn a_forking_relay_serves_many() {
     assert_eq!(relay.end().code, Some(130));
 }
 
+/// A relay without descriptors goes on with those who are there, and takes the next when there is room. semantics 13
+#[test]
+fn a_shortage_of_descriptors_passes() {
+    let root = Root::new();
+    let mut shell = std::process::Command::new("sh");
+    shell
+        .args([
+            "-c",
+            "ulimit -n 24; exec \"$0\" relay npipe-listen:room exec:cat --fork --byte",
+        ])
+        .arg(env!("CARGO_BIN_EXE_npipe"))
+        .env("NPIPE_ROOT", root.path())
+        .stderr(Stdio::piped());
+    let mut child = shell.spawn().expect("a shell");
+    let stderr = BufReader::new(child.stderr.take().expect("a stderr"));
+    let mut relay = Relay {
+        child: Some(child),
+        stderr,
+    };
+    assert!(relay.log_line().starts_with("npipe: relaying "));
+    let open = || ClientOptions::new().root(root.path()).open(r"\\.\pipe\room");
+    let first = open().expect("a free instance");
+    let mut others = Vec::new();
+    // Until it says that there is no descriptor left, of whatever kind.
+    loop {
+        match open() {
+            Ok(client) => others.push(client),
+            // Turned away at the door.
+            Err(_) => break,
+        }
+        let line = relay.log_line();
+        if !line.ends_with("connected") && !line.ends_with("has gone") {
+            break;
+        }
+    }
+    first.write(b"still here").expect("it is read");
+    let mut echo = [0; 32];
+    let bytes = first.read(&mut echo).expect("the echo");
+    assert_eq!(&echo[..bytes], b"still here");
+    drop(others);
+    relay.interrupt();
+    assert_eq!(relay.end().code, Some(130));
+    assert_eq!(root.entries(), 0, "nothing is left in the namespace");
+}
+
 fn seqpacket(path: &Path) -> OwnedFd {
     let flags = SocketFlags::CLOEXEC;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).expect("a socket");
@@ -300,6 +345,11 @@ fn a_stale_socket_is_replaced() {
     relay.interrupt();
     assert_eq!(relay.end().code, Some(130));
     assert!(!path.exists());
+
+    std::fs::write(&path, "somebody's").expect("a file");
+    let third = root.run(&["relay", &listen, "exec:cat"]);
+    assert_eq!(third.code, Some(1), "{third:?}");
+    assert_eq!(std::fs::read(&path).expect("it is there still"), b"somebody's");
 }
 
 /// -v and -x, alone and together.

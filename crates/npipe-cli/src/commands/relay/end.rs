@@ -94,9 +94,9 @@ impl End {
         End { kind, peer }
     }
 
-    pub(super) fn socket(socket: OwnedFd, peer: String) -> Result<End, Failure> {
+    pub(super) fn socket(socket: OwnedFd, peer: String) -> End {
         let kind = Kind::Socket(socket);
-        Ok(End { kind, peer })
+        End { kind, peer }
     }
 
     pub(super) fn packets(socket: OwnedFd, peer: String) -> End {
@@ -114,9 +114,9 @@ impl End {
                 let stream = TcpStream::connect(place.as_str()).map_err(doing())?;
                 // Replies to short requests should not wait for more.
                 let _ = stream.set_nodelay(true);
-                End::socket(OwnedFd::from(stream), peer)
+                Ok(End::socket(OwnedFd::from(stream), peer))
             }
-            Address::Unix(path) => End::socket(unix(path, SocketType::STREAM).map_err(doing())?, peer),
+            Address::Unix(path) => Ok(End::socket(unix(path, SocketType::STREAM).map_err(doing())?, peer)),
             Address::Seqpacket(path) => Ok(End::packets(unix(path, SocketType::SEQPACKET).map_err(doing())?, peer)),
             Address::Exec(command) => {
                 let (program, input, output) = Program::start(command.as_ref(), &[])?;

@@ -19,6 +19,7 @@ mod session;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
+use std::time::Duration;
 
 pub(crate) use address::Address;
 use door::Door;
@@ -31,6 +32,9 @@ use crate::exit::Exit;
 use crate::interrupt;
 use crate::output;
 use crate::report::Failure;
+
+/// How long a relay that can take nobody more waits before it tries again.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(200);
 
 /// What the main thread hears.
 enum Event {
@@ -127,7 +131,15 @@ impl Manner {
             return self.join(a);
         }
         loop {
-            let a = self.keep(door.accept()?);
+            let a = match door.accept() {
+                Ok(a) => self.keep(a),
+                Err(failure) if door::passes(&failure) => {
+                    self.log(&failure.to_string());
+                    thread::sleep(SHORTAGE_PAUSE);
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            };
             let (manner, events) = (Arc::clone(self), events.clone());
             let join = move || {
                 match manner.join(a) {

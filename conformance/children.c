@@ -2,6 +2,13 @@
 #include "probe.h"
 #include <stdlib.h>
 
+/* A command of the system's shell, which knows nothing of npipe. */
+#ifdef _WIN32
+#define SHELL(windows, unix) "cmd /c " windows
+#else
+#define SHELL(windows, unix) "sh -c \"" unix "\""
+#endif
+
 static char self[512];
 static SECURITY_ATTRIBUTES heritable;
 /* What the cases of the next child begin with. */
@@ -189,11 +196,12 @@ static void t_inherit(void)
     P("read_grandchild", "%s", rds(plain, 99));
     { char line[700]; CHILD c;
       child_init(&c);
-      sprintf(line, "sh -c \"'%s' child sees %lu 0 in_shell; exit 3\"", self, (unsigned long)(ULONG_PTR)later);
+      sprintf(line, SHELL("\"\"%s\" child sees %lu 0 in_shell& exit 3\"", "'%s' child sees %lu 0 in_shell; exit 3"), self, (unsigned long)(ULONG_PTR)later);
       fflush(stdout);
       P("through_a_shell", "%s", B(CreateProcessA(NULL, line, NULL, NULL, TRUE, 0, NULL, NULL, &c.startup, &c.info)));
       P("shell_end", "%s", child_end(&c)); }
     CloseHandle(later);
+    P("read_shell", "%s", rds(plain, 99));
     P("end_of_file", "%s", rds(plain, 99));
     CloseHandle(plain); CloseHandle(r); CloseHandle(w);
     f = CreateFileA("shared-position", RW, 0, &heritable, CREATE_ALWAYS, 0, NULL);
@@ -239,34 +247,40 @@ static const char *filter(const char *line_text, BOOL role, const char *text)
 
 static void t_standard(void)
 {
+#ifdef _WIN32
+    P("cat", "%s", filter("copies", TRUE, "through cat"));
+#else
     P("cat", "%s", filter("cat", FALSE, "through cat"));
-    P("shell", "%s", filter("sh -c \"read word; echo got $word; exit 5\"", FALSE, "this\nand that\n"));
-    P("argument_of_quotes", "%s", filter("sh -c \"printf '%s|' \\\"$@\\\"\" x \"a b\" c\\d \"\"", FALSE, ""));
+#endif
+    P("shell", "%s", filter(SHELL("\"set /p word=& call echo got %word%& exit 5\"", "read word; printf 'got %s\\r\\n' $word; exit 5"), FALSE, "this\n"));
+    P("argument_of_quotes", "%s", filter("arguments \"a b\" c\\d \"\" \\\"q\\\\\\\" \"e\\\\\"", TRUE, ""));
     P("ours", "%s", filter("standard", TRUE, "to the child"));
     { HANDLE r, w; CHILD c; HANDLE before = GetStdHandle(STD_OUTPUT_HANDLE);
-      char line[64] = "sh -c \"echo by SetStdHandle\"";
+      char line[64] = SHELL("echo by SetStdHandle", "printf 'by SetStdHandle\\r\\n'");
       CreatePipe(&r, &w, &heritable, 0);
       SetStdHandle(STD_OUTPUT_HANDLE, w);
       zero(&c, sizeof(c)); c.startup.cb = sizeof(c.startup);
       P("set_here", "%s", B(CreateProcessA(NULL, line, NULL, NULL, TRUE, 0, NULL, NULL, &c.startup, &c.info)));
       SetStdHandle(STD_OUTPUT_HANDLE, before);
       CloseHandle(w);
-      P("set_here_read", "%s", rds(r, 99));
       P("set_here_end", "%s", child_end(&c));
-      P("set_here_eof", "%s", rds(r, 99));
+      { char all[64]; DWORD n, k = 0;
+        while (k < sizeof(all) && ReadFile(r, all + k, sizeof(all) - k, &n, NULL)) k += n;
+        P("set_here_read", "%s then %s", dat(all, k), en(GetLastError())); }
       CloseHandle(r); }
 }
 
 /* A named pipe's end as a standard handle. */
 static void t_named(void)
 {
-    HANDLE s, c; CHILD child; const char *name = newname(); char line[64] = "cat"; char own[600];
+    HANDLE s, c; CHILD child; const char *name = newname(); char line[64] = SHELL("exit 0", "exit 0"); char own[600];
     s = mk(name, PIPE_ACCESS_DUPLEX, MSGPIPE, 1, 4096, 4096);
     c = client(name, RW);
     child_init(&child);
     child.startup.dwFlags = STARTF_USESTDHANDLES;
     child.startup.hStdInput = c; child.startup.hStdOutput = c;
     P("named_stranger", "%s", B(CreateProcessA(NULL, line, NULL, NULL, TRUE, 0, NULL, NULL, &child.startup, &child.info)));
+    if (child.info.hProcess) child_end(&child);
     sprintf(own, "\"%s\" child answers", self);
     wrs(s, "question", 8);
     P("named_ours", "%s", B(CreateProcessA(NULL, own, NULL, NULL, TRUE, 0, NULL, NULL, &child.startup, &child.info)));
@@ -286,7 +300,6 @@ static void t_create(void)
     P("not_found", "%s", B(CreateProcessA(NULL, bad, NULL, NULL, FALSE, 0, NULL, NULL, &c.startup, &c.info)));
     P("no_application", "%s", B(CreateProcessA("no-such-program", NULL, NULL, NULL, FALSE, 0, NULL, NULL, &c.startup, &c.info)));
     P("no_directory", "%s", B(CreateProcessA(self, NULL, NULL, NULL, FALSE, 0, NULL, "no-such-directory", &c.startup, &c.info)));
-    P("nothing", "%s", B(CreateProcessA(NULL, NULL, NULL, NULL, FALSE, 0, NULL, NULL, &c.startup, &c.info)));
     P("exit_code", "%s", run(FALSE, "exits", (HANDLE)(ULONG_PTR)42, NULL));
     P("ends_itself", "%s", run(FALSE, "ends_itself", NULL, NULL));
     P("aborts", "%s", run(FALSE, "aborts", NULL, NULL));
@@ -295,8 +308,9 @@ static void t_create(void)
       fflush(stdout);
       P("with_environment", "%s", B(CreateProcessA(self, line, NULL, NULL, FALSE, 0, block, "/", &c.startup, &c.info)));
       P("environment_end", "%s", child_end(&c)); }
-    { WCHAR line[] = L"sh -c \"test \\\"$COLOUR\\\" = gr\x00fcn\""; WCHAR block[] = L"COLOUR=gr\x00fcn\0"; STARTUPINFOW w;
+    { WCHAR line[600]; int i; WCHAR block[] = L"COLOUR=gr\x00fcn\0"; STARTUPINFOW w;
       zero(&w, sizeof(w)); w.cb = sizeof(w);
+      { char narrow[600]; sprintf(narrow, "\"%s\" child coloured", self); for (i = 0; (line[i] = (WCHAR)narrow[i]) != 0; i++) continue; }
       P("wide", "%s", B(CreateProcessW(NULL, line, &heritable, NULL, FALSE, CREATE_UNICODE_ENVIRONMENT, block, NULL, &w, &c.info)));
       P("process_handle", "%s", flagged(c.info.hProcess));
       P("thread_handle", "%s", flagged(c.info.hThread));
@@ -307,6 +321,51 @@ static void t_create(void)
       P("wide_end", "%s", child_end(&c)); }
     GetExitCodeProcess(GetCurrentProcess(), &code);
     P("own_code", "%lu", (unsigned long)code);
+}
+
+/* Other processes at the other end: who they are, and what is left of what they had begun. */
+static void t_others(void)
+{
+    const char *name = newname(); HANDLE s = mk(name, PIPE_ACCESS_DUPLEX, MSGPIPE, 1, 4, 4), c, r, w;
+    CHILD child; ULONG id = 0; BOOL ok;
+    /* the name goes where labels go */
+    label = name;
+    child_init(&child);
+    child_start(&child, FALSE, "opens", NULL, NULL);
+    label = "child";
+    ConnectNamedPipe(s, NULL);
+    CLR(); ok = GetNamedPipeClientProcessId(s, &id);
+    P("client_process", "%s %d", br(ok), id == child.info.dwProcessId);
+    P("from_client", "%s", rds(s, 9));
+    P("to_client", "%s", wrs(s, "go", 2));
+    P("client_end", "%s", child_end(&child));
+    CLR(); ok = GetNamedPipeClientProcessId(s, &id);
+    P("client_process_ended", "%s %d", br(ok), id == child.info.dwProcessId);
+    DisconnectNamedPipe(s);
+    CloseHandle(s);
+
+    name = newname();
+    s = mk(name, PIPE_ACCESS_DUPLEX, BYTEPIPE, 1, 4, 4);
+    c = CreateFileA(name, RW, 0, &heritable, OPEN_EXISTING, FILE_FLAG_OVERLAPPED, NULL);
+    CreatePipe(&r, &w, &heritable, 0);
+    SetHandleInformation(r, HANDLE_FLAG_INHERIT, 0);
+    child_init(&child);
+    child_start(&child, TRUE, "leaves_pending", c, w);
+    CloseHandle(c); CloseHandle(w);
+    P("has_begun", "%s", rds(r, 99));
+    P("pending_is_there", "%s", pks(s, 20));
+    TerminateProcess(child.info.hProcess, 1);
+    P("pending_end", "%s", child_end(&child));
+    P("after_its_end", "%s", rds(s, 20));
+    P("pending_is_gone", "%s", rds(s, 20));
+    CloseHandle(s); CloseHandle(r);
+}
+
+static void t_nothing(void)
+{
+    CHILD c;
+    child_init(&c);
+    P("nothing", "%s", B(CreateProcessA(NULL, NULL, NULL, NULL, FALSE, 0, NULL, NULL, &c.startup, &c.info)));
 }
 
 /* ---------------------------------------------------------------- the children -- */
@@ -358,6 +417,26 @@ static int play(const char *role, HANDLE a, HANDLE b)
         P("child_through_duplicate", "%s", gor(d, &read, TRUE, TRUE));
         ov_free(&read); ov_free(&write);
     }
+    else if (probe_same(role, "opens"))
+    {
+        HANDLE h = op(label, RW, 0), parent; ULONG id = 0; BOOL ok;
+        CLR(); ok = GetNamedPipeServerProcessId(h, &id);
+        P("server_process", "%s %d", br(ok), ok && id != GetCurrentProcessId());
+        parent = OpenProcess(SYNCHRONIZE, FALSE, id);
+        P("server_runs", "%s", sig(parent));
+        CloseHandle(parent);
+        WriteFile(h, "hello", 5, &n, NULL);
+        ReadFile(h, buf, sizeof(buf), &n, NULL);
+        CloseHandle(h);
+    }
+    else if (probe_same(role, "leaves_pending"))
+    {
+        OV done, pending;
+        ov_init(&done); ov_init(&pending);
+        owr(a, &done, "0123", 4); owr(a, &pending, "pending", 7);
+        WriteFile(b, "begun", 5, &n, NULL);
+        Sleep(INFINITE);
+    }
     else if (probe_same(role, "sees"))
     {
         char name[64];
@@ -396,6 +475,14 @@ static int play(const char *role, HANDLE a, HANDLE b)
         sprintf(text, "asked %s", dat(buf, n));
         WriteFile(out, text, lstrlenA(text), &n, NULL);
     }
+    else if (probe_same(role, "copies"))
+        while ((n = (DWORD)fread(buf, 1, sizeof(buf), stdin)) != 0) fwrite(buf, 1, n, stdout);
+    else if (probe_same(role, "coloured"))
+    {
+        WCHAR colour[8];
+        n = GetEnvironmentVariableW(L"COLOUR", colour, 8);
+        return n == 4 && same(colour, L"gr\x00fcn", 10) ? 0 : 1;
+    }
     else if (probe_same(role, "exits"))
         ExitProcess((UINT)(ULONG_PTR)a);
     else if (probe_same(role, "ends_itself"))
@@ -414,9 +501,15 @@ static int play(const char *role, HANDLE a, HANDLE b)
 
 int main(int argc, char **argv)
 {
-    static const SECTION s[] = { { "pipes", t_pipes }, { "servers", t_servers }, { "overlapped", t_overlapped }, { "killed", t_killed }, { "inherit", t_inherit }, { "standard", t_standard }, { "named", t_named }, { "create", t_create }, { NULL, NULL } };
+    static const SECTION s[] = { { "pipes", t_pipes }, { "servers", t_servers }, { "overlapped", t_overlapped }, { "killed", t_killed }, { "inherit", t_inherit }, { "standard", t_standard }, { "named", t_named }, { "create", t_create },
+        { "others", t_others }, { "nothing", t_nothing }, { NULL, NULL } };
     if (argc > 2 && probe_same(argv[1], "child"))
     {
+        if (probe_same(argv[2], "arguments"))
+        {
+            for (argv += 3; *argv; argv++) printf("%s|", *argv);
+            return 0;
+        }
         if (argc > 5) label = argv[5];
         return play(argv[2], argc > 3 ? number(argv[3]) : NULL, argc > 4 ? number(argv[4]) : NULL);
     }

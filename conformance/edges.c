@@ -52,11 +52,18 @@ static void t_null(void)
     r = B(GetNamedPipeClientProcessId(c, &id)); P("own_id_of_client", "%s %d", r, id == GetCurrentProcessId());
     P("session", "%s", B(GetNamedPipeClientSessionId(s, &id)));
     P("closed_handle_keeps_nothing", "%s", B(GetNamedPipeInfo((HANDLE)(ULONG_PTR)0x7ffffffc, NULL, NULL, NULL, NULL)));
-    { char name[32]; P("computer_of_local_client", "%s", B(GetNamedPipeClientComputerNameA(s, name, sizeof(name)))); }
     DisconnectNamedPipe(s);
     P("client_id_after_disconnect", "%s", B(GetNamedPipeClientProcessId(s, &id)));
     P("server_id_of_dead_client", "%s", B(GetNamedPipeServerProcessId(c, &id)));
     P("own_id_of_dead_client", "%s", B(GetNamedPipeClientProcessId(c, &id)));
+    CloseHandle(c); CloseHandle(s);
+}
+
+static void t_computer(void)
+{
+    HANDLE s, c; char name[32];
+    if (!pair(&s, &c, MSGPIPE, 0)) return;
+    P("computer_of_local_client", "%s", B(GetNamedPipeClientComputerNameA(s, name, sizeof(name))));
     CloseHandle(c); CloseHandle(s);
 }
 
@@ -96,7 +103,7 @@ static void t_duplicate(void)
     P("thread_runs", "%s %d", sig(d), GetThreadId(d) == GetCurrentThreadId());
     CloseHandle(d);
     P("pseudo_handles_close", "%s", B(CloseHandle(GetCurrentProcess())));
-    d = OpenProcess(PROCESS_DUP_HANDLE, FALSE, GetCurrentProcessId());
+    d = OpenProcess(SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION, FALSE, GetCurrentProcessId());
     P("own_process", "%s %d", sig(d), GetProcessId(d) == GetCurrentProcessId());
     CloseHandle(d);
 }
@@ -171,7 +178,7 @@ static void t_files(void)
 
 int main(int argc, char **argv)
 {
-    static const SECTION s[] = { { "ends", t_ends }, { "null", t_null }, { "device", t_device }, { "duplicate", t_duplicate },
+    static const SECTION s[] = { { "ends", t_ends }, { "null", t_null }, { "computer", t_computer }, { "device", t_device }, { "duplicate", t_duplicate },
         { "cancel", t_cancel }, { "files", t_files }, { NULL, NULL } };
     return probe_run("edges", s, argc, argv);
 }

@@ -150,34 +150,46 @@ static void t_locks(void)
     i = TryAcquireSRWLockShared(&lock); P("try_locks", "%d %d", i, TryAcquireSRWLockExclusive(&lock));
     ReleaseSRWLockShared(&lock);
     TlsFree(slot);
-    P("freed_slot", "%s", B(TlsSetValue(slot, NULL)));
+    P("free_again", "%s", B(TlsFree(slot)));
+    P("freed_slot", "%s", B(TlsSetValue(slot, &slot)));
+    P("freed_slot_value", "%d", TlsGetValue(slot) == &slot);
+    P("beyond_all_slots", "%s", B(TlsSetValue(0x7fffffff, NULL)));
+    i = (int)TlsAlloc(); P("same_slot_anew", "%d %d", i == (int)slot, TlsGetValue(slot) == NULL);
+    TlsFree(slot);
     DeleteCriticalSection(&section); CloseHandle(t[0]); CloseHandle(t[1]);
 }
 
 /* one thread closes what the others use: whatever they are told, nothing worse happens */
-static HANDLE victim[8]; static LONG stop, odd;
+static PVOID victim[8]; static LONG stop, odd;
+static HANDLE get_victim(int i) { return InterlockedCompareExchangePointer(&victim[i & 7], NULL, NULL); }
 static DWORD WINAPI uses(LPVOID p)
 {
     char b[4]; DWORD n; (void)p;
-    while (!stop)
+    while (!InterlockedCompareExchange(&stop, 0, 0))
     {
-        HANDLE h = victim[InterlockedIncrement(&odd) & 7];
+        HANDLE h = get_victim((int)InterlockedIncrement(&odd));
         if (!WriteFile(h, "x", 1, &n, NULL)) switch (GetLastError()) { case ERROR_INVALID_HANDLE: case ERROR_NO_DATA: case ERROR_BROKEN_PIPE: case ERROR_PIPE_LISTENING: case ERROR_PIPE_NOT_CONNECTED: break; default: return GetLastError(); }
         if (!PeekNamedPipe(h, b, 4, &n, NULL, NULL)) switch (GetLastError()) { case ERROR_INVALID_HANDLE: case ERROR_BROKEN_PIPE: case ERROR_BAD_PIPE: case ERROR_PIPE_NOT_CONNECTED: break; default: return GetLastError(); }
         if (WaitForSingleObject(h, 0) == WAIT_FAILED && GetLastError() != ERROR_INVALID_HANDLE) return GetLastError();
     }
     return 0;
 }
+static void new_victims(int i)
+{
+    HANDLE s, c;
+    pair_ex(&s, &c, BYTEPIPE, 0, 100000, 100000, FALSE);
+    InterlockedExchangePointer(&victim[i], s); InterlockedExchangePointer(&victim[i + 1], c);
+}
 static void t_races(void)
 {
     HANDLE t[4]; int i, k; DWORD c, bad = 0;
-    for (i = 0; i < 8; i += 2) pair_ex(&victim[i], &victim[i + 1], BYTEPIPE, 0, 100000, 100000, FALSE);
+    for (i = 0; i < 8; i += 2) new_victims(i);
     for (i = 0; i < 4; i++) t[i] = CreateThread(NULL, 0, uses, NULL, 0, NULL);
     for (k = 0; k < 100; k++)
     {
         i = (k & 3) * 2;
-        CloseHandle(victim[i]); CloseHandle(victim[i + 1]);
-        pair_ex(&victim[i], &victim[i + 1], BYTEPIPE, 0, 100000, 100000, FALSE);
+        CloseHandle(get_victim(i)); CloseHandle(get_victim(i + 1));
+        new_victims(i);
     }
     InterlockedExchange(&stop, 1);
     P("users_end", "%s", wr(WaitForMultipleObjects(4, t, TRUE, 20000)));

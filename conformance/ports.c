@@ -81,10 +81,14 @@ static void t_rules(void)
     P("several", "%s %lu: %lu %lu", a, (unsigned long)n, (unsigned long)entries[0].dwNumberOfBytesTransferred, (unsigned long)entries[1].lpCompletionKey);
     P("several_time_out", "%s", B(GetQueuedCompletionStatusEx(port, entries, 4, &n, 10, FALSE)));
     CloseHandle(port); CloseHandle(s); CloseHandle(c); CloseHandle(e); ov_free(&w);
-    P("closed_port", "%s", B(GetQueuedCompletionStatus(port, NULL, NULL, NULL, 0)));
+    P("closed_port", "%s", get(port, 0, NULL));
 }
 
-static DWORD WINAPI waits_at_port(LPVOID p) { return GetQueuedCompletionStatus(p, NULL, NULL, (OVERLAPPED *[1]){ 0 }, 10000) ? 0 : GetLastError(); }
+static DWORD WINAPI waits_at_port(LPVOID p)
+{
+    DWORD n; ULONG_PTR key; OVERLAPPED *o;
+    return GetQueuedCompletionStatus(p, &n, &key, &o, 10000) ? 0 : GetLastError();
+}
 static int ran; static VOID CALLBACK count(ULONG_PTR p) { (void)p; ran++; }
 
 static void t_waiting(void)
@@ -165,7 +169,6 @@ static void t_pool(void)
     P("called_each_time", "%ld %ld %s", (long)called, (long)timed, a);
     SetEvent(e);
     P("not_afterwards", "%s", sig(told));
-    P("unregistered_twice", "%s", B(UnregisterWait(w)));
     ResetEvent(e);
     RegisterWaitForSingleObject(&w, e, wait_over, told, 1, WT_EXECUTEONLYONCE);
     a = wr(WaitForSingleObject(told, 5000));
@@ -182,9 +185,18 @@ static void t_pool(void)
     CloseHandle(s); CloseHandle(e); CloseHandle(told); ov_free(&r);
 }
 
+static void t_unregistered(void)
+{
+    HANDLE e = CreateEventA(NULL, FALSE, FALSE, NULL), w;
+    RegisterWaitForSingleObject(&w, e, wait_over, e, INFINITE, WT_EXECUTEDEFAULT);
+    UnregisterWaitEx(w, INVALID_HANDLE_VALUE);
+    P("unregistered_twice", "%s", B(UnregisterWait(w)));
+    CloseHandle(e);
+}
+
 int main(int argc, char **argv)
 {
     static const SECTION s[] = { { "packets", t_packets }, { "connects", t_connects }, { "rules", t_rules }, { "waiting", t_waiting },
-        { "threads", t_threads }, { "cancel", t_cancel }, { "pool", t_pool }, { NULL, NULL } };
+        { "threads", t_threads }, { "cancel", t_cancel }, { "pool", t_pool }, { "unregistered", t_unregistered }, { NULL, NULL } };
     return probe_run("ports", s, argc, argv);
 }

@@ -7,7 +7,7 @@
 
 static LONG strange, done_ops, seed = 1;
 static const char *sname_of(int i) { static char n[NAMES][64]; if (!n[i][0]) sprintf(n[i], "\\\\.\\pipe\\storm-%lu-%d", (unsigned long)GetCurrentProcessId(), i); return n[i]; }
-static HANDLE shared[8];
+static PVOID shared[8];
 
 static unsigned rnd(unsigned *s) { *s = *s * 1103515245u + 12345u; return *s >> 16 & 0x7fff; }
 /* what may be said in the middle of a storm */
@@ -53,7 +53,7 @@ static void ask_once(unsigned *s)
     expect(WriteFile(h, "question", 8, &n, NULL));
     ov_init(&v);
     expect(PeekNamedPipe(h, b, sizeof(b), &n, NULL, NULL));
-    { HANDLE d; if (DuplicateHandle(GetCurrentProcess(), h, GetCurrentProcess(), &d, 0, FALSE, DUPLICATE_SAME_ACCESS)) { shared[rnd(s) % 8] = d; Sleep(0); expect(CancelIoEx(d, NULL)); CloseHandle(d); } }
+    { HANDLE d; if (DuplicateHandle(GetCurrentProcess(), h, GetCurrentProcess(), &d, 0, FALSE, DUPLICATE_SAME_ACCESS)) { InterlockedExchangePointer(&shared[rnd(s) % 8], d); Sleep(0); expect(CancelIoEx(d, NULL)); CloseHandle(d); } }
     CloseHandle(h);
     ov_free(&v);
 }
@@ -61,7 +61,7 @@ static void ask_once(unsigned *s)
 /* handles of other threads, which may be closed or anything */
 static void meddle(unsigned *s)
 {
-    DWORD n; char b[8]; HANDLE h = shared[rnd(s) % 8];
+    DWORD n; char b[8]; HANDLE h = InterlockedCompareExchangePointer(&shared[rnd(s) % 8], NULL, NULL);
     expect(PeekNamedPipe(h, b, 8, &n, NULL, NULL));
     expect(CancelIoEx(h, NULL));
     expect(GetNamedPipeInfo(h, NULL, NULL, NULL, NULL));

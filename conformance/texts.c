@@ -1,4 +1,5 @@
 /* Wide formats, copies that keep to their buffers, conversions, messages. */
+#define STRSAFE_NO_DEPRECATE
 #include "probe.h"
 #include <tchar.h>
 #include <strsafe.h>
@@ -79,16 +80,23 @@ static void t_memory(void)
     p = HeapReAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY, p, 100);
     for (i = 10; i < 100; i++) if (p[i]) z = 0;
     P("grown_with_zeros", "%d %d %d", p[9], z, (int)HeapSize(GetProcessHeap(), 0, p));
-    HeapFree(GetProcessHeap(), 0, p);
-    P("other_heap", "%s", B(HeapFree((HANDLE)(ULONG_PTR)4, 0, NULL)));
+    P("free", "%s", B(HeapFree(GetProcessHeap(), 0, p)));
+    P("free_nothing", "%s", B(HeapFree(GetProcessHeap(), 0, NULL)));
     p = GlobalLock(GlobalAlloc(GHND, 20)); P("movable", "%d %d", p != NULL && p[19] == 0, (int)GlobalSize(p)); GlobalFree(p);
     { HANDLE same = GetStdHandle(STD_OUTPUT_HANDLE); P("standard_handle", "%d", same == GetStdHandle(STD_OUTPUT_HANDLE)); }
     P("bad_standard_handle", "%s", H(GetStdHandle(3)));
 }
 
+static void t_other(void)
+{
+    void *p = HeapAlloc(GetProcessHeap(), 0, 10);
+    P("other_heap", "%s", B(HeapFree((HANDLE)(ULONG_PTR)4, 0, p)));
+    HeapFree(GetProcessHeap(), 0, p);
+}
+
 int main(int argc, char **argv)
 {
     static const SECTION s[] = { { "formats", t_formats }, { "copies", t_copies }, { "conversions", t_conversions },
-        { "messages", t_messages }, { "memory", t_memory }, { NULL, NULL } };
+        { "messages", t_messages }, { "memory", t_memory }, { "other", t_other }, { NULL, NULL } };
     return probe_run("texts", s, argc, argv);
 }

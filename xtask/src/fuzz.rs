@@ -17,7 +17,12 @@ use crate::workspace;
 
 /// The targets, and how many inputs each gets as a part of `test`: some
 /// seconds' worth.
-const TARGETS: &[(&str, u32)] = &[("handshake", 300_000), ("names", 300_000), ("segment", 100_000)];
+const TARGETS: &[(&str, u32)] = &[
+    ("handshake", 300_000),
+    ("names", 300_000),
+    ("security", 300_000),
+    ("segment", 100_000),
+];
 
 /// How long a target runs by hand, unless the caller says.
 const DEFAULT_SECONDS: u32 = 600;

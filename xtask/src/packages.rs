@@ -54,6 +54,16 @@ const PACKAGES: &[Package] = &[
         sign: Sign::Program("valgrind"),
         reason: "the tests of costs count instructions",
     },
+    Package {
+        debian_name: "gcc-mingw-w64-x86-64-posix",
+        sign: Sign::Program("x86_64-w64-mingw32-gcc"),
+        reason: "the cases of conformance/ as Windows programs",
+    },
+    Package {
+        debian_name: "wine",
+        sign: Sign::Program("wine"),
+        reason: "runs those, for the comparison with npipe; 64-bit programs only, so no other architecture is needed",
+    },
 ];
 
 /// Cargo subcommands that a minimal toolchain lacks.

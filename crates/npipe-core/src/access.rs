@@ -1,49 +1,32 @@
-//! Who may open a pipe: what stands in for the security descriptor.
+//! Who may open a pipe, in the terms of Unix.
 //!
-//! The rules belong to the name and are fixed by its first instance. They hold mode
-//! bits as `chmod` knows them, chosen by the class of the peer (the owner, a member
-//! of the owner's group, everyone else), and numeric users and groups that may read
-//! and write besides. `r` lets a client read from the pipe, `w` lets it write to it.
-//! An open that asks for neither still takes an instance, so it needs either.
+//! The rules hold mode bits as `chmod` knows them, chosen by the class of the peer (the owner, a member of the owner's group,
+//! everyone else), and numeric users and groups that may read and write besides. `r` lets a client read from the pipe, `w`
+//! lets it write to it. An open that asks for neither still takes an instance, so it needs either.
 //!
-//! uid 0 passes always, as SYSTEM does on Windows. Nothing is ever granted to a peer
-//! by anything that it says about itself: a [`PeerIdentity`] comes from the system.
+//! They are only a way to write down a [`SecurityDescriptor`], which decides. The user 0 gets full control by an entry, as
+//! SYSTEM does on Windows; rules that let nobody in are an empty list, which refuses the user 0 too.
 
 use std::fmt;
 
-use crate::mode::Access;
+use crate::security::rights::{
+    FILE_ALL_ACCESS, FILE_CREATE_PIPE_INSTANCE, FILE_GENERIC_READ, FILE_GENERIC_WRITE, FILE_READ_ATTRIBUTES,
+    FILE_READ_DATA, FILE_WRITE_DATA,
+};
+use crate::security::{AccessList, Ace, Acl, SecurityDescriptor, SecurityError, Sid};
 use crate::status::Status;
 
 const OWNER_ONLY: u32 = 0o600;
 const READ: u32 = 0o4;
 const WRITE: u32 = 0o2;
 
-/// A peer as the system describes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct PeerIdentity {
-    /// Its effective user.
-    pub uid: u32,
-    /// Its effective group.
-    pub gid: u32,
-    /// Its supplementary groups.
-    pub groups: Vec<u32>,
-}
-
-impl PeerIdentity {
-    fn is_in(&self, group: u32) -> bool {
-        self.gid == group || self.groups.contains(&group)
-    }
-}
-
-/// Who may open a pipe. By default its owner alone.
+/// Who may open a pipe, in the terms of Unix. By default its owner alone.
 ///
-/// Differs from Windows: without rules of its own a pipe there can be read by
-/// everyone.
+/// Differs from Windows: without rules of its own a pipe there can be read by everyone.
 ///
 /// `Display` is for people: `owner`, or `mode 660, users 1000,1001, groups 50`.
-// semantics 24, 264, 265
+// semantics 264
 #[doc(alias = "SECURITY_ATTRIBUTES")]
-#[doc(alias = "lpSecurityDescriptor")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AccessRules {
     mode: u32,
@@ -67,7 +50,7 @@ impl AccessRules {
         }
     }
 
-    /// Mode bits as `chmod` knows them, such as `0o660`.
+    /// Mode bits as `chmod` knows them, such as `0o660`; 0 lets nobody in, not the owner and not the user 0.
     ///
     /// # Errors
     /// [`Status::InvalidParameter`] for bits other than `r` and `w`.
@@ -110,31 +93,69 @@ impl AccessRules {
         &self.groups
     }
 
-    /// Whether anyone but the owner and root may open the pipe.
-    pub fn admits_others(&self) -> bool {
-        self.mode & 0o066 != 0 || !self.users.is_empty() || !self.groups.is_empty()
-    }
-
-    /// Whether `peer` may open a pipe of this owner with `access`.
+    /// The descriptor that says the same of a pipe of this user and group.
     ///
-    /// Only rights to data are looked at; the pipe's direction is checked apart.
+    /// # Errors
+    /// [`Status::InvalidAcl`] for more users and groups than a list has room for.
     // semantics 264
-    pub fn allows(&self, owner_uid: u32, owner_gid: u32, peer: &PeerIdentity, access: Access) -> bool {
-        let named = self.users.contains(&peer.uid) || self.groups.iter().any(|&gid| peer.is_in(gid));
-        if peer.uid == 0 || named {
-            return true;
+    pub fn descriptor(&self, owner_uid: u32, owner_gid: u32) -> Result<SecurityDescriptor, SecurityError> {
+        let (owner, group) = (Sid::user(owner_uid), Sid::group(owner_gid));
+        let mut aces = Vec::new();
+        if self.mode != 0 || !self.users.is_empty() || !self.groups.is_empty() {
+            aces.push(Ace::allowed(FILE_ALL_ACCESS, Sid::LOCAL_SYSTEM));
+            if self.mode >> 6 & 0o7 != READ | WRITE {
+                // The rules are about opening: whoever serves the name goes on doing so.
+                aces.push(Ace::allowed(FILE_CREATE_PIPE_INSTANCE, owner));
+            }
         }
-        let class = if peer.uid == owner_uid {
-            self.mode >> 6
-        } else if peer.is_in(owner_gid) {
-            self.mode >> 3
-        } else {
-            self.mode
-        };
-        let lacks = |bit| class & bit == 0;
-        let refused = access.read && lacks(READ) || access.write && lacks(WRITE);
-        !lacks(READ | WRITE) && !refused
+        let users = self.users.iter().map(|uid| Sid::user(*uid));
+        let named = users.chain(self.groups.iter().map(|gid| Sid::group(*gid)));
+        aces.extend(named.map(|sid| Ace::allowed(mask_of(READ | WRITE), sid)));
+        let (owners, members, others) = (self.mode >> 6 & 0o7, self.mode >> 3 & 0o7, self.mode & 0o7);
+        for (sid, class, granted_later) in [
+            (owner, owners, members | others),
+            (group, members, others),
+            (Sid::EVERYONE, others, 0),
+        ] {
+            // Who is kept out as one class is not let in as another one.
+            let withheld = granted_later & !class;
+            if withheld != 0 {
+                aces.push(Ace::denied(withheld_mask(class, withheld), sid));
+            }
+            if class != 0 {
+                let own = match sid == owner {
+                    true if class == READ | WRITE => FILE_ALL_ACCESS,
+                    _ => mask_of(class),
+                };
+                aces.push(Ace::allowed(own, sid));
+            }
+        }
+        let mut descriptor = SecurityDescriptor::default();
+        (descriptor.owner, descriptor.group) = (Some(owner), Some(group));
+        descriptor.dacl = AccessList::List(Acl::new(aces)?);
+        Ok(descriptor)
     }
+}
+
+/// The rights that `r` and `w` give. Whoever opens a pipe asks to read its attributes too.
+const fn mask_of(class: u32) -> u32 {
+    let read = if class & READ != 0 { FILE_GENERIC_READ } else { 0 };
+    let write = if class & WRITE != 0 {
+        FILE_GENERIC_WRITE | FILE_READ_ATTRIBUTES
+    } else {
+        0
+    };
+    read | write
+}
+
+/// The rights that a class is denied which a later one is given.
+const fn withheld_mask(class: u32, withheld: u32) -> u32 {
+    if class == 0 {
+        return FILE_ALL_ACCESS;
+    }
+    let read = if withheld & READ != 0 { FILE_READ_DATA } else { 0 };
+    let write = if withheld & WRITE != 0 { FILE_WRITE_DATA } else { 0 };
+    read | write
 }
 
 fn insert(ids: &mut Vec<u32>, id: u32) {
@@ -165,6 +186,9 @@ impl fmt::Display for AccessRules {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mode::{Access, Direction, PipeType};
+    use crate::pipe::Attributes;
+    use crate::security::PeerIdentity;
 
     const OWNER: (u32, u32) = (1000, 100);
 
@@ -173,12 +197,20 @@ mod tests {
             uid,
             gid,
             groups: groups.to_vec(),
+            is_administrator: false,
         }
     }
 
     /// What a peer may do: `rw`, `r`, `w`, `-` (attributes only) or nothing.
     fn rights(rules: &AccessRules, peer: &PeerIdentity) -> &'static str {
-        let may = |access| rules.allows(OWNER.0, OWNER.1, peer, access);
+        let attributes = Attributes {
+            direction: Direction::Duplex,
+            pipe_type: PipeType::Byte,
+            max_instances: 1,
+            default_timeout_ms: 50,
+            security: rules.descriptor(OWNER.0, OWNER.1).unwrap(),
+        };
+        let may = |access| attributes.admit(peer, access).is_ok();
         match (may(Access::READ), may(Access::WRITE)) {
             (true, true) if may(Access::READ_WRITE) => "rw",
             (true, false) if !may(Access::READ_WRITE) => "r",
@@ -188,6 +220,10 @@ mod tests {
         }
     }
 
+    fn admits_others(rules: &AccessRules) -> bool {
+        rules.descriptor(OWNER.0, OWNER.1).unwrap().admits_others()
+    }
+
     /// No rule: mode bits are this system's.
     #[test]
     fn the_owner_alone_by_default() {
@@ -195,7 +231,7 @@ mod tests {
         assert_eq!(rights(&rules, &peer(1000, 100, &[])), "rw");
         assert_eq!(rights(&rules, &peer(1001, 100, &[100])), "");
         assert_eq!(rights(&rules, &peer(0, 0, &[])), "rw");
-        assert!(!rules.admits_others());
+        assert!(!admits_others(&rules));
         assert_eq!(rules.to_string(), "owner");
     }
 
@@ -218,10 +254,10 @@ mod tests {
     #[test]
     fn any_way_in_for_others_counts() {
         for mode in [0o640, 0o620, 0o604, 0o602] {
-            assert!(AccessRules::from_mode(mode).unwrap().admits_others(), "{mode:o}");
+            assert!(admits_others(&AccessRules::from_mode(mode).unwrap()), "{mode:o}");
         }
-        assert!(AccessRules::owner().allow_user(1).admits_others());
-        assert!(AccessRules::owner().allow_group(1).admits_others());
+        assert!(admits_others(&AccessRules::owner().allow_user(1)));
+        assert!(admits_others(&AccessRules::owner().allow_group(1)));
         let both = AccessRules::owner().allow_user(3).allow_user(2).allow_group(5);
         assert_eq!(
             (both.mode(), both.users(), both.groups()),
@@ -234,7 +270,7 @@ mod tests {
     fn empty_rules_refuse_even_the_owner() {
         let rules = AccessRules::from_mode(0).unwrap();
         assert_eq!(rights(&rules, &peer(1000, 100, &[])), "");
-        assert_eq!(rights(&rules, &peer(0, 0, &[])), "rw");
+        assert_eq!(rights(&rules, &peer(0, 0, &[])), "");
     }
 
     /// No rule: mode bits are this system's.
@@ -247,12 +283,40 @@ mod tests {
             .allow_user(1002)
             .allow_group(50);
         assert_eq!(rules.to_string(), "mode 660, users 1001,1002, groups 50");
-        assert!(rules.admits_others());
+        assert!(admits_others(&rules));
         assert_eq!(rights(&rules, &peer(1001, 1, &[])), "rw");
         assert_eq!(rights(&rules, &peer(1003, 1, &[50])), "rw");
         assert_eq!(rights(&rules, &peer(1003, 1, &[51])), "");
         let named = AccessRules::owner().allow_group(50);
         assert_eq!(named.to_string(), "owner, groups 50");
+    }
+
+    /// semantics 264
+    #[test]
+    fn rules_are_a_descriptor() {
+        let text = |mode| {
+            AccessRules::from_mode(mode)
+                .unwrap()
+                .descriptor(1000, 100)
+                .unwrap()
+                .to_string()
+        };
+        let owned = "O:S-1-22-1-1000G:S-1-22-2-100D:";
+        assert_eq!(text(0), owned);
+        assert_eq!(text(0o600), format!("{owned}(A;;FA;;;SY)(A;;FA;;;S-1-22-1-1000)"));
+        assert_eq!(
+            text(0o604),
+            format!("{owned}(A;;FA;;;SY)(A;;FA;;;S-1-22-1-1000)(D;;FA;;;S-1-22-2-100)(A;;FR;;;WD)")
+        );
+        assert_eq!(
+            text(0o426),
+            format!(
+                "{owned}(A;;FA;;;SY)(A;;LC;;;S-1-22-1-1000)(D;;DC;;;S-1-22-1-1000)(A;;FR;;;S-1-22-1-1000)(D;;CC;;;S-1-22-2-100)\
+                 (A;;0x120196;;;S-1-22-2-100)(A;;0x12019f;;;WD)"
+            )
+        );
+        let many = (0..4000).fold(AccessRules::owner(), AccessRules::allow_user);
+        assert_eq!(many.descriptor(1, 1).unwrap_err().status(), Status::InvalidAcl);
     }
 
     /// No rule: mode bits are this system's.

@@ -7,6 +7,7 @@
 //! | [`Message::Open`] | [`Message::Opened`], [`Message::Refused`] |
 //! | [`Message::Wait`] | [`Message::Ready`], or [`Message::Waiting`] and then `Ready`, [`Message::Refused`] |
 //! | [`Message::Query`] | [`Message::Info`], [`Message::Refused`] |
+//! | [`Message::SetSecurity`] | [`Message::SecuritySet`], [`Message::Refused`] |
 //!
 //! Processes that serve one name together have messages of their own, [`Serving`].
 //!
@@ -29,10 +30,10 @@ use crate::mode::{Access, Direction, PipeType};
 use crate::name::PipeName;
 use crate::params::UNLIMITED_INSTANCES;
 use crate::pipe::InstanceState;
+use crate::qos::SecurityQos;
+use crate::security::descriptor::MAX_DESCRIPTOR_BYTES;
+use crate::security::{SecurityDescriptor, SecurityInformation};
 use crate::status::Status;
-
-/// Texts are cut to this many bytes.
-pub const MAX_TEXT_BYTES: usize = 1024;
 
 /// One message.
 #[non_exhaustive]
@@ -44,6 +45,8 @@ pub enum Message {
         name: PipeName,
         /// The rights it asks for.
         access: Access,
+        /// What the server may do with its identity.
+        qos: SecurityQos,
     },
     /// It is connected.
     Opened(Connection),
@@ -72,6 +75,17 @@ pub enum Message {
     },
     /// What there is to know.
     Info(PipeReport),
+    /// Somebody wants to change parts of the descriptor, and may if it says so.
+    SetSecurity {
+        /// Of which pipe; an identity tells it from a later one of the name.
+        pipe_id: u64,
+        /// Which parts.
+        parts: SecurityInformation,
+        /// What they are to be.
+        security: SecurityDescriptor,
+    },
+    /// They are changed.
+    SecuritySet,
     /// Between processes that serve one name.
     Serving(Serving),
     /// A kind of message that this version does not know.
@@ -104,6 +118,10 @@ pub struct Connection {
     pub segment_bytes: u64,
     /// Tells this pipe from earlier and later ones of its name.
     pub pipe_id: u64,
+    /// The rights of the client end.
+    pub access: Access,
+    /// Whose the pipe is, and who may open it, for when there is nobody left to ask.
+    pub security: SecurityDescriptor,
 }
 
 /// What there is to know about a pipe.
@@ -125,8 +143,8 @@ pub struct PipeReport {
     pub listener_pid: u32,
     /// Tells this pipe from earlier and later ones of its name.
     pub pipe_id: u64,
-    /// Who may open it, for people to read.
-    pub access: String,
+    /// Whose it is, and who may open it.
+    pub security: SecurityDescriptor,
     /// How many instances there are, which may be more than the message has room for.
     pub instance_count: u32,
     /// The instances, oldest first.
@@ -194,9 +212,11 @@ mod kind {
     pub(super) const READY: u16 = 6;
     pub(super) const QUERY: u16 = 7;
     pub(super) const INFO: u16 = 8;
+    pub(super) const SET_SECURITY: u16 = 9;
+    pub(super) const SECURITY_SET: u16 = 10;
 }
 
-/// Numbers of fields, the same in all messages. Never used again for anything else.
+/// Numbers of fields, the same in all messages. Never used again for anything else: 14 and 26 to 28 had access rules.
 mod tag {
     pub(super) const NAME: u16 = 1;
     pub(super) const ACCESS: u16 = 2;
@@ -211,7 +231,6 @@ mod tag {
     pub(super) const SEGMENT_BYTES: u16 = 11;
     pub(super) const PIPE_ID: u16 = 12;
     pub(super) const DEFAULT_TIMEOUT_MS: u16 = 13;
-    pub(super) const ACCESS_TEXT: u16 = 14;
     pub(super) const INSTANCE: u16 = 15;
     pub(super) const STATE: u16 = 16;
     pub(super) const CLIENT_PID: u16 = 17;
@@ -223,16 +242,17 @@ mod tag {
     pub(super) const SINCE: u16 = 23;
     pub(super) const READ_MODE: u16 = 24;
     pub(super) const FIRST_INSTANCE: u16 = 25;
-    pub(super) const ACCESS_MODE: u16 = 26;
-    pub(super) const ACCESS_USER: u16 = 27;
-    pub(super) const ACCESS_GROUP: u16 = 28;
-    pub(super) const AGE_MS: u16 = 29;
-    pub(super) const IN_BYTES: u16 = 30;
-    pub(super) const IN_UNREAD: u16 = 31;
-    pub(super) const IN_MESSAGES: u16 = 32;
-    pub(super) const OUT_BYTES: u16 = 33;
-    pub(super) const OUT_UNREAD: u16 = 34;
-    pub(super) const OUT_MESSAGES: u16 = 35;
+    pub(super) const SECURITY: u16 = 29;
+    pub(super) const SECURITY_PARTS: u16 = 30;
+    pub(super) const FURTHER_RIGHTS: u16 = 31;
+    pub(super) const QOS: u16 = 32;
+    pub(super) const AGE_MS: u16 = 33;
+    pub(super) const IN_BYTES: u16 = 34;
+    pub(super) const IN_UNREAD: u16 = 35;
+    pub(super) const IN_MESSAGES: u16 = 36;
+    pub(super) const OUT_BYTES: u16 = 37;
+    pub(super) const OUT_UNREAD: u16 = 38;
+    pub(super) const OUT_MESSAGES: u16 = 39;
 
     /// Of the counts of one direction.
     pub(super) const INBOUND: [u16; 3] = [IN_BYTES, IN_UNREAD, IN_MESSAGES];
@@ -244,9 +264,10 @@ impl Message {
     pub fn encode(&self) -> Vec<u8> {
         let mut fields = FieldWriter::default();
         let kind = match self {
-            Message::Open { name, access } => {
+            Message::Open { name, access, qos } => {
                 fields.units(tag::NAME, name.units());
                 fields.u32(tag::ACCESS, access.to_win32());
+                write_qos(*qos, &mut fields);
                 kind::OPEN
             }
             Message::Opened(connection) => {
@@ -276,6 +297,17 @@ impl Message {
                 report.write(&mut fields);
                 kind::INFO
             }
+            Message::SetSecurity {
+                pipe_id,
+                parts,
+                security,
+            } => {
+                fields.u64(tag::PIPE_ID, *pipe_id);
+                fields.u32(tag::SECURITY_PARTS, parts.to_win32());
+                fields.bytes(tag::SECURITY, &security.encode());
+                kind::SET_SECURITY
+            }
+            Message::SecuritySet => kind::SECURITY_SET,
             Message::Serving(serving) => serving.write(&mut fields),
             Message::Unknown { kind } => *kind,
         };
@@ -288,6 +320,7 @@ impl Message {
             kind::OPEN => Message::Open {
                 name: name_in(fields)?,
                 access: Access::from_win32(fields.u32(tag::ACCESS)?),
+                qos: qos_in(fields)?,
             },
             kind::OPENED => Message::Opened(Connection::read(fields)?),
             kind::REFUSED => Message::Refused {
@@ -305,6 +338,12 @@ impl Message {
                 },
             },
             kind::INFO => Message::Info(PipeReport::read(fields)?),
+            kind::SET_SECURITY => Message::SetSecurity {
+                pipe_id: fields.u64(tag::PIPE_ID)?,
+                parts: SecurityInformation::from_win32(fields.u32(tag::SECURITY_PARTS)?),
+                security: security_in(fields)?,
+            },
+            kind::SECURITY_SET => Message::SecuritySet,
             kind => Serving::read(kind, fields)?.map_or(Message::Unknown { kind }, Message::Serving),
         })
     }
@@ -322,6 +361,8 @@ impl Connection {
         fields.u32(tag::LISTENER_PID, self.listener_pid);
         fields.u64(tag::SEGMENT_BYTES, self.segment_bytes);
         fields.u64(tag::PIPE_ID, self.pipe_id);
+        fields.u32(tag::ACCESS, self.access.to_win32());
+        fields.bytes(tag::SECURITY, &self.security.encode());
     }
 
     fn read(fields: Fields<'_>) -> Result<Connection, ProtocolError> {
@@ -336,6 +377,8 @@ impl Connection {
             listener_pid: fields.u32(tag::LISTENER_PID)?,
             segment_bytes: fields.u64(tag::SEGMENT_BYTES)?,
             pipe_id: fields.u64(tag::PIPE_ID)?,
+            access: Access::from_win32(fields.u32(tag::ACCESS)?),
+            security: security_in(fields)?,
         })
     }
 }
@@ -350,7 +393,7 @@ impl PipeReport {
         fields.u32(tag::SERVER_PID, self.server_pid);
         fields.u32(tag::LISTENER_PID, self.listener_pid);
         fields.u64(tag::PIPE_ID, self.pipe_id);
-        fields.bytes(tag::ACCESS_TEXT, shortened(&self.access).as_bytes());
+        fields.bytes(tag::SECURITY, &self.security.encode());
         fields.u32(tag::INSTANCE_COUNT, self.instance_count);
         for instance in &self.instances {
             let mut inner = FieldWriter::default();
@@ -364,10 +407,6 @@ impl PipeReport {
     }
 
     fn read(fields: Fields<'_>) -> Result<PipeReport, ProtocolError> {
-        let text = fields.required(tag::ACCESS_TEXT)?;
-        if text.len() > MAX_TEXT_BYTES {
-            return Err(ProtocolError::Field(tag::ACCESS_TEXT));
-        }
         Ok(PipeReport {
             name: name_in(fields)?,
             pipe_type: one_of(&PIPE_TYPES, fields, tag::PIPE_TYPE)?,
@@ -377,7 +416,7 @@ impl PipeReport {
             server_pid: fields.u32(tag::SERVER_PID)?,
             listener_pid: fields.u32(tag::LISTENER_PID)?,
             pipe_id: fields.u64(tag::PIPE_ID)?,
-            access: String::from_utf8(text.to_vec()).map_err(|_| ProtocolError::Field(tag::ACCESS_TEXT))?,
+            security: security_in(fields)?,
             instance_count: fields.u32(tag::INSTANCE_COUNT)?,
             instances: fields
                 .all(tag::INSTANCE)
@@ -469,18 +508,33 @@ fn one_of<T: Copy>(values: &[T], fields: Fields<'_>, tag: u16) -> Result<T, Prot
         .ok_or(ProtocolError::Field(tag))
 }
 
-/// As much of a text as may be sent.
-fn shortened(text: &str) -> &str {
-    let mut end = text.len().min(MAX_TEXT_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
+/// A descriptor, which is no longer than one that is accepted when it is set.
+fn security_in(fields: Fields<'_>) -> Result<SecurityDescriptor, ProtocolError> {
+    let bytes = fields.required(tag::SECURITY)?;
+    let wrong = ProtocolError::Field(tag::SECURITY);
+    if bytes.len() > MAX_DESCRIPTOR_BYTES {
+        return Err(wrong);
     }
-    &text[..end]
+    SecurityDescriptor::decode(bytes).map_err(|_| wrong)
 }
 
 fn name_in(fields: Fields<'_>) -> Result<PipeName, ProtocolError> {
     let units = fields.units(tag::NAME)?;
     PipeName::from_units(&units).map_err(|_| ProtocolError::Field(tag::NAME))
+}
+
+/// What is the default anyway is not said.
+fn write_qos(qos: SecurityQos, fields: &mut FieldWriter) {
+    if qos != SecurityQos::default() {
+        fields.u32(tag::QOS, qos.to_win32());
+    }
+}
+
+fn qos_in(fields: Fields<'_>) -> Result<SecurityQos, ProtocolError> {
+    match fields.optional_u32(tag::QOS)? {
+        None => Ok(SecurityQos::default()),
+        Some(flags) => SecurityQos::from_flags(flags).map_err(|_| ProtocolError::Field(tag::QOS)),
+    }
 }
 
 fn maximum_in(fields: Fields<'_>) -> Result<u32, ProtocolError> {

@@ -11,6 +11,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::security::rights::{
+    ACCESS_SYSTEM_SECURITY, FILE_ALL_ACCESS, FILE_GENERIC_READ, FILE_GENERIC_WRITE, FILE_READ_ATTRIBUTES,
+    FILE_READ_DATA, FILE_WRITE_ATTRIBUTES, FILE_WRITE_DATA, MAXIMUM_ALLOWED, SYNCHRONIZE, map_generic,
+};
 use crate::status::Status;
 
 /// What a pipe carries: fixed for the name by its first instance.
@@ -124,16 +128,13 @@ pub struct Access {
     pub read_attributes: bool,
     /// Change the modes (`FILE_WRITE_ATTRIBUTES`).
     pub write_attributes: bool,
+    /// The other rights, as bits of an access mask: `READ_CONTROL`, `WRITE_DAC`, `FILE_CREATE_PIPE_INSTANCE` and so on.
+    pub further: u32,
 }
 
-const GENERIC_READ: u32 = 0x8000_0000;
-const GENERIC_WRITE: u32 = 0x4000_0000;
-const GENERIC_EXECUTE: u32 = 0x2000_0000;
-const GENERIC_ALL: u32 = 0x1000_0000;
-const FILE_READ_DATA: u32 = 0x0001;
-const FILE_WRITE_DATA: u32 = 0x0002;
-const FILE_READ_ATTRIBUTES: u32 = 0x0080;
-const FILE_WRITE_ATTRIBUTES: u32 = 0x0100;
+/// The bits of [`Access::further`].
+const FURTHER: u32 = (FILE_ALL_ACCESS | ACCESS_SYSTEM_SECURITY | MAXIMUM_ALLOWED) & !HAVE_FIELDS;
+const HAVE_FIELDS: u32 = FILE_READ_DATA | FILE_WRITE_DATA | FILE_READ_ATTRIBUTES | FILE_WRITE_ATTRIBUTES;
 
 impl Access {
     /// No rights at all.
@@ -142,40 +143,29 @@ impl Access {
         write: false,
         read_attributes: false,
         write_attributes: false,
+        further: 0,
     };
-    /// Generic read: data and attributes.
+    /// Generic read: data and attributes, and the descriptor.
     #[doc(alias = "GENERIC_READ")]
-    pub const READ: Access = Access {
-        read: true,
-        read_attributes: true,
-        ..Access::NONE
-    };
-    /// Generic write: data and attributes.
+    pub const READ: Access = Access::from_win32(FILE_GENERIC_READ);
+    /// Generic write: data and attributes, the descriptor, and further instances.
     #[doc(alias = "GENERIC_WRITE")]
-    pub const WRITE: Access = Access {
-        write: true,
-        write_attributes: true,
-        ..Access::NONE
-    };
+    pub const WRITE: Access = Access::from_win32(FILE_GENERIC_WRITE);
     /// Generic read and write.
     pub const READ_WRITE: Access = Access::READ.union(Access::WRITE);
 
     /// The rights of a Win32 access mask (`dwDesiredAccess`).
     ///
-    /// Bits that mean nothing for pipe data or attributes are ignored, and so
-    /// is `MAXIMUM_ALLOWED`: what it stands for depends on the pipe.
+    /// Bits that mean nothing for a pipe are ignored. What `MAXIMUM_ALLOWED` stands for
+    /// depends on the pipe, so that it stays as it is.
     pub const fn from_win32(mask: u32) -> Access {
-        const fn any(mask: u32, bits: u32) -> bool {
-            mask & bits != 0
-        }
+        let mask = map_generic(mask);
         Access {
-            read: any(mask, GENERIC_ALL | GENERIC_READ | FILE_READ_DATA),
-            write: any(mask, GENERIC_ALL | GENERIC_WRITE | FILE_WRITE_DATA),
-            read_attributes: any(
-                mask,
-                GENERIC_ALL | GENERIC_READ | GENERIC_EXECUTE | FILE_READ_ATTRIBUTES,
-            ),
-            write_attributes: any(mask, GENERIC_ALL | GENERIC_WRITE | FILE_WRITE_ATTRIBUTES),
+            read: mask & FILE_READ_DATA != 0,
+            write: mask & FILE_WRITE_DATA != 0,
+            read_attributes: mask & FILE_READ_ATTRIBUTES != 0,
+            write_attributes: mask & FILE_WRITE_ATTRIBUTES != 0,
+            further: mask & FURTHER,
         }
     }
 
@@ -188,6 +178,7 @@ impl Access {
             | bit(self.write, FILE_WRITE_DATA)
             | bit(self.read_attributes, FILE_READ_ATTRIBUTES)
             | bit(self.write_attributes, FILE_WRITE_ATTRIBUTES)
+            | self.further & FURTHER
     }
 
     /// The rights of the server end of a pipe with this direction.
@@ -212,11 +203,28 @@ impl Access {
         if reads_nothing || writes_nowhere {
             return Err(Status::AccessDenied);
         }
-        // Opening adds the right to read attributes, whatever was asked for.
+        // Opening adds the rights to read attributes and to wait, whatever was asked for.
         Ok(Access {
             read_attributes: true,
+            further: self.further | SYNCHRONIZE,
             ..self
         })
+    }
+
+    /// Without the rights to data in directions that the pipe does not have.
+    #[must_use]
+    pub const fn within(self, direction: Direction) -> Access {
+        Access {
+            read: self.read && direction.to_client(),
+            write: self.write && direction.to_server(),
+            ..self
+        }
+    }
+
+    /// Whether all that the access list grants was asked for.
+    #[doc(alias = "MAXIMUM_ALLOWED")]
+    pub const fn is_maximum(self) -> bool {
+        self.further & MAXIMUM_ALLOWED != 0
     }
 
     /// All rights of either.
@@ -227,6 +235,7 @@ impl Access {
             write: self.write || other.write,
             read_attributes: self.read_attributes || other.read_attributes,
             write_attributes: self.write_attributes || other.write_attributes,
+            further: self.further | other.further,
         }
     }
 
@@ -239,6 +248,7 @@ impl Access {
             write: self.write && other.write,
             read_attributes: self.read_attributes && other.read_attributes,
             write_attributes: self.write_attributes && other.write_attributes,
+            further: self.further & other.further,
         }
     }
 
@@ -277,6 +287,15 @@ impl Access {
     pub const fn require_write_attributes(self) -> Result<(), Status> {
         require(self.write_attributes)
     }
+
+    /// Checks for all these bits of [`Access::further`].
+    ///
+    /// # Errors
+    /// [`Status::AccessDenied`] without one of them.
+    // semantics 265
+    pub const fn require_further(self, bits: u32) -> Result<(), Status> {
+        require(self.further & bits == bits)
+    }
 }
 
 const fn require(held: bool) -> Result<(), Status> {
@@ -286,6 +305,7 @@ const fn require(held: bool) -> Result<(), Status> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::security::rights::{GENERIC_ALL, GENERIC_EXECUTE, GENERIC_READ, GENERIC_WRITE, WRITE_DAC};
 
     /// semantics 21, 98
     #[test]
@@ -354,7 +374,9 @@ mod tests {
         assert_eq!(Access::from_win32(0), Access::NONE);
         assert_eq!(Access::from_win32(GENERIC_READ), Access::READ);
         assert_eq!(Access::from_win32(GENERIC_WRITE), Access::WRITE);
-        assert_eq!(Access::from_win32(GENERIC_ALL), Access::READ_WRITE);
+        let all = Access::from_win32(GENERIC_ALL);
+        assert_eq!(all.intersection(Access::READ_WRITE), Access::READ_WRITE);
+        assert!(all.require_further(WRITE_DAC).is_ok() && Access::READ_WRITE.require_further(WRITE_DAC).is_err());
         let both = Access::from_win32(GENERIC_READ | FILE_WRITE_ATTRIBUTES);
         assert!(both.read && both.write_attributes && !both.write);
         let execute = Access::from_win32(GENERIC_EXECUTE);
@@ -368,6 +390,7 @@ mod tests {
     #[test]
     fn a_reduced_duplicate_keeps_what_both_allow() {
         assert_eq!(Access::READ_WRITE.intersection(Access::READ), Access::READ);
-        assert_eq!(Access::WRITE.intersection(Access::READ), Access::NONE);
+        let neither = Access::WRITE.intersection(Access::READ);
+        assert!(!neither.read && !neither.write && !neither.read_attributes && !neither.write_attributes);
     }
 }

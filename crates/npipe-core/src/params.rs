@@ -4,8 +4,9 @@
 //! Sizes are in bytes and times in milliseconds. The open mode and the pipe mode of
 //! Win32 are two words of bits; [`InstanceParams::from_win32`] takes them apart.
 
-use crate::access::AccessRules;
-use crate::mode::{Direction, PipeType, ReadMode, WaitMode};
+use crate::mode::{Access, Direction, PipeType, ReadMode, WaitMode};
+use crate::security::SecurityDescriptor;
+use crate::security::rights::{ACCESS_SYSTEM_SECURITY, WRITE_DAC, WRITE_OWNER};
 use crate::status::Status;
 
 /// The maximum that stands for no limit.
@@ -20,9 +21,10 @@ pub const DEFAULT_TIMEOUT_MS: u32 = 50;
 const ACCESS_MODES: u32 = 0x0000_0003;
 const FILE_FLAG_FIRST_PIPE_INSTANCE: u32 = 0x0008_0000;
 /// Bits that are accepted and change nothing here: the flags for writing through and
-/// overlapped calls belong to the handle, the rights WRITE_DAC and
-/// ACCESS_SYSTEM_SECURITY to the security descriptor.
-const OTHER_OPEN_MODES: u32 = 0x8000_0000 | 0x4000_0000 | 0x0004_0000 | 0x0100_0000;
+/// overlapped calls belong to the handle.
+const OTHER_OPEN_MODES: u32 = 0x8000_0000 | 0x4000_0000;
+/// Rights that the handle is to have besides.
+const OPEN_RIGHTS: u32 = WRITE_DAC | ACCESS_SYSTEM_SECURITY | WRITE_OWNER;
 
 const PIPE_NOWAIT: u32 = 0x1;
 const PIPE_READMODE_MESSAGE: u32 = 0x2;
@@ -32,7 +34,7 @@ const PIPE_REJECT_REMOTE_CLIENTS: u32 = 0x8;
 /// What a server asks for when it creates an instance.
 ///
 /// The default is a duplex byte pipe without a limit on its instances, with quotas
-/// of 64 KiB, for its owner alone.
+/// of 64 KiB, and nothing said about who may open it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceParams {
     /// Which way data flows.
@@ -53,8 +55,10 @@ pub struct InstanceParams {
     pub default_timeout_ms: u32,
     /// Whether the name must not exist yet.
     pub first_instance: bool,
-    /// Who may open the pipe.
-    pub access: AccessRules,
+    /// Further rights of the server end: WRITE_DAC, WRITE_OWNER, ACCESS_SYSTEM_SECURITY.
+    pub further_rights: u32,
+    /// Whose the pipe is, and who may open it.
+    pub security: SecurityDescriptor,
 }
 
 impl Default for InstanceParams {
@@ -69,7 +73,8 @@ impl Default for InstanceParams {
             in_quota: 64 * 1024,
             default_timeout_ms: 0,
             first_instance: false,
-            access: AccessRules::owner(),
+            further_rights: 0,
+            security: SecurityDescriptor::default(),
         }
     }
 }
@@ -78,9 +83,9 @@ impl InstanceParams {
     /// Takes Win32's open mode and pipe mode apart; the other fields keep their
     /// defaults.
     ///
-    /// `FILE_FLAG_OVERLAPPED`, `FILE_FLAG_WRITE_THROUGH`, `PIPE_REJECT_REMOTE_CLIENTS`,
-    /// `WRITE_DAC` and `ACCESS_SYSTEM_SECURITY` are accepted; `WRITE_OWNER` is the same
-    /// bit as `FILE_FLAG_FIRST_PIPE_INSTANCE`.
+    /// `FILE_FLAG_OVERLAPPED`, `FILE_FLAG_WRITE_THROUGH` and `PIPE_REJECT_REMOTE_CLIENTS`
+    /// are accepted; `WRITE_DAC` and `ACCESS_SYSTEM_SECURITY` are rights of the handle, and
+    /// so is `WRITE_OWNER`, the same bit as `FILE_FLAG_FIRST_PIPE_INSTANCE`.
     ///
     /// # Errors
     /// [`Status::InvalidParameter`] if no direction is given, if any other bit is set,
@@ -89,7 +94,7 @@ impl InstanceParams {
     #[doc(alias = "dwOpenMode")]
     #[doc(alias = "dwPipeMode")]
     pub fn from_win32(open_mode: u32, pipe_mode: u32) -> Result<InstanceParams, Status> {
-        let known_open = ACCESS_MODES | FILE_FLAG_FIRST_PIPE_INSTANCE | OTHER_OPEN_MODES;
+        let known_open = ACCESS_MODES | FILE_FLAG_FIRST_PIPE_INSTANCE | OTHER_OPEN_MODES | OPEN_RIGHTS;
         let known_pipe = PIPE_NOWAIT | PIPE_READMODE_MESSAGE | PIPE_TYPE_MESSAGE | PIPE_REJECT_REMOTE_CLIENTS;
         if open_mode & !known_open != 0 || pipe_mode & !known_pipe != 0 {
             return Err(Status::InvalidParameter);
@@ -118,6 +123,7 @@ impl InstanceParams {
                 WaitMode::Wait
             },
             first_instance: open_mode & FILE_FLAG_FIRST_PIPE_INSTANCE != 0,
+            further_rights: open_mode & OPEN_RIGHTS,
             ..InstanceParams::default()
         };
         params.validate()?;
@@ -136,6 +142,13 @@ impl InstanceParams {
             return Err(Status::InvalidParameter);
         }
         Ok(())
+    }
+
+    /// The rights of the server end, in a pipe of this direction.
+    // semantics 32, 40
+    pub fn access(&self, direction: Direction) -> Access {
+        let first = if self.first_instance { WRITE_OWNER } else { 0 };
+        Access::of_server(direction).union(Access::from_win32(self.further_rights | first))
     }
 
     /// The default time-out that these parameters mean.
@@ -203,9 +216,10 @@ mod tests {
     /// semantics 30, 32
     #[test]
     fn the_first_instance_flag_is_the_write_owner_bit() {
-        const WRITE_OWNER: u32 = 0x0008_0000;
-        assert!(open_mode(DUPLEX | WRITE_OWNER).unwrap().first_instance);
-        assert!(!open_mode(DUPLEX).unwrap().first_instance);
+        let both = open_mode(DUPLEX | WRITE_OWNER).unwrap();
+        assert!(both.first_instance && both.further_rights == WRITE_OWNER);
+        let neither = open_mode(DUPLEX).unwrap();
+        assert!(!neither.first_instance && neither.further_rights == 0);
     }
 
     /// semantics 22, 23

@@ -24,9 +24,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::access::AccessRules;
 use crate::mode::{Access, Direction, PipeType};
 use crate::params::{InstanceParams, UNLIMITED_INSTANCES};
+use crate::security::rights::FILE_CREATE_PIPE_INSTANCE;
+use crate::security::{PeerIdentity, SecurityDescriptor, SecurityInformation};
 use crate::status::Status;
 
 /// A server process, as numbered by whoever keeps the pipe.
@@ -136,8 +137,46 @@ pub struct Attributes {
     pub max_instances: u32,
     /// How long a client waits that does not say, in milliseconds.
     pub default_timeout_ms: u32,
-    /// Who may open the pipe.
-    pub access: AccessRules,
+    /// Whose the pipe is, and who may open it. Unlike the rest, it can be changed.
+    pub security: SecurityDescriptor,
+}
+
+impl Attributes {
+    /// The rights that a client gets who asks for `access`.
+    ///
+    /// # Errors
+    /// [`Status::AccessDenied`]: against the pipe's direction, or by its access list.
+    // semantics 49-53, 264
+    pub fn admit(&self, client: &PeerIdentity, access: Access) -> Result<Access, Status> {
+        let asked = access.of_client(self.direction)?;
+        let granted = self.security.check(client, asked.to_win32())?;
+        Ok(Access::from_win32(granted).within(self.direction))
+    }
+
+    /// Whether `creator` may add an instance, whose end has these further rights.
+    ///
+    /// # Errors
+    /// [`Status::AccessDenied`].
+    // semantics 265
+    pub fn admit_instance(&self, creator: &PeerIdentity, further_rights: u32) -> Result<(), Status> {
+        let needed = FILE_CREATE_PIPE_INSTANCE | further_rights;
+        self.security.check(creator, needed).map(|_| ())
+    }
+
+    /// Changes parts of the descriptor, if `by` may.
+    ///
+    /// # Errors
+    /// [`Status::AccessDenied`]; those of [`SecurityDescriptor::change`].
+    // semantics 265
+    pub fn set_security(
+        &mut self,
+        parts: SecurityInformation,
+        source: &SecurityDescriptor,
+        by: &PeerIdentity,
+    ) -> Result<(), Status> {
+        self.security.check(by, parts.rights_to_write())?;
+        Ok(self.security.change(parts, source, by)?)
+    }
 }
 
 /// The state of one name, or of one process's share of it. [The module](self) has the model.
@@ -154,7 +193,7 @@ pub struct Pipe {
 
 impl Pipe {
     /// A pipe that begins with this instance, which fixes its direction, type,
-    /// maximum, default time-out and access rules.
+    /// maximum, default time-out and security descriptor.
     ///
     /// # Errors
     /// As [`InstanceParams::validate`].
@@ -166,7 +205,7 @@ impl Pipe {
             pipe_type: params.pipe_type,
             max_instances: params.max_instances,
             default_timeout_ms: params.effective_timeout_ms(),
-            access: params.access.clone(),
+            security: params.security.clone(),
         });
         let id = pipe.insert(owner, params);
         Ok((pipe, id))
@@ -182,6 +221,11 @@ impl Pipe {
             waiters: Vec::new(),
             next: 0,
         }
+    }
+
+    /// Changes the descriptor; the other attributes stay those of the first instance.
+    pub fn attributes_mut(&mut self) -> &mut Attributes {
+        &mut self.attributes
     }
 
     /// An id for an instance that is to be adopted; also the moment at which it begins to
@@ -259,8 +303,9 @@ impl Pipe {
 
     /// Another instance, which listens at once; lets all waiters go.
     ///
-    /// Its type, maximum, time-out and access rules may differ from those of the pipe
-    /// and have no effect; its quotas are its own.
+    /// Its type, maximum, time-out and descriptor may differ from those of the pipe
+    /// and have no effect; its quotas are its own. Whether its creator may make one at all
+    /// ([`Attributes::admit_instance`]) must have been checked.
     ///
     /// # Errors
     /// In this order: those of [`InstanceParams::validate`];
@@ -295,7 +340,7 @@ impl Pipe {
 
     /// Connects a client to the instance that has listened longest.
     ///
-    /// Whether the client is let in at all ([`Attributes::access`]) must have been checked.
+    /// Whether the client is let in at all ([`Attributes::admit`]) must have been checked.
     ///
     /// # Errors
     /// None of them takes an instance. In this order: [`Status::ObjectNameNotFound`]

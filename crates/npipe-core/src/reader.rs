@@ -77,6 +77,8 @@ pub struct ReaderState {
     messages: u64,
     /// Bytes of reads that were withdrawn while frames were there: their writer may have counted on them.
     withdrawn: u32,
+    /// Whether anything was read since the connection began.
+    has_read: bool,
 }
 
 impl<I: Inlet> Reader<I> {
@@ -96,6 +98,7 @@ impl<I: Inlet> Reader<I> {
                 settled: false,
                 messages: 0,
                 withdrawn: 0,
+                has_read: false,
             },
         }
     }
@@ -107,6 +110,7 @@ impl<I: Inlet> Reader<I> {
         self.known.settled = false;
         self.known.messages = 0;
         self.known.withdrawn = 0;
+        self.known.has_read = false;
     }
 
     /// How many messages were read to their end since the connection began; `None` for one that reads a stream. An
@@ -124,6 +128,13 @@ impl<I: Inlet> Reader<I> {
             call.published = false;
         }
         self.lane.take()
+    }
+
+    /// Whether anything was read since the connection began: before that a server knows nothing of its client's that it
+    /// could do as the client.
+    // semantics 261
+    pub fn has_read(&self) -> bool {
+        self.lane.is_some() && self.known.has_read
     }
 
     /// Sets what calls fail with while there is no connection.
@@ -440,6 +451,8 @@ impl<I: Inlet> Reader<I> {
                 Step::Again => {}
             }
         };
+        // Empty messages and parts of large ones count too.
+        self.known.has_read |= outcome.is_some() || call.copied > 0;
         match outcome {
             None if peer != PeerState::Open => Err(Status::PipeBroken),
             outcome => {

@@ -227,10 +227,34 @@ statuses! {
         ENOENT, NotFound, State,
         "There is nothing of the kind that was asked for.",
         "No operation was left to cancel, or no client is connected to be asked about.";
+    InvalidOwner = 0xC000_005A "STATUS_INVALID_OWNER", 1307 "ERROR_INVALID_OWNER",
+        EPERM, PermissionDenied, Misuse,
+        "This SID may not be made the owner.",
+        "The owner can be the caller's user or one of its groups.";
+    InvalidAcl = 0xC000_0077 "STATUS_INVALID_ACL", 1336 "ERROR_INVALID_ACL",
+        EINVAL, InvalidInput, Misuse,
+        "The access list is malformed, or holds a kind of entry that is not supported.",
+        "Use entries that allow or deny, and an ACL that has room for them.";
+    InvalidSid = 0xC000_0078 "STATUS_INVALID_SID", 1337 "ERROR_INVALID_SID",
+        EINVAL, InvalidInput, Misuse,
+        "This is not the SID of a user or group.",
+        "A SID looks like S-1-5-32-544; that of a Unix user is S-1-22-1-UID, that of a group S-1-22-2-GID.";
+    InvalidSecurityDescriptor = 0xC000_0079 "STATUS_INVALID_SECURITY_DESCR", 1338 "ERROR_INVALID_SECURITY_DESCR",
+        EINVAL, InvalidInput, Misuse,
+        "The security descriptor is malformed.",
+        "Make it with InitializeSecurityDescriptor or from an SDDL string.";
     CannotImpersonate = 0xC000_010D "STATUS_CANNOT_IMPERSONATE", 1368 "ERROR_CANNOT_IMPERSONATE",
         EPERM, PermissionDenied, State,
-        "The server has not read anything from this client yet, so it cannot act on its behalf.",
+        "The server has not read anything from this client yet, or has none, so it cannot act on its behalf.",
         "Read the client's request first.";
+    BadImpersonationLevel = 0xC000_00A5 "STATUS_BAD_IMPERSONATION_LEVEL", 1346 "ERROR_BAD_IMPERSONATION_LEVEL",
+        EPERM, PermissionDenied, State,
+        "This thread knows a client's identity, but the client or the system does not let it act as the client.",
+        "Stop impersonating first; to act as clients a server needs CAP_SETUID and CAP_SETGID, and clients that allow it.";
+    CantOpenAnonymous = 0xC000_00A6 "STATUS_CANT_OPEN_ANONYMOUS", 1347 "ERROR_CANT_OPEN_ANONYMOUS",
+        EPERM, PermissionDenied, State,
+        "The client has opened the pipe anonymously, so its identity is not to be had.",
+        "Let the client open the pipe at the level of identification or above.";
     InsufficientResources = 0xC000_009A "STATUS_INSUFFICIENT_RESOURCES", 1450 "ERROR_NO_SYSTEM_RESOURCES",
         ENOMEM, OutOfMemory, System,
         "There is not enough memory or address space.",

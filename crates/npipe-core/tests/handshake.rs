@@ -2,15 +2,17 @@
 //!
 //! The protocol is npipe's own, so hardly any rule of the specification speaks of it.
 
-use npipe_core::access::AccessRules;
 use npipe_core::handshake::frame::{HEADER_BYTES, MAX_FRAME_BYTES, VERSION};
 use npipe_core::handshake::{
-    ClientReport, Connection, Decoder, Flow, InstanceReport, MAX_TEXT_BYTES, Message, PipeReport, ProtocolError,
-    Serving, Traffic, WantedInstance,
+    ClientReport, Connection, Decoder, Flow, InstanceReport, Message, PipeReport, ProtocolError, Serving, Traffic,
+    WantedInstance,
 };
 use npipe_core::mode::{Access, Direction, PipeType, ReadMode};
 use npipe_core::name::{MAX_NAME_UNITS, PipeName};
 use npipe_core::pipe::{Attributes, InstanceState};
+use npipe_core::qos::{ImpersonationLevel, SecurityQos};
+use npipe_core::security::descriptor::MAX_DESCRIPTOR_BYTES;
+use npipe_core::security::{AccessList, Ace, Acl, SecurityDescriptor, SecurityInformation, Sid};
 use npipe_core::status::Status;
 use proptest::prelude::*;
 
@@ -19,12 +21,31 @@ fn any_name() -> impl Strategy<Value = PipeName> {
 }
 
 fn any_access() -> impl Strategy<Value = Access> {
-    any::<[bool; 4]>().prop_map(|[read, write, read_attributes, write_attributes]| Access {
-        read,
-        write,
-        read_attributes,
-        write_attributes,
+    any::<u32>().prop_map(Access::from_win32)
+}
+
+/// The codec of descriptors has tests of its own.
+fn any_security() -> impl Strategy<Value = SecurityDescriptor> {
+    prop::collection::vec(any::<(u32, u32)>(), 0..20).prop_map(|entries| {
+        let aces = entries
+            .into_iter()
+            .map(|(mask, uid)| Ace::allowed(mask, Sid::user(uid)));
+        security_of(aces.collect())
     })
+}
+
+fn any_qos() -> impl Strategy<Value = SecurityQos> {
+    (0u32..4, any::<[bool; 2]>()).prop_map(|(level, [dynamic_tracking, effective_only])| SecurityQos {
+        level: ImpersonationLevel::from_win32(level).unwrap(),
+        dynamic_tracking,
+        effective_only,
+    })
+}
+
+fn security_of(aces: Vec<Ace>) -> SecurityDescriptor {
+    let mut descriptor: SecurityDescriptor = "O:BAG:SY".parse().unwrap();
+    descriptor.dacl = AccessList::List(Acl::new(aces).unwrap());
+    descriptor
 }
 
 fn any_type() -> impl Strategy<Value = PipeType> {
@@ -75,10 +96,12 @@ prop_compose! {
         max_instances in 1u32..=255,
         [out_quota, in_quota, instances, server_pid, listener_pid]: [u32; 5],
         [segment_bytes, pipe_id]: [u64; 2],
+        access in any_access(),
+        security in any_security(),
     ) -> Connection {
         Connection {
             pipe_type, direction, out_quota, in_quota, max_instances, instances, server_pid,
-            listener_pid, segment_bytes, pipe_id,
+            listener_pid, segment_bytes, pipe_id, access, security,
         }
     }
 }
@@ -91,12 +114,12 @@ prop_compose! {
         max_instances in 1u32..=255,
         [default_timeout_ms, server_pid, listener_pid, instance_count]: [u32; 4],
         pipe_id: u64,
-        access in ".{0,100}",
+        security in any_security(),
         instances in prop::collection::vec(any_instance(), 0..20),
     ) -> PipeReport {
         PipeReport {
             name, pipe_type, direction, max_instances, default_timeout_ms, server_pid, listener_pid,
-            pipe_id, access, instance_count, instances,
+            pipe_id, security, instance_count, instances,
         }
     }
 }
@@ -111,14 +134,9 @@ prop_compose! {
         direction in any_direction(),
         max_instances in 1u32..=255,
         default_timeout_ms: u32,
-        mode in any::<u32>().prop_map(|bits| bits & 0o666),
-        users in prop::collection::vec(any::<u32>(), 0..20),
-        groups in prop::collection::vec(any::<u32>(), 0..20),
+        security in any_security(),
     ) -> Attributes {
-        let access = AccessRules::from_mode(mode).unwrap();
-        let access = users.into_iter().fold(access, AccessRules::allow_user);
-        let access = groups.into_iter().fold(access, AccessRules::allow_group);
-        Attributes { direction, pipe_type, max_instances, default_timeout_ms, access }
+        Attributes { direction, pipe_type, max_instances, default_timeout_ms, security }
     }
 }
 
@@ -136,15 +154,16 @@ fn any_serving() -> impl Strategy<Value = Serving> {
             listener_pid,
             attributes
         }),
-        (any::<(u64, bool, u32, u32)>(), any_direction(), read_mode).prop_map(
-            |((number, first_instance, out_quota, in_quota), direction, read_mode)| Serving::Create {
+        (any::<(u64, bool, [u32; 3])>(), any_direction(), read_mode).prop_map(
+            |((number, first_instance, [out_quota, in_quota, further_rights]), direction, read_mode)| Serving::Create {
                 number,
                 wanted: WantedInstance {
                     direction,
                     read_mode,
                     first_instance,
                     out_quota,
-                    in_quota
+                    in_quota,
+                    further_rights
                 }
             }
         ),
@@ -155,20 +174,24 @@ fn any_serving() -> impl Strategy<Value = Serving> {
             since,
             report
         }),
-        (any::<(u64, u64, u32)>(), any_access()).prop_map(|((number, since, instances), access)| Serving::Admit {
-            number,
-            since,
-            access,
-            instances
+        (any::<(u64, u64, u32)>(), any_access(), any_qos()).prop_map(|((number, since, instances), access, qos)| {
+            Serving::Admit {
+                number,
+                since,
+                access,
+                qos,
+                instances,
+            }
         }),
         prop::collection::vec(any::<u64>(), 0..40).prop_map(|members| Serving::Members { members }),
+        any_security().prop_map(|security| Serving::Security { security }),
     ]
 }
 
 fn any_message() -> impl Strategy<Value = Message> {
     prop_oneof![
         any_serving().prop_map(Message::Serving),
-        (any_name(), any_access()).prop_map(|(name, access)| Message::Open { name, access }),
+        (any_name(), any_access(), any_qos()).prop_map(|(name, access, qos)| Message::Open { name, access, qos }),
         any_connection().prop_map(Message::Opened),
         any_status().prop_map(|status| Message::Refused { status }),
         any_name().prop_map(|name| Message::Wait { name }),
@@ -176,6 +199,12 @@ fn any_message() -> impl Strategy<Value = Message> {
         Just(Message::Ready),
         prop::option::of(any_name()).prop_map(|name| Message::Query { name }),
         any_report().prop_map(Message::Info),
+        (any::<u64>(), 0_u32..16, any_security()).prop_map(|(pipe_id, parts, security)| Message::SetSecurity {
+            pipe_id,
+            parts: SecurityInformation::from_win32(parts),
+            security,
+        }),
+        Just(Message::SecuritySet),
         (1000u16..).prop_map(|kind| Message::Unknown { kind }),
     ]
 }
@@ -229,7 +258,7 @@ fn report_of(instance_count: u32) -> PipeReport {
         server_pid: 1,
         listener_pid: 1,
         pipe_id: 7,
-        access: "owner".to_owned(),
+        security: security_of(Vec::new()),
         instance_count,
         instances: vec![instance; instance_count as usize],
     }
@@ -254,9 +283,9 @@ fn more_instances_than_fit_are_counted_but_not_listed() {
 #[test]
 fn a_report_fills_its_frame_to_the_last_byte() {
     let mut report = report_of(10_000);
-    // Somewhere within the length of one instance the next one fits exactly.
-    let longest = (0..200).map(|length| {
-        report.access = "x".repeat(length);
+    // Somewhere within the length of one instance the next one fits exactly; names have two bytes for each character.
+    let longest = (1..200).map(|length| {
+        report.name = PipeName::from_typed("x".repeat(length).as_bytes()).unwrap();
         let bytes = Message::Info(report.clone()).encode();
         assert!(decode(&bytes).is_ok());
         bytes.len()
@@ -264,18 +293,32 @@ fn a_report_fills_its_frame_to_the_last_byte() {
     assert_eq!(longest.max(), Some(MAX_FRAME_BYTES));
 }
 
-/// No rule: the protocol is npipe's own.
+/// semantics 265
 #[test]
-fn long_texts_are_cut_between_characters() {
-    let mut report = report_of(0);
-    report.access = "é".repeat(MAX_TEXT_BYTES) + "x";
-    let bytes = Message::Info(report.clone()).encode();
-    report.access = "é".repeat(MAX_TEXT_BYTES / 2);
-    assert_eq!(decode(&bytes), Ok(vec![Message::Info(report.clone())]));
-    report.access = "x".to_owned() + &"é".repeat(MAX_TEXT_BYTES);
-    let bytes = Message::Info(report.clone()).encode();
-    report.access = "x".to_owned() + &"é".repeat(MAX_TEXT_BYTES / 2 - 1);
-    assert_eq!(decode(&bytes), Ok(vec![Message::Info(report)]));
+fn the_longest_descriptor_travels_and_a_longer_one_is_refused() {
+    let mut ace = Ace::allowed(1, Sid::EVERYONE);
+    let most = (MAX_DESCRIPTOR_BYTES - security_of(Vec::new()).byte_len()) / ace.byte_len();
+    let mut aces = vec![ace; most];
+    let longest = security_of(aces.clone());
+    assert_eq!(longest.check_supported(), Ok(()));
+    let report = |security| {
+        Message::Info(PipeReport {
+            security,
+            ..report_of(500)
+        })
+    };
+    let bytes = report(longest.clone()).encode();
+    assert!(bytes.len() <= MAX_FRAME_BYTES);
+    let messages = decode(&bytes).unwrap();
+    assert!(
+        matches!(&messages[..], [Message::Info(report)] if report.security == longest && report.instances.len() > 10)
+    );
+    ace.mask = 2;
+    aces.extend([ace; 2]);
+    assert_eq!(
+        decode(&report(security_of(aces)).encode()),
+        Err(ProtocolError::Field(29))
+    );
 }
 
 /// No rule: the protocol is npipe's own.
@@ -284,9 +327,30 @@ fn the_bytes_of_a_request_never_change() {
     let open = Message::Open {
         name: PipeName::from_typed("é".as_bytes()).unwrap(),
         access: Access::READ,
+        qos: SecurityQos::default(),
     };
-    let body = [field(1, &[0xE9, 0]), field(2, &[0x81, 0, 0, 0])].concat();
-    assert_eq!(open.encode(), frame(2, 1, 14, &body));
+    let body = [field(1, &[0xE9, 0]), field(2, &[0x89, 0, 0x12, 0])].concat();
+    assert_eq!(open.encode(), frame(3, 1, 14, &body));
+}
+
+/// A client that lets its server do what no version knows is not let in as one that allows everything. semantics 262
+#[test]
+fn an_unknown_quality_of_service_is_refused() {
+    let open = |flags: u32| {
+        let fields = [
+            field(1, &[b'x', 0]),
+            field(2, &[0x81, 0, 0, 0]),
+            field(32, &flags.to_le_bytes()),
+        ];
+        let body = fields.concat();
+        decode(&frame(VERSION, 1, body.len() as u32, &body))
+    };
+    for flags in [0, 0x0002_0000, 0x0030_0000, u32::MAX] {
+        assert_eq!(open(flags), Err(ProtocolError::Field(32)), "{flags:#x}");
+    }
+    let level = ImpersonationLevel::Identification;
+    let lowered = |message: &Message| matches!(message, Message::Open { qos, .. } if qos.level == level);
+    assert!(open(0x0011_0000).is_ok_and(|messages| messages.iter().all(lowered)));
 }
 
 /// No rule: the protocol is npipe's own.

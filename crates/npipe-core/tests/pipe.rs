@@ -1,10 +1,10 @@
 //! The state of one name, through its public operations: first rule by rule, then
 //! against a naive model under random operations.
 
-use npipe_core::access::AccessRules;
 use npipe_core::mode::{Access, Direction, PipeType, ReadMode, WaitMode};
 use npipe_core::params::InstanceParams;
 use npipe_core::pipe::{ConnectionId, InstanceId, InstanceState, OwnerId, Pipe, Remaining, WaitOutcome, WaiterId};
+use npipe_core::security::{PeerIdentity, SecurityDescriptor, SecurityInformation};
 use npipe_core::status::Status;
 use proptest::prelude::*;
 
@@ -113,14 +113,14 @@ fn the_first_instance_fixes_what_belongs_to_the_name() {
         out_quota: 102,
         in_quota: 24,
         default_timeout_ms: 9,
-        access: AccessRules::from_mode(0o666).unwrap(),
+        security: "D:(A;;GA;;;WD)".parse().unwrap(),
         ..limited(3)
     };
     let (second, _) = pipe.create_instance(US, &other).unwrap();
     assert_eq!(pipe.attributes().pipe_type, PipeType::Byte);
     assert_eq!(pipe.attributes().max_instances, 4);
     assert_eq!(pipe.attributes().default_timeout_ms, 7);
-    assert_eq!(pipe.attributes().access, AccessRules::owner());
+    assert_eq!(pipe.attributes().security, SecurityDescriptor::default());
     let second = pipe.instance(second).unwrap();
     assert_eq!((second.out_quota, second.in_quota), (102, 24));
 }
@@ -510,4 +510,87 @@ proptest! {
             }
         }
     }
+}
+
+/// A pipe with this descriptor.
+fn secured(direction: Direction, sddl: &str) -> Pipe {
+    let params = InstanceParams {
+        direction,
+        security: sddl.parse().unwrap(),
+        ..limited(4)
+    };
+    Pipe::first(US, &params).unwrap().0
+}
+
+fn user(uid: u32) -> PeerIdentity {
+    PeerIdentity {
+        uid,
+        gid: uid,
+        ..PeerIdentity::default()
+    }
+}
+
+/// semantics 49, 53, 264
+#[test]
+fn who_opens_gets_what_the_list_grants_within_the_direction() {
+    let pipe = secured(
+        Direction::Inbound,
+        "O:S-1-22-1-1000D:(A;;GA;;;S-1-22-1-1000)(A;;0x100082;;;WD)(A;;0x2;;;BG)",
+    );
+    let admit = |uid, mask| {
+        pipe.attributes()
+            .admit(&user(uid), Access::from_win32(mask))
+            .map(Access::to_win32)
+    };
+    assert_eq!(admit(1000, 0x4000_0000), Ok(0x0012_0196));
+    assert_eq!(
+        admit(1000, 0x8000_0000),
+        Err(Status::AccessDenied),
+        "against the direction"
+    );
+    assert_eq!(admit(1001, 0x2), Ok(0x0010_0082), "what opening adds");
+    assert_eq!(admit(1001, 0x4000_0000), Err(Status::AccessDenied), "more than that");
+    assert_eq!(admit(1001, 0x0200_0000), Ok(0x0010_0082), "whatever there is");
+    assert_eq!(admit(1000, 0x0200_0000), Ok(0x001f_01fe), "all but reading");
+    let writers = secured(Direction::Inbound, "D:(A;;0x2;;;WD)");
+    let refused = writers.attributes().admit(&user(1001), Access::from_win32(0x2));
+    assert_eq!(
+        refused,
+        Err(Status::AccessDenied),
+        "without the rights that opening adds"
+    );
+}
+
+/// semantics 265
+#[test]
+fn another_instance_needs_its_right() {
+    let may = |sddl, uid, further| {
+        let pipe = secured(Direction::Duplex, sddl);
+        pipe.attributes().admit_instance(&user(uid), further).is_ok()
+    };
+    let without = "O:S-1-22-1-1000D:(A;;GR;;;WD)(A;;DC;;;WD)";
+    assert!(!may(without, 1000, 0) && !may(without, 0, 0));
+    let with = "O:S-1-22-1-1000D:(A;;LC;;;WD)";
+    assert!(may(with, 1000, 0) && may(with, 1001, 0));
+    assert!(may(with, 1000, 0x4_0000), "the owner may change the list");
+    assert!(!may(with, 1001, 0x4_0000));
+    assert!(may("D:(A;;GW;;;WD)", 1001, 0), "it is part of writing");
+}
+
+/// semantics 265
+#[test]
+fn the_descriptor_is_changed_by_those_who_may() {
+    let mut pipe = secured(
+        Direction::Duplex,
+        "O:S-1-22-1-1000D:(A;;FR;;;WD)(A;;WO;;;S-1-22-1-1001)",
+    );
+    let new: SecurityDescriptor = "O:S-1-22-1-1001D:".parse().unwrap();
+    let (owner, dacl) = (SecurityInformation::from_win32(1), SecurityInformation::from_win32(4));
+    let mut set = |parts, uid| pipe.attributes_mut().set_security(parts, &new, &user(uid));
+    assert_eq!(set(dacl, 1001), Err(Status::AccessDenied));
+    assert_eq!(set(owner, 1000), Err(Status::AccessDenied));
+    assert_eq!(set(owner, 1001), Ok(()));
+    assert_eq!(set(dacl, 1000), Err(Status::AccessDenied), "no longer the owner");
+    assert_eq!(set(dacl, 1001), Ok(()));
+    assert_eq!(pipe.attributes().security, new);
 }

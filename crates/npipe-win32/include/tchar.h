@@ -20,11 +20,11 @@ typedef WCHAR _TCHAR, _TSCHAR, _TUCHAR, _TXCHAR;
 #define _ftprintf npipe_fwprintf
 #define _stprintf npipe_swprintf
 #define _sntprintf npipe_snwprintf
-#define _stprintf_s npipe_snwprintf
+#define _stprintf_s swprintf_s
 #define _vtprintf npipe_vwprintf
 #define _vftprintf npipe_vfwprintf
 #define _vsntprintf npipe_vsnwprintf
-#define _vstprintf_s npipe_vsnwprintf
+#define _vstprintf_s vswprintf_s
 #define _tcslen npipe_wcslen
 #define _tcsnlen npipe_wcsnlen
 #define _tcscpy npipe_wcscpy
@@ -49,7 +49,19 @@ typedef WCHAR _TCHAR, _TSCHAR, _TUCHAR, _TXCHAR;
 #define _fputts npipe_fputws
 #define _fgetts npipe_fgetws
 #define _tfopen npipe_wfopen
+#define _tprintf_s wprintf_s
+#define _ftprintf_s fwprintf_s
+#define _sntprintf_s _snwprintf_s
+#define _vsntprintf_s _vsnwprintf_s
+#define _tcscpy_s wcscpy_s
+#define _tcsncpy_s wcsncpy_s
+#define _tcscat_s wcscat_s
+#define _tcsncat_s wcsncat_s
+#define _tfopen_s _wfopen_s
+#define _itot _itow
+#define _itot_s _itow_s
 #define _ttoi(text) ((int)npipe_wcstol((text), NULL, 10))
+#define _tstoi(text) _ttoi(text)
 #define _ttol(text) npipe_wcstol((text), NULL, 10)
 #define _ttoi64(text) npipe_wcstoll((text), NULL, 10)
 #define _istdigit(unit) ((unit) < 128 && isdigit((int)(unit)))
@@ -111,11 +123,11 @@ typedef unsigned char _TUCHAR, _TXCHAR;
 #define _ftprintf fprintf
 #define _stprintf sprintf
 #define _sntprintf snprintf
-#define _stprintf_s snprintf
+#define _stprintf_s sprintf_s
 #define _vtprintf vprintf
 #define _vftprintf vfprintf
 #define _vsntprintf vsnprintf
-#define _vstprintf_s vsnprintf
+#define _vstprintf_s vsprintf_s
 #define _tcslen strlen
 #define _tcsnlen strnlen
 #define _tcscpy strcpy
@@ -140,7 +152,19 @@ typedef unsigned char _TUCHAR, _TXCHAR;
 #define _fputts fputs
 #define _fgetts fgets
 #define _tfopen fopen
+#define _tprintf_s printf_s
+#define _ftprintf_s fprintf_s
+#define _sntprintf_s _snprintf_s
+#define _vsntprintf_s _vsnprintf_s
+#define _tcscpy_s strcpy_s
+#define _tcsncpy_s strncpy_s
+#define _tcscat_s strcat_s
+#define _tcsncat_s strncat_s
+#define _tfopen_s fopen_s
+#define _itot _itoa
+#define _itot_s _itoa_s
 #define _ttoi atoi
+#define _tstoi atoi
 #define _ttol atol
 #define _ttoi64 atoll
 #define _istdigit isdigit

@@ -31,6 +31,17 @@ typedef struct _FILETIME {
     DWORD dwHighDateTime;
 } FILETIME, *PFILETIME, *LPFILETIME;
 
+typedef struct _SYSTEMTIME {
+    WORD wYear;
+    WORD wMonth;
+    WORD wDayOfWeek;
+    WORD wDay;
+    WORD wHour;
+    WORD wMinute;
+    WORD wSecond;
+    WORD wMilliseconds;
+} SYSTEMTIME, *PSYSTEMTIME, *LPSYSTEMTIME;
+
 typedef DWORD (WINAPI *PTHREAD_START_ROUTINE)(LPVOID parameter);
 typedef PTHREAD_START_ROUTINE LPTHREAD_START_ROUTINE;
 typedef VOID (WINAPI *PAPCFUNC)(ULONG_PTR parameter);
@@ -448,6 +459,43 @@ ULONGLONG WINAPI GetTickCount64(VOID);
 BOOL WINAPI QueryPerformanceCounter(PLARGE_INTEGER count);
 BOOL WINAPI QueryPerformanceFrequency(PLARGE_INTEGER frequency);
 VOID WINAPI GetSystemTimeAsFileTime(LPFILETIME time);
+VOID WINAPI GetSystemTime(LPSYSTEMTIME time);
+VOID WINAPI GetLocalTime(LPSYSTEMTIME time);
+BOOL WINAPI FileTimeToSystemTime(const FILETIME *time, LPSYSTEMTIME to);
+BOOL WINAPI SystemTimeToFileTime(const SYSTEMTIME *time, LPFILETIME to);
+BOOL WINAPI FileTimeToLocalFileTime(const FILETIME *time, LPFILETIME to);
+typedef struct _SYSTEM_INFO {
+    __extension__ union {
+        DWORD dwOemId;
+        __extension__ struct { WORD wProcessorArchitecture; WORD wReserved; };
+    };
+    DWORD dwPageSize;
+    LPVOID lpMinimumApplicationAddress;
+    LPVOID lpMaximumApplicationAddress;
+    DWORD_PTR dwActiveProcessorMask;
+    DWORD dwNumberOfProcessors;
+    DWORD dwProcessorType;
+    DWORD dwAllocationGranularity;
+    WORD wProcessorLevel;
+    WORD wProcessorRevision;
+} SYSTEM_INFO, *LPSYSTEM_INFO;
+#define PROCESSOR_ARCHITECTURE_AMD64 9
+#define PROCESSOR_ARCHITECTURE_ARM64 12
+#define PROCESSOR_ARCHITECTURE_UNKNOWN 0xffff
+VOID WINAPI GetSystemInfo(LPSYSTEM_INFO to);
+BOOL WINAPI GetComputerNameA(LPSTR name, LPDWORD size);
+BOOL WINAPI GetComputerNameW(LPWSTR name, LPDWORD size);
+BOOL WINAPI GetUserNameA(LPSTR name, LPDWORD size);
+BOOL WINAPI GetUserNameW(LPWSTR name, LPDWORD size);
+DWORD WINAPI GetCurrentDirectoryA(DWORD size, LPSTR path);
+DWORD WINAPI GetCurrentDirectoryW(DWORD size, LPWSTR path);
+BOOL WINAPI SetCurrentDirectoryA(LPCSTR path);
+BOOL WINAPI SetCurrentDirectoryW(LPCWSTR path);
+DWORD WINAPI GetTempPathA(DWORD size, LPSTR path);
+DWORD WINAPI GetTempPathW(DWORD size, LPWSTR path);
+BOOL WINAPI IsDebuggerPresent(VOID);
+VOID WINAPI OutputDebugStringA(LPCSTR text);
+VOID WINAPI OutputDebugStringW(LPCWSTR text);
 DWORD WINAPI GetEnvironmentVariableA(LPCSTR name, LPSTR value, DWORD size);
 DWORD WINAPI GetEnvironmentVariableW(LPCWSTR name, LPWSTR value, DWORD size);
 BOOL WINAPI SetEnvironmentVariableA(LPCSTR name, LPCSTR value);
@@ -461,8 +509,44 @@ HMODULE WINAPI LoadLibraryW(LPCWSTR name);
 BOOL WINAPI FreeLibrary(HMODULE module);
 FARPROC WINAPI GetProcAddress(HMODULE module, LPCSTR name);
 
+/* The console. */
+#define CTRL_C_EVENT 0
+#define CTRL_BREAK_EVENT 1
+#define CTRL_CLOSE_EVENT 2
+#define CTRL_LOGOFF_EVENT 5
+#define CTRL_SHUTDOWN_EVENT 6
+#define ENABLE_PROCESSED_INPUT 1u
+#define ENABLE_LINE_INPUT 2u
+#define ENABLE_ECHO_INPUT 4u
+#define FOREGROUND_BLUE 0x01
+#define FOREGROUND_GREEN 0x02
+#define FOREGROUND_RED 0x04
+#define FOREGROUND_INTENSITY 0x08
+#define BACKGROUND_BLUE 0x10
+#define BACKGROUND_GREEN 0x20
+#define BACKGROUND_RED 0x40
+#define BACKGROUND_INTENSITY 0x80
+typedef BOOL (WINAPI *PHANDLER_ROUTINE)(DWORD event);
+BOOL WINAPI SetConsoleCtrlHandler(PHANDLER_ROUTINE routine, BOOL add);
+BOOL WINAPI GenerateConsoleCtrlEvent(DWORD event, DWORD group);
+BOOL WINAPI GetConsoleMode(HANDLE handle, LPDWORD mode);
+BOOL WINAPI SetConsoleMode(HANDLE handle, DWORD mode);
+UINT WINAPI GetConsoleCP(VOID);
+UINT WINAPI GetConsoleOutputCP(VOID);
+BOOL WINAPI SetConsoleCP(UINT page);
+BOOL WINAPI SetConsoleOutputCP(UINT page);
+BOOL WINAPI SetConsoleTitleA(LPCSTR title);
+BOOL WINAPI SetConsoleTitleW(LPCWSTR title);
+BOOL WINAPI SetConsoleTextAttribute(HANDLE handle, WORD attributes);
+BOOL WINAPI WriteConsoleA(HANDLE handle, const VOID *text, DWORD size, LPDWORD count, LPVOID reserved);
+BOOL WINAPI WriteConsoleW(HANDLE handle, const VOID *text, DWORD size, LPDWORD count, LPVOID reserved);
+BOOL WINAPI ReadConsoleA(HANDLE handle, LPVOID text, DWORD size, LPDWORD count, LPVOID control);
+BOOL WINAPI ReadConsoleW(HANDLE handle, LPVOID text, DWORD size, LPDWORD count, LPVOID control);
+
 NPIPE_END
 
+#include <npipe/security.h>
+#include <npipe/tokens.h>
 #include <npipe/generic.h>
 
 #endif

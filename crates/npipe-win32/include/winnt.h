@@ -6,21 +6,7 @@
 #ifndef NPIPE_WINNT_H
 #define NPIPE_WINNT_H
 
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#ifdef __cplusplus
-#define NPIPE_BEGIN extern "C" {
-#define NPIPE_END }
-#else
-#define NPIPE_BEGIN
-#define NPIPE_END
-#endif
-
-/* For the functions that are defined in headers. */
-#define NPIPE_INLINE static __inline__ __attribute__((__unused__))
+#include <npipe/units.h>
 
 #ifndef WINAPI
 #define WINAPI
@@ -48,6 +34,32 @@
 #ifndef __forceinline
 #define __forceinline static __inline__ __attribute__((__always_inline__))
 #endif
+#ifndef __fastcall
+#define __fastcall
+#endif
+#ifndef __thiscall
+#define __thiscall
+#endif
+#ifndef PASCAL
+#define PASCAL
+#endif
+
+/* Microsoft's way to write attributes. */
+#ifndef __declspec
+#define __declspec(what) NPIPE_DECLSPEC_(what)
+#define NPIPE_DECLSPEC_(what) NPIPE_DECLSPEC_##what
+#define NPIPE_DECLSPEC_dllimport
+#define NPIPE_DECLSPEC_dllexport __attribute__((__visibility__("default")))
+#define NPIPE_DECLSPEC_thread __thread
+#define NPIPE_DECLSPEC_noreturn __attribute__((__noreturn__))
+#define NPIPE_DECLSPEC_noinline __attribute__((__noinline__))
+#define NPIPE_DECLSPEC_nothrow __attribute__((__nothrow__))
+#define NPIPE_DECLSPEC_selectany __attribute__((__weak__))
+#define NPIPE_DECLSPEC_novtable
+#define NPIPE_DECLSPEC_restrict
+#define NPIPE_DECLSPEC_align(bytes) __attribute__((__aligned__(bytes)))
+#define NPIPE_DECLSPEC_deprecated __attribute__((__deprecated__))
+#endif
 
 #ifndef VOID
 #define VOID void
@@ -59,27 +71,7 @@
 #define OUT
 #define OPTIONAL
 
-/* Annotations of newer sources. */
-#define _In_
-#define _In_opt_
-#define _In_z_
-#define _In_opt_z_
-#define _Out_
-#define _Out_opt_
-#define _Inout_
-#define _Inout_opt_
-#define _Outptr_
-#define _Reserved_
-#define _Ret_maybenull_
-#define _Must_inspect_result_
-#define _In_reads_(n)
-#define _In_reads_opt_(n)
-#define _In_reads_bytes_(n)
-#define _In_reads_bytes_opt_(n)
-#define _Out_writes_(n)
-#define _Out_writes_opt_(n)
-#define _Out_writes_bytes_(n)
-#define _Out_writes_bytes_opt_(n)
+#include <sal.h>
 
 #ifndef TRUE
 #define TRUE 1
@@ -110,18 +102,6 @@ typedef int (*FARPROC)(void);
  * FAILED and SUCCEEDED know; comparing with 0 does not. */
 typedef unsigned int HRESULT;
 typedef int NTSTATUS;
-
-#if __SIZEOF_WCHAR_T__ == 2
-typedef wchar_t WCHAR;
-#define NPIPE_WIDE_(text) L##text
-#elif defined(__cplusplus)
-typedef char16_t WCHAR;
-#define NPIPE_WIDE_(text) u##text
-#else
-typedef __CHAR16_TYPE__ WCHAR;
-#define NPIPE_WIDE_(text) u##text
-#endif
-#define NPIPE_WIDE(text) NPIPE_WIDE_(text)
 
 typedef CHAR *LPSTR, *PSTR, *NPSTR;
 typedef const CHAR *LPCSTR, *PCSTR, *LPCCH, *PCCH;
@@ -158,6 +138,7 @@ typedef union _ULARGE_INTEGER {
 #define MAXLONG 0x7fffffff
 #define MAX_PATH 260
 #define ANYSIZE_ARRAY 1
+#define MAX_COMPUTERNAME_LENGTH 15
 
 #define ARRAYSIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define _countof(array) ARRAYSIZE(array)
@@ -177,6 +158,28 @@ typedef union _ULARGE_INTEGER {
 #define HIWORD(value) ((WORD)((DWORD_PTR)(value) >> 16))
 #define LOBYTE(value) ((BYTE)(DWORD_PTR)(value))
 #define HIBYTE(value) ((BYTE)((DWORD_PTR)(value) >> 8))
+
+/* Identities. */
+typedef PVOID PSID;
+typedef struct _SID_AND_ATTRIBUTES {
+    PSID Sid;
+    DWORD Attributes;
+} SID_AND_ATTRIBUTES, *PSID_AND_ATTRIBUTES;
+#define SE_GROUP_MANDATORY 0x00000001u
+#define SE_GROUP_ENABLED_BY_DEFAULT 0x00000002u
+#define SE_GROUP_ENABLED 0x00000004u
+#define SE_GROUP_OWNER 0x00000008u
+#define SE_GROUP_USE_FOR_DENY_ONLY 0x00000010u
+#define SE_GROUP_INTEGRITY 0x00000020u
+#define SE_GROUP_INTEGRITY_ENABLED 0x00000040u
+typedef struct _LUID {
+    DWORD LowPart;
+    LONG HighPart;
+} LUID, *PLUID;
+typedef struct _LUID_AND_ATTRIBUTES {
+    LUID Luid;
+    DWORD Attributes;
+} LUID_AND_ATTRIBUTES, *PLUID_AND_ATTRIBUTES;
 
 /* Access rights. */
 #define DELETE 0x00010000u
@@ -207,6 +210,8 @@ typedef union _ULARGE_INTEGER {
 #define FILE_GENERIC_READ (STANDARD_RIGHTS_READ | FILE_READ_DATA | FILE_READ_ATTRIBUTES | FILE_READ_EA | SYNCHRONIZE)
 #define FILE_GENERIC_WRITE \
     (STANDARD_RIGHTS_WRITE | FILE_WRITE_DATA | FILE_WRITE_ATTRIBUTES | FILE_WRITE_EA | FILE_APPEND_DATA | SYNCHRONIZE)
+#define STANDARD_RIGHTS_EXECUTE READ_CONTROL
+#define FILE_GENERIC_EXECUTE (STANDARD_RIGHTS_EXECUTE | FILE_READ_ATTRIBUTES | FILE_EXECUTE | SYNCHRONIZE)
 #define EVENT_MODIFY_STATE 0x0002u
 #define EVENT_ALL_ACCESS 0x001f0003u
 #define MUTEX_ALL_ACCESS 0x001f0001u
@@ -218,6 +223,7 @@ typedef union _ULARGE_INTEGER {
 #define PROCESS_TERMINATE 0x0001u
 #define PROCESS_DUP_HANDLE 0x0040u
 #define PROCESS_QUERY_INFORMATION 0x0400u
+#define PROCESS_QUERY_LIMITED_INFORMATION 0x1000u
 #define PROCESS_ALL_ACCESS 0x001fffffu
 
 #define FILE_SHARE_READ 1u
@@ -240,6 +246,8 @@ typedef union _ULARGE_INTEGER {
 #define STATUS_USER_APC ((DWORD)0x000000c0)
 #define STATUS_TIMEOUT ((DWORD)0x00000102)
 #define STATUS_PENDING ((DWORD)0x00000103)
+#define STATUS_CONTROL_C_EXIT ((DWORD)0xc000013a)
+#define CONTROL_C_EXIT STATUS_CONTROL_C_EXIT
 
 #define HEAP_NO_SERIALIZE 0x1u
 #define HEAP_GENERATE_EXCEPTIONS 0x4u

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use npipe::overlapped::engine::{self, Signal as EngineSignal};
 
 use crate::failure::{Failure, Outcome};
+use crate::sanitizer;
 use crate::threads::Thread;
 use crate::types::{INFINITE, WAIT_ABANDONED_0, WAIT_IO_COMPLETION, WAIT_OBJECT_0, WAIT_TIMEOUT, code};
 
@@ -128,6 +129,7 @@ impl Waitable {
     /// Opens a gate: an operation is over.
     #[inline]
     pub(crate) fn open_gate(&self) {
+        sanitizer::release(self);
         // Pairs with `hang_on`: either the wait sees the gate open, or we see that somebody waits.
         self.gate.store(true, Ordering::SeqCst);
         if self.watchers.load(Ordering::SeqCst) > 0 {
@@ -141,6 +143,9 @@ impl Waitable {
     }
 
     pub(crate) fn set_event_within(&self, guard: &Guard, on: bool) -> bool {
+        if on {
+            sanitizer::release(self);
+        }
         let mut state = locked(&self.state);
         let Signal::Event { set, .. } = &mut state.signal else {
             return false;
@@ -165,6 +170,7 @@ impl Waitable {
     /// # Errors
     /// ERROR_TOO_MANY_POSTS beyond its maximum, and nothing changes.
     pub(crate) fn release_semaphore(&self, by: i32) -> Outcome<i32> {
+        sanitizer::release(self);
         let guard = lock();
         let mut state = locked(&self.state);
         let Signal::Semaphore { count, maximum } = &mut state.signal else {
@@ -196,6 +202,7 @@ impl Waitable {
         }
         *depth -= 1;
         if *depth == 0 {
+            sanitizer::release(&**self);
             *owner = None;
             drop(state);
             thread.owns_no_longer(self);
@@ -206,6 +213,7 @@ impl Waitable {
 
     /// Frees a mutex whose owner has ended.
     pub(crate) fn abandon(&self, guard: &Guard) {
+        sanitizer::release(self);
         if let Signal::Mutex {
             owner,
             depth,
@@ -219,7 +227,11 @@ impl Waitable {
 
     /// Whether an event is set.
     pub(crate) fn is_set(&self) -> bool {
-        matches!(locked(&self.state).signal, Signal::Event { set: true, .. })
+        let set = matches!(locked(&self.state).signal, Signal::Event { set: true, .. });
+        if set {
+            sanitizer::acquire(self);
+        }
+        set
     }
 
     /// Whether a wait of `thread` would be released.
@@ -318,6 +330,20 @@ impl Wait {
     }
 }
 
+/// Tells the sanitizer what has released a wait.
+fn released_by(objects: &[Arc<Waitable>], all: bool, outcome: u32) {
+    let number = match outcome {
+        WAIT_IO_COMPLETION | WAIT_TIMEOUT => return,
+        WAIT_ABANDONED_0.. => outcome - WAIT_ABANDONED_0,
+        _ => outcome - WAIT_OBJECT_0,
+    };
+    for (index, object) in objects.iter().enumerate() {
+        if all || index as u32 == number {
+            sanitizer::acquire(&**object);
+        }
+    }
+}
+
 /// The end of a time-out in milliseconds; `None` is never.
 pub(crate) fn deadline(timeout_ms: u32) -> Option<Instant> {
     (timeout_ms != INFINITE).then(|| Instant::now() + Duration::from_millis(timeout_ms.into()))
@@ -337,6 +363,7 @@ pub(crate) fn wait(objects: Vec<Arc<Waitable>>, all: bool, timeout_ms: u32, aler
     };
     drop(guard);
     if let Some(outcome) = ready {
+        released_by(&objects, all, outcome);
         return outcome;
     }
     let signals: Vec<Arc<EngineSignal>> = std::iter::once(Arc::clone(thread.signal()))
@@ -363,5 +390,7 @@ pub(crate) fn wait(objects: Vec<Arc<Waitable>>, all: bool, timeout_ms: u32, aler
     wait.let_go();
     // Between the last look and here somebody may have finished it, and then it has taken its objects.
     let last = *locked(&wait.outcome);
-    last.or(found).unwrap_or(WAIT_TIMEOUT)
+    let outcome = last.or(found).unwrap_or(WAIT_TIMEOUT);
+    released_by(&wait.objects, all, outcome);
+    outcome
 }

@@ -48,7 +48,7 @@ fn set_variable(name: impl Words, value: impl Words) -> Outcome<Bool> {
 }
 
 /// The time in steps of 100 ns since 1601.
-fn file_time() -> u64 {
+pub(crate) fn file_time() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     EPOCH + since.as_secs() * 10_000_000 + u64::from(since.subsec_nanos() / 100)
 }

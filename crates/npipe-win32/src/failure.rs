@@ -34,6 +34,12 @@ impl From<Status> for Failure {
     }
 }
 
+impl From<npipe::SecurityError> for Failure {
+    fn from(error: npipe::SecurityError) -> Failure {
+        error.status().into()
+    }
+}
+
 /// Errors of ordinary files.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
@@ -71,7 +77,13 @@ fn errno(number: u32) -> Option<i32> {
         code::CALL_NOT_IMPLEMENTED => Some(libc::ENOSYS),
         code::NOACCESS => Some(libc::EFAULT),
         code::DIR_NOT_EMPTY => Some(libc::ENOTEMPTY),
-        code::NOT_OWNER | code::NOT_LOCKED => Some(libc::EPERM),
+        code::UNKNOWN_REVISION | code::REVISION_MISMATCH | code::BAD_DESCRIPTOR_FORMAT => Some(libc::EINVAL),
+        code::BAD_TOKEN_TYPE | code::GENERIC_NOT_MAPPED => Some(libc::EINVAL),
+        code::ALLOTTED_SPACE_EXCEEDED => Some(libc::ENOSPC),
+        code::NONE_MAPPED | code::NO_TOKEN | code::NO_IMPERSONATION_TOKEN | code::NO_SUCH_PRIVILEGE => {
+            Some(libc::ENOENT)
+        }
+        code::NOT_OWNER | code::NOT_LOCKED | code::NOT_ALL_ASSIGNED => Some(libc::EPERM),
         code::MOD_NOT_FOUND | code::PROC_NOT_FOUND | code::ENVVAR_NOT_FOUND => Some(libc::ENOENT),
         code::TIMEOUT => Some(libc::ETIMEDOUT),
         _ => Status::from_win32(number).map(Status::errno),

@@ -23,6 +23,7 @@ use crate::object::Object;
 use crate::overlapped::{self, Moved};
 use crate::pipes::create::{self, Kind};
 use crate::pointers::{Ansi, In, Out, Shared, WideText};
+use crate::security::memory::keeps_out;
 use crate::text::Words;
 use crate::types::{
     Bool, FALSE, FILE_TYPE_CHAR, FILE_TYPE_DISK, FILE_TYPE_PIPE, FILE_TYPE_UNKNOWN, Handle, INVALID_HANDLE_VALUE, NULL,
@@ -72,9 +73,19 @@ fn uninterrupted<T>(mut act: impl FnMut() -> std::io::Result<T>) -> Outcome<T> {
 }
 
 impl OpenFile {
+    /// What there is to be read, without an OVERLAPPED.
+    pub(crate) fn read_some(&self, into: &mut [u8]) -> Outcome<usize> {
+        uninterrupted(|| (&self.file).read(into))
+    }
+
+    /// Some of `data`, without an OVERLAPPED.
+    pub(crate) fn write_some(&self, data: &[u8]) -> Outcome<usize> {
+        uninterrupted(|| (&self.file).write(data))
+    }
+
     pub(crate) fn read(&self, into: &mut [u8], overlapped: Shared<'_, OVERLAPPED>) -> Outcome<Moved> {
         let Some(offset) = offset(overlapped) else {
-            return Ok(uninterrupted(|| (&self.file).read(into))?.into());
+            return Ok(self.read_some(into)?.into());
         };
         overlapped::synchronously(overlapped, || {
             let bytes = uninterrupted(|| self.file.read_at(into, offset))?;
@@ -195,6 +206,15 @@ fn create_file(
     if flags & FILE_FLAG_DELETE_ON_CLOSE != 0 {
         return Err(not_implemented("CreateFile with FILE_FLAG_DELETE_ON_CLOSE"));
     }
+    // semantics 262
+    npipe::impersonation::require_acting()?;
+    let may_create = matches!(disposition, CREATE_NEW | CREATE_ALWAYS | OPEN_ALWAYS);
+    if may_create
+        && let Some(attributes) = attributes.get()
+        && keeps_out(&attributes)?
+    {
+        return Err(not_implemented("CreateFile with an access list for a new file"));
+    }
     let access = Access::from_win32(desired);
     let (file, existed) = open_file(Path::new(&system_path(path)), access, disposition)?;
     let handle = handles::insert(Object::File(Arc::new(OpenFile { file })), access, inherit)?;
@@ -263,6 +283,7 @@ pub(crate) fn set_standard(stream: usize, handle: Handle) {
 }
 
 fn delete(path: &OsStr) -> Outcome<Bool> {
+    npipe::impersonation::require_acting()?;
     std::fs::remove_file(system_path(path))?;
     Ok(TRUE)
 }
@@ -272,7 +293,8 @@ crate::export! {
     ///
     /// # Errors
     /// Of pipes: ERROR_FILE_NOT_FOUND, ERROR_PIPE_BUSY, ERROR_ACCESS_DENIED, ERROR_INVALID_NAME. Of files also
-    /// ERROR_PATH_NOT_FOUND, ERROR_FILE_EXISTS, ERROR_INVALID_PARAMETER.
+    /// ERROR_PATH_NOT_FOUND, ERROR_FILE_EXISTS, ERROR_INVALID_PARAMETER. ERROR_BAD_IMPERSONATION_LEVEL where the thread
+    /// impersonates and may not act as the client.
     fn CreateFileA(
         name: Ansi<'_>,
         access: u32,

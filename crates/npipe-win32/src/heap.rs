@@ -52,7 +52,8 @@ fn size_of(memory: Memory) -> usize {
     unsafe { block_of(memory).cast::<usize>().read() }
 }
 
-fn free(memory: Memory) {
+/// What [`allocate`] gave.
+pub(crate) fn free(memory: Memory) {
     if !memory.is_null() {
         // SAFETY: the program vouches that it got `memory` from here and has not freed it.
         unsafe { libc::free(block_of(memory).cast()) };

@@ -158,8 +158,8 @@ crate::export! {
     /// ReadFileEx: `routine` runs when this thread waits alertably after the operation is complete.
     ///
     /// # Errors
-    /// Those of ReadFile that show at once; ERROR_INVALID_PARAMETER without an OVERLAPPED or a routine, for a handle that
-    /// is not overlapped, or that has a completion port.
+    /// Those of ReadFile that show at once, or at all if the handle is not overlapped, since it waits then;
+    /// ERROR_INVALID_PARAMETER without an OVERLAPPED or a routine, for a handle that has a completion port.
     // semantics 234-245
     fn ReadFileEx(
         handle: Handle,
@@ -170,7 +170,13 @@ crate::export! {
     ) -> Bool [FALSE] {
         let entry = handles::get(handle)?;
         entry.access.require_read()?;
-        operations::read_ex(&end_for_routines(entry)?, into, size, overlapped, routine)
+        let end = end_for_routines(entry)?;
+        if end.overlapped {
+            return operations::read_ex(&end, into, size, overlapped, routine);
+        }
+        let into = into.slice(size)?;
+        let read = || end.inside(handle, || end.read_message(into)).map(Moved::from);
+        operations::finish_with_routine(&end, overlapped, routine, read)
     }
 
     /// WriteFileEx.
@@ -186,7 +192,13 @@ crate::export! {
     ) -> Bool [FALSE] {
         let entry = handles::get(handle)?;
         entry.access.require_write()?;
-        operations::write_ex(&end_for_routines(entry)?, data, size, overlapped, routine)
+        let end = end_for_routines(entry)?;
+        if end.overlapped {
+            return operations::write_ex(&end, data, size, overlapped, routine);
+        }
+        let data = data.slice(size)?;
+        let write = || end.inside(handle, || end.write(data)).map(Moved::from);
+        operations::finish_with_routine(&end, overlapped, routine, write)
     }
 
     /// CancelIo: what this thread has started on a handle's end and is pending.

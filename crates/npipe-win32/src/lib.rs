@@ -20,13 +20,18 @@
 //!   that changes them, so that waits for many of them take all or nothing.
 //! * **Children** ([`processes`]) find the handles that they inherit in a table that the parent leaves for them, and take
 //!   them before their `main` runs.
+//! * **Descriptors and identities** ([`security`]) lie in the program's memory in Windows' forms and are npipe's values inside;
+//!   tokens are handles, and threads act by them.
 //! * **Errors** ([`failure`]): a function gives its outcome as a `Result`; the frame around it sets the last error and
 //!   errno, and is the boundary that no panic passes.
+//! * **Sanitizers** ([`sanitizer`]): every call that orders threads says so to ThreadSanitizer, if the program has it.
 //! * **Pointers** ([`pointers`]) from C are types of their own, which only a C caller can make. What they promise is in the
 //!   headers, and only that file reads or writes through them.
 //!
 //! What is not offered fails to compile, or fails with ERROR_CALL_NOT_IMPLEMENTED and one line on stderr.
 
+mod console;
+mod control;
 mod dispatch;
 mod environment;
 mod events;
@@ -47,8 +52,11 @@ mod pool;
 mod ports;
 mod processes;
 mod procs;
+mod sanitizer;
+mod security;
 mod slots;
 mod strings;
+mod system;
 mod text;
 mod threads;
 mod types;

@@ -10,6 +10,7 @@ use rustix::thread::futex::{self, Flags, Timespec};
 use crate::dispatch;
 use crate::failure::{Failure, Outcome, boundary};
 use crate::pointers::Shared;
+use crate::sanitizer;
 use crate::types::{Bool, CONDITION_VARIABLE, CRITICAL_SECTION, FALSE, INIT_ONCE, SRWLOCK, TRUE, code};
 
 /// Sleeps while the word has this value; false when time is up.
@@ -65,6 +66,7 @@ impl CRITICAL_SECTION {
     }
 
     fn entered(&self, thread: usize) {
+        sanitizer::acquire(self);
         self.OwningThread.store(thread, Ordering::Relaxed);
         self.RecursionCount.store(1, Ordering::Relaxed);
     }
@@ -97,6 +99,7 @@ impl CRITICAL_SECTION {
         if self.RecursionCount.fetch_sub(1, Ordering::Relaxed) > 1 {
             return;
         }
+        sanitizer::release(self);
         self.OwningThread.store(0, Ordering::Relaxed);
         if self.LockCount.swap(FREE, Ordering::Release) == WANTED {
             wake(&self.LockCount, 1);
@@ -111,14 +114,22 @@ impl SRWLOCK {
         let taken = self
             .holders
             .compare_exchange(0, ALONE, Ordering::SeqCst, Ordering::Relaxed);
+        if taken.is_ok() {
+            // After whoever had it alone, and after all who shared it.
+            sanitizer::acquire(&self.holders);
+            sanitizer::acquire(&self.turn);
+        }
         taken.is_ok()
     }
 
     fn try_shared(&self) -> bool {
         let more = |holders: u32| (holders < ALONE - 1).then(|| holders + 1);
-        self.holders
-            .fetch_update(Ordering::SeqCst, Ordering::Relaxed, more)
-            .is_ok()
+        let taken = self.holders.fetch_update(Ordering::SeqCst, Ordering::Relaxed, more);
+        if taken.is_ok() {
+            // Those who share it are not ordered among themselves.
+            sanitizer::acquire(&self.holders);
+        }
+        taken.is_ok()
     }
 
     fn acquire(&self, attempt: impl Fn(&SRWLOCK) -> bool) {
@@ -154,11 +165,13 @@ impl SRWLOCK {
     }
 
     fn release_alone(&self) {
+        sanitizer::release(&self.holders);
         self.holders.store(0, Ordering::SeqCst);
         self.pass_on();
     }
 
     fn release_shared(&self) {
+        sanitizer::release(&self.turn);
         if self.holders.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.pass_on();
         }
@@ -201,7 +214,10 @@ fn begin(once: &INIT_ONCE) -> bool {
             .compare_exchange(0, BEGUN, Ordering::Acquire, Ordering::Acquire)
         {
             Ok(_) => return true,
-            Err(DONE) => return false,
+            Err(DONE) => {
+                sanitizer::acquire(once);
+                return false;
+            }
             Err(BEGUN) => {
                 let _ = once
                     .state
@@ -215,6 +231,7 @@ fn begin(once: &INIT_ONCE) -> bool {
 }
 
 fn finish(once: &INIT_ONCE, done: bool) {
+    sanitizer::release(once);
     if once.state.swap(if done { DONE } else { 0 }, Ordering::Release) == AWAITED {
         wake(&once.state, EVERYBODY);
     }

@@ -48,7 +48,16 @@ const TEXTS: &[(u32, &str)] = &[
     (code::MR_MID_NOT_FOUND, "There is no message for this number."),
     (code::ABANDONED_WAIT_0, "The wait was abandoned: its handle was closed."),
     (code::NOACCESS, "The address is not usable."),
+    (code::NO_TOKEN, "The thread does not impersonate anybody."),
     (code::NO_UNICODE_TRANSLATION, "The text is not well-formed."),
+    (
+        code::NOT_ALL_ASSIGNED,
+        "The token has not all privileges that were named.",
+    ),
+    (code::NO_IMPERSONATION_TOKEN, "It is no impersonation token."),
+    (code::NO_SUCH_PRIVILEGE, "There is no such privilege."),
+    (code::GENERIC_NOT_MAPPED, "Generic rights have to be mapped before."),
+    (code::BAD_TOKEN_TYPE, "The token is of the wrong type for this."),
     (code::INTERNAL_ERROR, "An internal error occurred."),
     (code::TIMEOUT, "The time-out passed."),
 ];

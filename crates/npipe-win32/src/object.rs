@@ -9,6 +9,7 @@ use crate::pipes::{AnonymousEnd, PipeEnd};
 use crate::pool::Registration;
 use crate::ports::Port;
 use crate::processes::Process;
+use crate::security::tokens::TokenHandle;
 use crate::threads::Thread;
 use crate::types::{FILE_TYPE_PIPE, Handle, code};
 
@@ -30,6 +31,8 @@ pub(crate) enum Object {
     Port(Arc<Port>),
     /// A registered wait.
     Registration(Arc<Registration>),
+    /// An access token, with what may be done with it by some handles.
+    Token(Arc<TokenHandle>),
     /// This process.
     Process,
     /// Another one.
@@ -69,7 +72,9 @@ impl Object {
             Object::Pipe(end) => end.waitable(),
             Object::Anonymous(_) | Object::PipeDevice | Object::File(_) => Waitable::gate(),
             // A process is over when nobody can ask any more; whoever waits for a port asks it for a packet.
-            Object::Process | Object::Port(_) | Object::Registration(_) => Waitable::event(true, false),
+            Object::Process | Object::Port(_) | Object::Registration(_) | Object::Token(_) => {
+                Waitable::event(true, false)
+            }
         }
     }
 
@@ -86,6 +91,7 @@ impl Object {
             Object::Port(port) => Arc::as_ptr(port) as usize,
             Object::Registration(registration) => Arc::as_ptr(registration) as usize,
             Object::OtherProcess(process) | Object::OtherThread(process) => Arc::as_ptr(process) as usize,
+            Object::Token(token) => Arc::as_ptr(token) as usize,
             Object::PipeDevice => 1,
             Object::Process => 2,
         }

@@ -18,6 +18,7 @@ use crate::overlapped;
 use crate::pipes::{PipeEnd, local};
 use crate::pointers::{Buffer, Bytes, Kept, Out, Shared};
 use crate::ports::{Association, Packet};
+use crate::sanitizer;
 use crate::threads::{Call, CompletionRoutine, Thread};
 use crate::types::{Bool, OVERLAPPED, STATUS_PENDING, TRUE, code};
 
@@ -118,6 +119,8 @@ impl Operation {
     fn finish(&self, completion: &Completion, immediate: bool) {
         let result = Result::of(completion);
         let structure = self.structure.get();
+        self.end.channel.acquire();
+        sanitizer::release(structure);
         structure.InternalHigh.store(result.bytes, Ordering::Relaxed);
         structure.Internal.store(result.status, Ordering::Release);
         let pending = &self.end.pending;
@@ -207,6 +210,7 @@ fn start(
         Notice::Routine { .. } => {}
     }
     structure.get().Internal.store(STATUS_PENDING, Ordering::Relaxed);
+    end.channel.release();
     let operation = Arc::new(Operation {
         end: Arc::clone(end),
         structure,
@@ -318,7 +322,7 @@ fn start_with_routine(
 ) -> Outcome<bool> {
     let invalid = Failure(code::INVALID_PARAMETER);
     let routine = routine.ok_or(invalid)?;
-    if !end.overlapped || end.pending.port().is_some() {
+    if end.pending.port().is_some() {
         return Err(invalid);
     }
     let thread = Thread::current();
@@ -349,6 +353,32 @@ pub(crate) fn write_ex(
 ) -> Outcome<Bool> {
     start_with_routine(end, structure, routine, Work::Write(data.lend(size)?))?;
     crate::failure::set_last_error(code::SUCCESS);
+    Ok(TRUE)
+}
+
+/// ReadFileEx and WriteFileEx on a handle that is not overlapped: the operation is over when they return, and its routine
+/// still waits for the thread to be alertable. The event in the structure is the program's own.
+// semantics 223, 234, 235
+pub(crate) fn finish_with_routine(
+    end: &PipeEnd,
+    structure: Shared<'_, OVERLAPPED>,
+    routine: Option<CompletionRoutine>,
+    act: impl FnOnce() -> Outcome<overlapped::Moved>,
+) -> Outcome<Bool> {
+    let invalid = Failure(code::INVALID_PARAMETER);
+    let (routine, kept) = (routine.ok_or(invalid)?, structure.keep()?);
+    if end.pending.port().is_some() {
+        return Err(invalid);
+    }
+    let moved = overlapped::filling(kept.get(), act)?;
+    let error = if moved.more { code::MORE_DATA } else { code::SUCCESS };
+    Thread::current().queue(Call::Completion {
+        routine,
+        error,
+        bytes: moved.bytes as u32,
+        overlapped: kept.address(),
+    });
+    crate::failure::set_last_error(error);
     Ok(TRUE)
 }
 

@@ -15,6 +15,7 @@ use crate::failure::{Failure, Outcome, boundary, set_last_error};
 use crate::handles;
 use crate::object::{Object, pipe_end};
 use crate::pointers::{Out, Shared};
+use crate::sanitizer;
 use crate::types::{
     Bool, FALSE, Handle, INFINITE, OVERLAPPED, STATUS_PENDING, TRUE, WAIT_IO_COMPLETION, WAIT_OBJECT_0, WAIT_TIMEOUT,
     code,
@@ -65,7 +66,22 @@ pub(crate) fn event(overlapped: &OVERLAPPED) -> Outcome<Option<Arc<Waitable>>> {
     }
 }
 
-/// Runs a call that waits, and fills in the structure if there is one.
+/// Runs a call that waits, and fills in the structure.
+pub(crate) fn filling(overlapped: &OVERLAPPED, act: impl FnOnce() -> Outcome<Moved>) -> Outcome<Moved> {
+    overlapped.Internal.store(STATUS_PENDING, Ordering::Relaxed);
+    // What fails at once leaves the structure pending; that it waited first is not told apart.
+    let moved = act()?;
+    let status = if moved.more {
+        Status::BufferOverflow.ntstatus() as usize
+    } else {
+        0
+    };
+    overlapped.InternalHigh.store(moved.bytes, Ordering::Relaxed);
+    overlapped.Internal.store(status, Ordering::Release);
+    Ok(moved)
+}
+
+/// The same with the event in the structure, if there is a structure.
 // semantics 74, 213, 223
 pub(crate) fn synchronously(
     overlapped: Shared<'_, OVERLAPPED>,
@@ -78,16 +94,7 @@ pub(crate) fn synchronously(
     if let Some(event) = &event {
         event.set_event(false);
     }
-    overlapped.Internal.store(STATUS_PENDING, Ordering::Relaxed);
-    // What fails at once leaves the structure pending; that it waited first is not told apart.
-    let moved = act()?;
-    let status = if moved.more {
-        Status::BufferOverflow.ntstatus() as usize
-    } else {
-        0
-    };
-    overlapped.InternalHigh.store(moved.bytes, Ordering::Relaxed);
-    overlapped.Internal.store(status, Ordering::Release);
+    let moved = filling(overlapped, act)?;
     if let Some(event) = event {
         event.set_event(true);
     }
@@ -138,6 +145,7 @@ fn result(
             return Ok(code::IO_INCOMPLETE);
         }
     }
+    sanitizer::acquire(overlapped);
     count.set(overlapped.InternalHigh.load(Ordering::Relaxed) as u32);
     Ok(result_of(status))
 }

@@ -316,3 +316,67 @@ impl<U: Copy + Default> TextOut<U> {
         TextOut(address.as_ptr().cast())
     }
 }
+
+/// Memory of the program's whose length stands in it or beside it: a SID, an access list, a descriptor. NULL: there is none.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Block(*mut u8);
+
+impl Block {
+    pub(crate) const NULL: Block = Block(std::ptr::null_mut());
+
+    pub(crate) fn is_null(self) -> bool {
+        self.0.is_null()
+    }
+
+    /// Itself, unless it is NULL.
+    pub(crate) fn present(self) -> Option<Block> {
+        (!self.is_null()).then_some(self)
+    }
+
+    /// The place `bytes` further on.
+    pub(crate) fn at(self, bytes: usize) -> Block {
+        Block(self.0.wrapping_add(bytes))
+    }
+
+    /// What is there. A `T` may have any bits.
+    pub(crate) fn get<T: Copy>(self) -> T {
+        // SAFETY: callers have looked for NULL; the program vouches that as much as `T` takes is there, as Windows reads it too.
+        unsafe { self.0.cast::<T>().read_unaligned() }
+    }
+
+    pub(crate) fn set<T: Copy>(self, value: T) {
+        // SAFETY: as above, and the program vouches for the room.
+        unsafe { self.0.cast::<T>().write_unaligned(value) };
+    }
+
+    /// A copy of so many bytes.
+    pub(crate) fn bytes(self, length: usize) -> Vec<u8> {
+        // SAFETY: as in `get`, for as many bytes as the structure itself says that it has.
+        (0..length)
+            .map(|at| unsafe { self.0.wrapping_add(at).read() })
+            .collect()
+    }
+
+    pub(crate) fn write(self, bytes: &[u8]) {
+        for (at, byte) in bytes.iter().enumerate() {
+            // SAFETY: the program vouches for the room that the structure or the argument beside it tells.
+            unsafe { self.0.wrapping_add(at).write(*byte) };
+        }
+    }
+
+    /// Memory that this library has allocated itself.
+    pub(crate) fn of_allocation(address: std::ptr::NonNull<u8>) -> Block {
+        Block(address.as_ptr())
+    }
+
+    /// The pointer, to free it.
+    pub(crate) fn memory(self) -> *mut std::ffi::c_void {
+        self.0.cast()
+    }
+
+    /// As a text that ends with a zero.
+    pub(crate) fn as_text<U>(self) -> Text<'static, U> {
+        Text(self.0.cast(), PhantomData)
+    }
+}

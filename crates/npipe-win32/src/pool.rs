@@ -9,6 +9,7 @@ use std::ffi::c_void;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 use npipe::Access;
+use npipe::impersonation::as_process;
 
 use crate::dispatch::{self, Waitable, locked};
 use crate::failure::{Failure, Outcome};
@@ -17,6 +18,7 @@ use crate::object::{Object, pipe_end};
 use crate::overlapped;
 use crate::pointers::Out;
 use crate::ports::{Association, Port};
+use crate::sanitizer;
 use crate::threads::CompletionRoutine;
 use crate::types::{Bool, FALSE, Handle, INVALID_HANDLE_VALUE, NULL, TRUE, WAIT_OBJECT_0, WAIT_TIMEOUT, code};
 
@@ -67,6 +69,7 @@ impl Registration {
             locked(&self.state).calls = true;
             // SAFETY: the program vouches for its callback.
             unsafe { (callback.routine)(callback.context, timed_out) };
+            sanitizer::release(self);
             locked(&self.state).calls = false;
             if once {
                 break;
@@ -87,6 +90,7 @@ impl Registration {
         while !state.over {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        sanitizer::acquire(self);
     }
 }
 
@@ -114,6 +118,9 @@ fn unregister(handle: Handle, completion: Handle) -> Outcome<Bool> {
         return Ok(TRUE);
     }
     let mut state = locked(&registration.state);
+    if !state.calls {
+        sanitizer::acquire(&*registration);
+    }
     if let Some(event) = event {
         if state.over {
             drop(state);
@@ -143,7 +150,7 @@ fn common_port() -> Outcome<Arc<Port>> {
     }
     for _ in 0..COMPLETERS {
         let port = Arc::clone(&port);
-        std::thread::Builder::new().spawn(move || complete_for_ever(&port))?;
+        as_process(|| std::thread::Builder::new().spawn(move || complete_for_ever(&port)))?;
     }
     Ok(port)
 }
@@ -190,7 +197,7 @@ crate::export! {
             let callback = callback;
             registration.run(&object, &callback, timeout_ms, once);
         };
-        if let Err(error) = std::thread::Builder::new().spawn(run) {
+        if let Err(error) = as_process(|| std::thread::Builder::new().spawn(run)) {
             handles::close(new)?;
             return Err(error.into());
         }

@@ -16,6 +16,7 @@ use crate::handles;
 use crate::object::{Object, pipe_end};
 use crate::overlapped;
 use crate::pointers::Out;
+use crate::sanitizer;
 use crate::threads::{self, Thread};
 use crate::types::{
     Bool, FALSE, Handle, INFINITE, INVALID_HANDLE_VALUE, NULL, TRUE, WAIT_IO_COMPLETION, WAIT_TIMEOUT, code,
@@ -71,6 +72,7 @@ impl Port {
     }
 
     pub(crate) fn push(&self, packet: Packet) {
+        sanitizer::release(self);
         locked(&self.packets).push_back(packet);
         self.signal.notify();
     }
@@ -103,6 +105,7 @@ impl Port {
         let signals = if alertable { &signals[..] } else { &signals[..1] };
         let found = engine::wait_until(signals, dispatch::deadline(timeout_ms), || {
             if let Some(packets) = take() {
+                sanitizer::acquire(self);
                 return Some(Ok(packets));
             }
             if self.handles.load(Ordering::Acquire) == 0 {
@@ -181,8 +184,9 @@ crate::export! {
         overlapped: Out<usize>,
         timeout_ms: u32,
     ) -> Bool [FALSE] {
-        let port = port(handle)?;
+        // Without a packet it is NULL, why ever there is none.
         overlapped.set(0);
+        let port = port(handle)?;
         let packet = match port.take(1, timeout_ms, false) {
             Ok(packets) => packets[0],
             Err(Nothing::Closed) => return Err(Failure(code::ABANDONED_WAIT_0)),

@@ -8,19 +8,21 @@ use crate::pointers::{Ansi, WideText};
 use crate::text::Words;
 use crate::types::{Bool, FALSE, Handle, NULL, TRUE, code};
 use crate::{
-    Export, environment, events, failure, files, handle_calls, heap, io, locks, messages, overlapped, pipes, pool,
-    ports, processes, slots, strings, threads, waits,
+    Export, console, control, environment, events, failure, files, handle_calls, heap, io, locks, messages, overlapped,
+    pipes, pool, ports, processes, security, slots, strings, system, threads, waits,
 };
 
 /// The module of the program and of this library.
 pub(crate) const MODULE: Handle = 0x0040_0000;
 
 /// The parts of Windows that have what is here.
-const PARTS: &[&str] = &["kernel32", "kernelbase", "npipe", "libnpipe.so"];
+const PARTS: &[&str] = &["kernel32", "kernelbase", "advapi32", "npipe", "libnpipe.so"];
 
 /// All functions.
 fn all() -> impl Iterator<Item = &'static Export> {
     [
+        console::EXPORTS,
+        control::EXPORTS,
         environment::EXPORTS,
         environment::UNWINDING,
         events::EXPORTS,
@@ -42,10 +44,24 @@ fn all() -> impl Iterator<Item = &'static Export> {
         ports::EXPORTS,
         ports::UNWINDING,
         processes::EXPORTS,
+        processes::as_user::EXPORTS,
         processes::create::EXPORTS,
         EXPORTS,
+        security::acls::EXPORTS,
+        security::descriptors::EXPORTS,
+        security::explicit::EXPORTS,
+        security::lookups::EXPORTS,
+        security::objects::EXPORTS,
+        security::sddl::EXPORTS,
+        security::sids::EXPORTS,
+        security::access::EXPORTS,
+        security::accounts::EXPORTS,
+        security::impersonation::EXPORTS,
+        security::privileges::EXPORTS,
+        security::tokens::EXPORTS,
         slots::EXPORTS,
         strings::EXPORTS,
+        system::EXPORTS,
         threads::EXPORTS,
         threads::UNWINDING,
         waits::EXPORTS,

@@ -18,14 +18,10 @@ thread_local! {
     static WORDS: RefCell<Vec<(u64, usize)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The term of a slot in use.
+/// The term of a slot. One that is not in use has a word all the same, as on Windows, until it is handed out.
 fn term(slot: u32) -> Outcome<u64> {
-    let term = locked(&TERMS).get(slot as usize).copied().unwrap_or(0);
-    if term % 2 == 1 {
-        Ok(term)
-    } else {
-        Err(Failure(code::INVALID_PARAMETER))
-    }
+    let term = locked(&TERMS).get(slot as usize).copied();
+    term.ok_or(Failure(code::INVALID_PARAMETER))
 }
 
 crate::export! {
@@ -45,15 +41,17 @@ crate::export! {
     /// # Errors
     /// ERROR_INVALID_PARAMETER for a slot that is not in use.
     fn TlsFree(slot: u32) -> Bool [FALSE] {
-        term(slot)?;
-        locked(&TERMS)[slot as usize] += 1;
+        match locked(&TERMS).get_mut(slot as usize) {
+            Some(term) if *term % 2 == 1 => *term += 1,
+            _ => return Err(Failure(code::INVALID_PARAMETER)),
+        }
         Ok(TRUE)
     }
 
     /// TlsGetValue: 0 until it is set. Sets the last error to ERROR_SUCCESS, since 0 may be a value.
     ///
     /// # Errors
-    /// ERROR_INVALID_PARAMETER for a slot that is not in use.
+    /// ERROR_INVALID_PARAMETER beyond the last slot.
     fn TlsGetValue(slot: u32) -> usize [0] {
         let term = term(slot)?;
         let value = WORDS.try_with(|words| match words.borrow().get(slot as usize) {
@@ -67,7 +65,7 @@ crate::export! {
     /// TlsSetValue.
     ///
     /// # Errors
-    /// ERROR_INVALID_PARAMETER for a slot that is not in use; ERROR_NOT_ENOUGH_MEMORY while the thread ends.
+    /// ERROR_INVALID_PARAMETER beyond the last slot; ERROR_NOT_ENOUGH_MEMORY while the thread ends.
     fn TlsSetValue(slot: u32, value: usize) -> Bool [FALSE] {
         let term = term(slot)?;
         let set = WORDS.try_with(|words| {

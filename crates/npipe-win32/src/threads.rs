@@ -31,6 +31,7 @@ use crate::operations;
 use crate::pipes::PipeEnd;
 use crate::pointers::{In, Out};
 use crate::processes::Process;
+use crate::sanitizer;
 use crate::types::{
     Bool, CURRENT_THREAD, FALSE, Handle, INVALID_HANDLE_VALUE, NULL, SECURITY_ATTRIBUTES, STILL_ACTIVE, TRUE,
     WAIT_FAILED, code,
@@ -198,6 +199,7 @@ impl Thread {
 
     /// Queues a call; false if the thread is over.
     pub(crate) fn queue(&self, call: Call) -> bool {
+        sanitizer::release(self);
         let _guard = dispatch::lock();
         if self.is_over() {
             return false;
@@ -211,7 +213,9 @@ impl Thread {
 
     fn next_call(&self) -> Option<Call> {
         let _guard = dispatch::lock();
-        locked(&self.state).calls.pop_front()
+        let call = locked(&self.state).calls.pop_front()?;
+        sanitizer::acquire(self);
+        Some(call)
     }
 
     pub(crate) fn now_owns(&self, mutex: &Arc<Waitable>) {
@@ -269,6 +273,7 @@ impl Thread {
         while *count > 0 {
             count = changed.wait(count).unwrap_or_else(PoisonError::into_inner);
         }
+        sanitizer::acquire(&self.gate);
     }
 }
 
@@ -357,7 +362,9 @@ fn spawn(stack: usize, start: Start) -> Outcome<()> {
     }
     let mut id = MaybeUninit::<libc::pthread_t>::uninit();
     // SAFETY: `run` takes over what `start` points to; all pointers are valid.
-    let errno = unsafe { pthread_create(id.as_mut_ptr(), attributes.as_ptr(), run, start.cast()) };
+    let create = || unsafe { pthread_create(id.as_mut_ptr(), attributes.as_ptr(), run, start.cast()) };
+    // A thread is who starts it; on Windows it is the process.
+    let errno = npipe::impersonation::as_process(create);
     // SAFETY: initialised above and not used after this.
     unsafe { libc::pthread_attr_destroy(attributes.as_mut_ptr()) };
     if errno != 0 {
@@ -397,7 +404,8 @@ fn other_process(handle: Handle) -> Outcome<Option<Arc<Process>>> {
 }
 
 crate::export! {
-    /// CreateThread. The security descriptor is ignored: threads are their process's alone.
+    /// CreateThread. The security descriptor is ignored: threads are their process's alone. One that a thread starts which
+    /// impersonates is the process, not the client.
     ///
     /// # Errors
     /// ERROR_INVALID_PARAMETER for unknown flags, ERROR_NOT_ENOUGH_MEMORY if the system has no room for one more.
@@ -432,6 +440,7 @@ crate::export! {
             return Ok(0);
         }
         let thread = thread(handle)?;
+        sanitizer::release(&thread.gate);
         let (suspended, changed) = &thread.gate;
         let mut count = locked(suspended);
         let before = *count;

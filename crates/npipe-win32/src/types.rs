@@ -4,6 +4,8 @@
 
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 
+use crate::pointers::Block;
+
 /// BOOL.
 pub(crate) type Bool = i32;
 /// HANDLE: a number, in C dressed as a pointer.
@@ -72,6 +74,7 @@ pub(crate) mod code {
     pub(crate) const FILE_EXISTS: u32 = 80;
     pub(crate) const INVALID_PARAMETER: u32 = 87;
     pub(crate) const BROKEN_PIPE: u32 = 109;
+    pub(crate) const BUFFER_OVERFLOW: u32 = 111;
     pub(crate) const DISK_FULL: u32 = 112;
     pub(crate) const CALL_NOT_IMPLEMENTED: u32 = 120;
     pub(crate) const INSUFFICIENT_BUFFER: u32 = 122;
@@ -93,9 +96,23 @@ pub(crate) mod code {
     pub(crate) const ABANDONED_WAIT_0: u32 = 735;
     pub(crate) const IO_INCOMPLETE: u32 = 996;
     pub(crate) const NOACCESS: u32 = 998;
+    pub(crate) const NO_TOKEN: u32 = 1008;
     pub(crate) const NO_UNICODE_TRANSLATION: u32 = 1113;
     pub(crate) const NOT_FOUND: u32 = 1168;
+    pub(crate) const NOT_ALL_ASSIGNED: u32 = 1300;
+    pub(crate) const UNKNOWN_REVISION: u32 = 1305;
+    pub(crate) const REVISION_MISMATCH: u32 = 1306;
+    pub(crate) const NO_IMPERSONATION_TOKEN: u32 = 1309;
+    pub(crate) const NO_SUCH_PRIVILEGE: u32 = 1313;
+    pub(crate) const NONE_MAPPED: u32 = 1332;
+    pub(crate) const INVALID_ACL: u32 = 1336;
+    pub(crate) const INVALID_SID: u32 = 1337;
+    pub(crate) const INVALID_SECURITY_DESCR: u32 = 1338;
+    pub(crate) const ALLOTTED_SPACE_EXCEEDED: u32 = 1344;
+    pub(crate) const BAD_TOKEN_TYPE: u32 = 1349;
     pub(crate) const INTERNAL_ERROR: u32 = 1359;
+    pub(crate) const GENERIC_NOT_MAPPED: u32 = 1360;
+    pub(crate) const BAD_DESCRIPTOR_FORMAT: u32 = 1361;
     pub(crate) const TIMEOUT: u32 = 1460;
 }
 
@@ -114,7 +131,7 @@ pub(crate) struct OVERLAPPED {
 #[derive(Clone, Copy)]
 pub(crate) struct SECURITY_ATTRIBUTES {
     pub(crate) nLength: u32,
-    pub(crate) lpSecurityDescriptor: usize,
+    pub(crate) lpSecurityDescriptor: Block,
     pub(crate) bInheritHandle: Bool,
 }
 

@@ -11,6 +11,7 @@ use crate::end::Handle;
 use crate::error::Result;
 use crate::object::RawEnd;
 use crate::stream::PipeStream;
+use crate::sys::impersonation::at_home;
 
 /// The client end of a pipe. Made by [`ClientOptions::open`](crate::ClientOptions::open).
 ///
@@ -73,7 +74,7 @@ impl PipeClient {
     /// In any of these cases the handle is closed.
     #[doc(alias = "DuplicateHandle")]
     pub fn into_raw(self) -> Result<RawEnd> {
-        self.stream.end.into_raw()
+        at_home(|| self.stream.end.into_raw())
     }
 
     /// Takes over an end that [`into_raw`](PipeClient::into_raw) has given, in this process or another one of the same user.
@@ -88,7 +89,7 @@ impl PipeClient {
     ///
     /// In any of these cases the descriptor is closed.
     pub fn from_raw(raw: RawEnd) -> Result<PipeClient> {
-        Handle::from_raw(raw, EndRole::Client).map(PipeClient::new)
+        at_home(|| Handle::from_raw(raw, EndRole::Client)).map(PipeClient::new)
     }
 }
 

@@ -4,19 +4,23 @@
 //! times. A server that does not answer at all is reported as busy once the time is over.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use npipe_core::handshake::{Connection, Decoder, Message, PipeReport};
-use npipe_core::{Access, PipeName, PipeType, ReadMode, Status, WaitMode};
+use npipe_core::{
+    Access, PipeName, PipeType, ReadMode, SecurityDescriptor, SecurityInformation, SecurityQos, Status, WaitMode,
+};
 use npipe_shm::layout::{Layout, Side};
 
 use crate::background;
 use crate::end::link::Link;
 use crate::end::{End, Handle, Home, Shape};
 use crate::error::{Error, Result};
+use crate::host;
 use crate::sys::forks::ProcessFd;
 use crate::sys::identity::{self, PeerCredentials};
+use crate::sys::impersonation::with_own_files;
 use crate::sys::namespace::{Candidate, Root};
 use crate::sys::segment::Segment;
 use crate::sys::{SysError, SysResult, socket};
@@ -55,6 +59,7 @@ pub(crate) struct Wanted {
     pub(crate) access: Access,
     pub(crate) mode: ReadMode,
     pub(crate) wait: WaitMode,
+    pub(crate) qos: SecurityQos,
     pub(crate) max_spin: Duration,
     pub(crate) is_shareable: bool,
 }
@@ -75,6 +80,7 @@ pub(crate) fn open(root: &Root, name: &PipeName, wanted: &Wanted, patience: Dura
     let request = Message::Open {
         name: name.clone(),
         access: wanted.access,
+        qos: wanted.qos,
     };
     // What can be missing here is found missing before an instance is taken.
     background::start().map_err(|error| Error::from_sys(error, "open").about(name))?;
@@ -120,12 +126,17 @@ fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection
         layout,
         Side::Client,
         Arc::new(socket),
-        peer,
+        peer.into(),
         wanted.max_spin,
         kept,
     );
     let refuse = |status| Error::new(status, "open").about(name);
-    let access = wanted.access.of_client(opened.direction).map_err(refuse)?;
+    // Of what the server grants only what was asked for, unless that was all there is.
+    let granted = match wanted.access.is_maximum() {
+        true => opened.access.within(opened.direction),
+        false => wanted.access,
+    };
+    let access = granted.of_client(opened.direction).map_err(refuse)?;
     // Decided here: a server that disconnects at once takes nothing away from the success of the open.
     wanted.check_modes(opened.pipe_type, access).map_err(refuse)?;
     let shape = Shape {
@@ -144,6 +155,10 @@ fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection
         pipe_id: opened.pipe_id,
     };
     let end = Handle::new(End::new(shape, home, wanted.mode, wanted.wait));
+    let security = host::security_of(root, name, opened.pipe_id);
+    let _ = end
+        .security
+        .set(security.unwrap_or_else(|| Arc::new(Mutex::new(opened.security.clone()))));
     end.attach(&link);
     background::watch_peer(&link, end.downgrade()).map_err(fail)?;
     Ok(end)
@@ -232,6 +247,28 @@ pub(crate) fn query(root: &Root, name: &PipeName, deadline: Option<Instant>) -> 
     }
 }
 
+/// Changes parts of the descriptor of a pipe, which `pipe_id` tells from later ones of its name.
+pub(crate) fn set_security(
+    root: &Root,
+    name: &PipeName,
+    pipe_id: u64,
+    (parts, security): (SecurityInformation, &SecurityDescriptor),
+) -> Result<()> {
+    const OPERATION: &str = "set_security";
+    let request = Message::SetSecurity {
+        pipe_id,
+        parts,
+        security: security.clone(),
+    };
+    let answer = ask(root, name, &request, OPERATION, Some(Instant::now() + ANSWER_TIME))?;
+    let fail = |status| Error::new(status, OPERATION).about(name);
+    match answer.message {
+        Message::SecuritySet => Ok(()),
+        Message::Refused { status } => Err(fail(status)),
+        _ => Err(fail(Status::PeerMisbehaved)),
+    }
+}
+
 /// A question to whoever answers at one entry of the namespace, asked and not yet answered.
 pub(crate) struct Inquiry<'a> {
     root: &'a Root,
@@ -293,7 +330,8 @@ fn ask(
 ) -> Result<Answer> {
     let mut vanished = 0;
     loop {
-        match ask_once(root, name, request, operation, deadline) {
+        // The directory is the process'; at the socket the thread is who it is.
+        match with_own_files(|| ask_once(root, name, request, operation, deadline)) {
             Ok(answer) => return Ok(answer),
             Err(Failure::Failed(error)) => return Err(error),
             Err(Failure::Vanished) if vanished < ATTEMPTS => vanished += 1,

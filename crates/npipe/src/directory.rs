@@ -10,9 +10,11 @@ use npipe_core::name::NameUse;
 use npipe_core::{PipeName, ReadOutcome};
 
 use crate::connect::{self, Account, Inquiry};
-use crate::error::{Error, Result};
+use crate::error::{Error, Explain, Result};
+use crate::impersonation;
 use crate::info::{PipeDetails, PipeEntry, PipeMode};
 use crate::options::{ClientOptions, find_root, parse};
+use crate::sys::impersonation::with_own_files;
 use crate::sys::namespace::{Entry, Root};
 
 /// How long a listing waits for a batch of servers; those that are stopped must not hold it up for long.
@@ -66,6 +68,7 @@ impl Namespace {
     /// As [`wait`].
     pub fn wait(&self, name: impl AsRef<OsStr>, timeout: Option<Duration>) -> Result<()> {
         let name = parse(name.as_ref(), NameUse::Wait, "wait")?;
+        impersonation::require_acting().explain("wait", &name)?;
         connect::wait(&self.root, &name, timeout)
     }
 
@@ -95,6 +98,10 @@ impl Namespace {
     /// # Errors
     /// As [`list`].
     pub fn list(&self) -> Result<Vec<PipeEntry>> {
+        with_own_files(|| self.list_all())
+    }
+
+    fn list_all(&self) -> Result<Vec<PipeEntry>> {
         let fail = |error| Error::from_sys(error, "list");
         let entries = self.root.entries().map_err(fail)?;
         let mut listed = Vec::new();

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
+use npipe_core::security::SecurityError;
 use npipe_core::{PipeName, Status};
 
 use crate::sys::SysError;
@@ -67,6 +68,11 @@ impl Error {
         let mut made = Error::new(status, operation).because(error.to_string());
         made.0.source = Some(error.into_source());
         made
+    }
+
+    /// A descriptor that cannot be.
+    pub(crate) fn from_security(error: &SecurityError, operation: &'static str) -> Error {
+        Error::new(error.status(), operation).because(error.to_string())
     }
 
     /// The NT status.

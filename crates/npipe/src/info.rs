@@ -177,7 +177,7 @@ pub struct PipeDetails {
     pub owner_uid: u32,
     /// The process that serves it.
     pub server_pid: Option<u32>,
-    /// Who may open it, in words.
+    /// Whose it is and who may open it: its security descriptor, in SDDL.
     pub access: String,
     /// How many instances there are; more than `instances` lists if they are very many.
     pub instance_count: u32,
@@ -215,7 +215,7 @@ impl PipeDetails {
             default_timeout: Duration::from_millis(report.default_timeout_ms.into()),
             owner_uid: server.uid,
             server_pid: server.pid,
-            access: report.access.clone(),
+            access: report.security.to_string(),
             instance_count: report.instance_count,
             instances: report.instances.iter().map(InstanceDetails::new).collect(),
         }

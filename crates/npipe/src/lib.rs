@@ -7,6 +7,7 @@
 //! * [`PipeServer`] and [`PipeClient`] are the ends; what both can do is [`PipeStream`].
 //! * [`wait`], [`call`], [`list`] and [`info`] need a name only; [`Namespace`] does the same in a directory of choice.
 //! * [`overlapped`] operations are started now and complete later: awaited, with completion routines or ports.
+//! * [`impersonation`]: a server's thread acts as its client.
 //! * [`anonymous`] pipes redirect the standard streams of children.
 //!
 //! Errors carry an NT status and its Win32 number: see [`Error`].
@@ -19,12 +20,14 @@ mod directory;
 mod end;
 mod error;
 mod host;
+pub mod impersonation;
 mod info;
 mod listener;
 mod object;
 mod options;
 pub mod overlapped;
 mod process;
+mod security;
 mod server;
 mod stream;
 mod stream_io;
@@ -37,7 +40,9 @@ pub use error::{Error, Result};
 pub use info::{Flow, InstanceDetails, Peer, PipeDetails, PipeEnd, PipeEntry, PipeInfo, PipeMode, PipeState, Traffic};
 pub use listener::{Incoming, PipeListener};
 pub use npipe_core::pipe::InstanceState;
+pub use npipe_core::security::{AccessList, Ace, AceKind, Acl, PeerIdentity, SecurityError, Sid, rights};
 pub use npipe_core::{Access, AccessRules, Blame, Direction, PipeName, PipeType, ReadMode, Status};
+pub use npipe_core::{SecurityDescriptor, SecurityInformation};
 pub use object::RawEnd;
 pub use options::{ClientOptions, ServerOptions};
 pub use server::PipeServer;

@@ -6,15 +6,23 @@ use std::time::{Duration, Instant};
 
 use npipe_core::name::NameUse;
 use npipe_core::params::{InstanceParams, UNLIMITED_INSTANCES};
-use npipe_core::{Access, AccessRules, Direction, PipeName, Status, WaitMode};
+use npipe_core::security::rights;
+use npipe_core::{
+    Access, AccessRules, Direction, ImpersonationLevel, PipeName, SecurityDescriptor, SecurityQos, Status, WaitMode,
+};
 
 use crate::client::PipeClient;
 use crate::connect::{self, Wanted};
-use crate::error::{Error, Result};
+use crate::error::{Error, Explain, Result};
 use crate::host::{self, Kept};
+use crate::impersonation;
 use crate::info::PipeMode;
 use crate::server::PipeServer;
+use crate::sys::identity;
+use crate::sys::impersonation::{at_home, with_own_files};
 use crate::sys::namespace::Root;
+
+const SECURITY_SQOS_PRESENT: u32 = 0x0010_0000;
 
 /// Waking a sleeping thread of another processor costs about this: to spin longer never pays.
 const DEFAULT_SPIN: Duration = Duration::from_micros(20);
@@ -29,8 +37,16 @@ pub(crate) fn parse(name: &OsStr, used_for: NameUse, operation: &'static str) ->
 }
 
 pub(crate) fn find_root(chosen: Option<&Path>, operation: &'static str) -> Result<Root> {
-    let root = chosen.map_or_else(Root::find, Root::at);
+    // The process' own, whoever this thread is.
+    let root = with_own_files(|| chosen.map_or_else(Root::find, Root::at));
     root.map_err(|error| Error::from_sys(error, operation))
+}
+
+/// Who may open a pipe, as it was said.
+#[derive(Clone, Debug)]
+enum Security {
+    Rules(AccessRules),
+    Descriptor(SecurityDescriptor),
 }
 
 /// How a server makes an instance. Win32 equivalent: the arguments of CreateNamedPipe.
@@ -41,6 +57,7 @@ pub(crate) fn find_root(chosen: Option<&Path>, operation: &'static str) -> Resul
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
     params: InstanceParams,
+    security: Security,
     inbound: bool,
     outbound: bool,
     root: Option<PathBuf>,
@@ -59,6 +76,7 @@ impl ServerOptions {
     pub fn new() -> ServerOptions {
         ServerOptions {
             params: InstanceParams::default(),
+            security: Security::Rules(AccessRules::owner()),
             inbound: true,
             outbound: true,
             root: None,
@@ -99,7 +117,8 @@ impl ServerOptions {
         self
     }
 
-    /// Fail with [`Status::AccessDenied`] if the name exists. Win32 equivalent: FILE_FLAG_FIRST_PIPE_INSTANCE.
+    /// Fail with [`Status::AccessDenied`] if the name exists. Win32 equivalent: FILE_FLAG_FIRST_PIPE_INSTANCE, which is the same
+    /// bit as WRITE_OWNER: the server end may change the owner too.
     #[doc(alias = "FILE_FLAG_FIRST_PIPE_INSTANCE")]
     pub fn first_pipe_instance(&mut self, first: bool) -> &mut ServerOptions {
         self.params.first_instance = first;
@@ -157,11 +176,49 @@ impl ServerOptions {
         self
     }
 
-    /// Who may open the pipe; its owner alone by default. Win32 equivalent: the security descriptor, whose default also
-    /// lets everyone read.
+    /// Who may open the pipe, in the terms of Unix; its owner alone by default. This makes the security descriptor, whose
+    /// default on Windows also lets everyone read.
     #[doc(alias = "SECURITY_ATTRIBUTES")]
     pub fn access_rules(&mut self, rules: AccessRules) -> &mut ServerOptions {
-        self.params.access = rules;
+        self.security = Security::Rules(rules);
+        self
+    }
+
+    /// Whose the pipe is and who may open it, as Windows says it; an SDDL text such as `D:(A;;GRGW;;;AU)` parses as one. It
+    /// takes the place of [`access_rules`](ServerOptions::access_rules), and is fixed for the name by its first instance. What it
+    /// leaves out, Windows' default fills in. Win32 equivalent: lpSecurityDescriptor.
+    // semantics 264
+    #[doc(alias = "SECURITY_ATTRIBUTES")]
+    #[doc(alias = "lpSecurityDescriptor")]
+    pub fn security_descriptor(&mut self, descriptor: SecurityDescriptor) -> &mut ServerOptions {
+        self.security = Security::Descriptor(descriptor);
+        self
+    }
+
+    /// Whether the server end may change the access list. Win32 equivalent: WRITE_DAC.
+    #[doc(alias = "WRITE_DAC")]
+    pub fn write_dac(&mut self, allowed: bool) -> &mut ServerOptions {
+        self.further_right(rights::WRITE_DAC, allowed)
+    }
+
+    /// Whether the server end may change the owner and the group. Win32 equivalent: WRITE_OWNER, which is the same bit as
+    /// FILE_FLAG_FIRST_PIPE_INSTANCE: it asks for the first instance too.
+    // semantics 32
+    #[doc(alias = "WRITE_OWNER")]
+    pub fn write_owner(&mut self, allowed: bool) -> &mut ServerOptions {
+        self.first_pipe_instance(allowed)
+    }
+
+    /// Whether the server end may read and change the system's list, which only the user 0 may. Win32 equivalent:
+    /// ACCESS_SYSTEM_SECURITY.
+    #[doc(alias = "ACCESS_SYSTEM_SECURITY")]
+    pub fn access_system_security(&mut self, allowed: bool) -> &mut ServerOptions {
+        self.further_right(rights::ACCESS_SYSTEM_SECURITY, allowed)
+    }
+
+    fn further_right(&mut self, right: u32, allowed: bool) -> &mut ServerOptions {
+        self.params.further_rights &= !right;
+        self.params.further_rights |= if allowed { right } else { 0 };
         self
     }
 
@@ -197,8 +254,13 @@ impl ServerOptions {
     /// * [`Status::InvalidParameter`]: no direction, no instances, or message reads on a byte pipe.
     /// * [`Status::InstanceNotAvailable`]: the maximum is reached, or the process that keeps the name has not answered for 10 s.
     /// * [`Status::AccessDenied`]: the name exists and this was to be the first, or has another direction, or belongs to
-    ///   another user.
+    ///   another user, or its access list does not grant the caller FILE_CREATE_PIPE_INSTANCE.
+    /// * [`Status::InvalidOwner`]: the descriptor names an owner that is neither the caller nor one of its groups.
+    /// * [`Status::NotSupported`], [`Status::InvalidSecurityDescriptor`]: see [`SecurityDescriptor::check_supported`].
     /// * [`Status::TooManyOpenedFiles`], [`Status::SystemError`]: what the system refused is in the detail.
+    /// * [`Status::BadImpersonationLevel`]: this thread knows a client's identity and may not act on it.
+    ///
+    /// Differs from Windows: an instance that a thread creates while it impersonates is the process', not the client's.
     #[doc(alias = "CreateNamedPipe")]
     pub fn create(&self, name: impl AsRef<OsStr>) -> Result<PipeServer> {
         const OPERATION: &str = "create";
@@ -215,12 +277,20 @@ impl ServerOptions {
                     .because(detail));
             }
         };
+        impersonation::require_acting().explain(OPERATION, &name)?;
+        params.security = match &self.security {
+            Security::Descriptor(descriptor) => descriptor.clone(),
+            Security::Rules(rules) => rules
+                .descriptor(identity::own_uid(), identity::own_gid())
+                .map_err(|error| Error::from_security(&error, OPERATION).about(&name))?,
+        };
         let root = find_root(self.root.as_deref(), OPERATION)?;
         let kept = Kept {
             max_spin: self.spin,
             is_shareable: self.shareable,
         };
-        host::create(&root, &name, &params, kept).map(PipeServer::new)
+        // Its files, its thread and its place among the processes that serve the name are the process'.
+        at_home(|| host::create(&root, &name, &params, kept)).map(PipeServer::new)
     }
 }
 
@@ -243,6 +313,7 @@ pub struct ClientOptions {
     mode: PipeMode,
     nowait: bool,
     connect_timeout: Option<Duration>,
+    qos_flags: u32,
     root: Option<PathBuf>,
     spin: Duration,
     shareable: bool,
@@ -262,6 +333,7 @@ impl ClientOptions {
             mode: PipeMode::Byte,
             nowait: false,
             connect_timeout: None,
+            qos_flags: SecurityQos::default().to_win32(),
             root: None,
             spin: DEFAULT_SPIN,
             shareable: false,
@@ -313,6 +385,35 @@ impl ClientOptions {
         self
     }
 
+    /// How far the server may act as this client, [`ImpersonationLevel::Impersonation`] by default. Win32 equivalent:
+    /// SECURITY_SQOS_PRESENT with SECURITY_ANONYMOUS to SECURITY_DELEGATION.
+    ///
+    /// It can only take away from what the server gets. Who the client is, [`peer`](crate::PipeStream::peer) tells the server
+    /// at any level: the system says so to whoever is connected to it.
+    #[doc(alias = "SECURITY_IDENTIFICATION")]
+    #[doc(alias = "SECURITY_IMPERSONATION")]
+    pub fn impersonation_level(&mut self, level: ImpersonationLevel) -> &mut ClientOptions {
+        let level = SecurityQos {
+            level,
+            ..SecurityQos::default()
+        };
+        self.qos_flags = level.to_win32();
+        self
+    }
+
+    /// The security quality of service, as tokio has it: SECURITY_SQOS_PRESENT is set too. Win32 equivalent: the flags
+    /// SECURITY_ANONYMOUS to SECURITY_DELEGATION, SECURITY_CONTEXT_TRACKING and SECURITY_EFFECTIVE_ONLY of CreateFile.
+    ///
+    /// Without this call it is SECURITY_IMPERSONATION; with 0, and so with tracking alone, it is SECURITY_ANONYMOUS.
+    /// Other bits fail in [`open`](ClientOptions::open). Differs from Windows: the server has the identity that the client
+    /// had when it opened the pipe, with SECURITY_CONTEXT_TRACKING too.
+    // semantics 262
+    #[doc(alias = "SECURITY_SQOS_PRESENT")]
+    pub fn security_qos_flags(&mut self, flags: u32) -> &mut ClientOptions {
+        self.qos_flags = flags | SECURITY_SQOS_PRESENT;
+        self
+    }
+
     /// The namespace directory to look in, instead of the usual one.
     pub fn root(&mut self, directory: impl Into<PathBuf>) -> &mut ClientOptions {
         self.root = Some(directory.into());
@@ -341,8 +442,11 @@ impl ClientOptions {
     /// * [`Status::PipeNotAvailable`]: all instances are busy, or the server has not answered for 10 s.
     /// * [`Status::IoTimeout`]: all instances were busy for the whole [`connect_timeout`](ClientOptions::connect_timeout).
     /// * [`Status::AccessDenied`]: by the access rules, or against the pipe's direction.
-    /// * [`Status::InvalidParameter`]: message reads on a byte pipe.
+    /// * [`Status::InvalidParameter`]: message reads on a byte pipe, or unknown
+    ///   [`security_qos_flags`](ClientOptions::security_qos_flags).
     /// * [`Status::ObjectNameInvalid`], [`Status::ObjectPathNotFound`]: not the name of a pipe.
+    /// * [`Status::BadImpersonationLevel`]: this thread knows a client's identity and may not act on it; see
+    ///   [`impersonation`](crate::impersonation).
     #[doc(alias = "CreateFile")]
     pub fn open(&self, name: impl AsRef<OsStr>) -> Result<PipeClient> {
         const OPERATION: &str = "open";
@@ -352,8 +456,15 @@ impl ClientOptions {
     }
 
     pub(crate) fn open_in(&self, root: &Root, name: &PipeName) -> Result<PipeClient> {
+        impersonation::require_acting().explain("open", name)?;
+        let qos = SecurityQos::from_flags(self.qos_flags).map_err(|status| {
+            let detail = "security_qos_flags takes SECURITY_ANONYMOUS to SECURITY_DELEGATION, SECURITY_CONTEXT_TRACKING and \
+                          SECURITY_EFFECTIVE_ONLY";
+            Error::new(status, "open").about(name).because(detail)
+        })?;
         let wanted = Wanted {
             access: self.access,
+            qos,
             mode: self.mode.into(),
             wait: if self.nowait { WaitMode::NoWait } else { WaitMode::Wait },
             max_spin: self.spin,

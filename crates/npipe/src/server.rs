@@ -3,13 +3,15 @@
 use std::io;
 use std::ops::Deref;
 
-use npipe_core::{EndRole, Status};
+use npipe_core::{EndRole, PeerIdentity, Status};
 
 use crate::end::{Handle, Home};
 use crate::error::{Explain, Result};
 use crate::host::Seat;
+use crate::impersonation::{Impersonation, Token};
 use crate::object::RawEnd;
 use crate::stream::PipeStream;
+use crate::sys::impersonation::at_home;
 
 /// One instance of a pipe: the server end. Made by [`ServerOptions::create`](crate::ServerOptions::create).
 ///
@@ -102,6 +104,46 @@ impl PipeServer {
         disconnected.explain("disconnect", &end.shape.name)
     }
 
+    /// Who the client is, and how far the server may act as it. Win32 equivalent: ImpersonateNamedPipeClient, OpenThreadToken
+    /// and RevertToSelf.
+    ///
+    /// It is who opened the pipe, by the kernel's word and as it was at that moment, also after it has closed its end.
+    ///
+    /// # Errors
+    /// * [`Status::CannotImpersonate`]: nothing was read from this client yet, or there is none.
+    // semantics 261, 262
+    pub fn client_token(&self) -> Result<Token> {
+        let end = &self.stream.end;
+        end.client_token().explain("ask who the client is", &end.shape.name)
+    }
+
+    /// Who the client is, to decide by it what it may do.
+    ///
+    /// # Errors
+    /// * [`Status::CannotImpersonate`]: nothing was read from this client yet, or there is none.
+    /// * [`Status::CantOpenAnonymous`]: the client does not let itself be identified.
+    // semantics 261, 262
+    pub fn client_identity(&self) -> Result<PeerIdentity> {
+        self.client_token()?.identity().cloned()
+    }
+
+    /// Has the calling thread act as the client until the guard is dropped. Win32 equivalent: ImpersonateNamedPipeClient, and
+    /// RevertToSelf.
+    ///
+    /// **Ask the guard for its [`level`](Impersonation::level)**: below
+    /// [`ImpersonationLevel::Impersonation`](crate::impersonation::ImpersonationLevel::Impersonation), because the client or
+    /// the system does not allow more, the thread only knows who the client is and is still the server. Read
+    /// [`impersonation`](crate::impersonation) first.
+    ///
+    /// # Errors
+    /// * [`Status::CannotImpersonate`]: nothing was read from this client yet, or there is none.
+    /// * [`Status::SystemError`]: what the system refused is in the detail; the thread is who it was before.
+    // semantics 261, 262
+    #[doc(alias = "ImpersonateNamedPipeClient")]
+    pub fn impersonate_client(&self) -> Result<Impersonation> {
+        self.client_token()?.impersonate()
+    }
+
     /// Another handle of the same end. Win32 equivalent: DuplicateHandle within the process.
     ///
     /// The two share modes, time-outs and data; the end closes with the last handle.
@@ -128,7 +170,7 @@ impl PipeServer {
     /// In any of these cases the handle is closed.
     #[doc(alias = "DuplicateHandle")]
     pub fn into_raw(self) -> Result<RawEnd> {
-        self.stream.end.into_raw()
+        at_home(|| self.stream.end.into_raw())
     }
 
     /// Takes over an end that [`into_raw`](PipeServer::into_raw) has given, in this process or another one of the same user.
@@ -143,7 +185,7 @@ impl PipeServer {
     ///
     /// In any of these cases the descriptor is closed.
     pub fn from_raw(raw: RawEnd) -> Result<PipeServer> {
-        Handle::from_raw(raw, EndRole::Server).map(PipeServer::new)
+        at_home(|| Handle::from_raw(raw, EndRole::Server)).map(PipeServer::new)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use npipe_core::wire::PeerState;
-use npipe_core::{EndRole, PipeName, Status, WaitMode};
+use npipe_core::{Access, EndRole, PipeName, Status, WaitMode};
 
 use crate::connect::{self, Account};
 use crate::end::{Handle, Home};
@@ -49,7 +49,7 @@ impl fmt::Debug for PipeStream {
 }
 
 impl PipeStream {
-    fn name(&self) -> &PipeName {
+    pub(crate) fn name(&self) -> &PipeName {
         &self.end.shape.name
     }
 
@@ -159,6 +159,11 @@ impl PipeStream {
     #[doc(alias = "FlushFileBuffers")]
     pub fn flush(&self) -> Result<()> {
         self.end.flush().explain("flush", self.name())
+    }
+
+    /// What this end may do, as it was granted when it was made. Win32 equivalent: the granted access of the handle.
+    pub fn access(&self) -> Access {
+        self.end.shape.access
     }
 
     /// What is fixed about the pipe. Win32 equivalent: GetNamedPipeInfo.

@@ -124,7 +124,8 @@ fn access_is_as_asked_for() {
     let _server = root.serve(&[&["room"], &words[..]].concat());
     let info = root.run(&["info", "room", "--json"]).document();
     let access = info["access"].as_str().expect("a text");
-    for part in ["640", "4242", "4343"] {
+    // Two who may write, and the owner's group, which may read.
+    for part in ["-4242)", "-4343)", "(A;;FR;;;"] {
         assert!(access.contains(part), "{access}");
     }
     let usual = root.serve(&["usual"]);

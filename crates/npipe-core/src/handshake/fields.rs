@@ -123,11 +123,6 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn all_u32(self, tag: u16) -> impl Iterator<Item = Result<u32, ProtocolError>> {
-        self.all(tag)
-            .map(move |value| fixed(tag, value).map(u32::from_le_bytes))
-    }
-
     pub(super) fn all_u64(self, tag: u16) -> impl Iterator<Item = Result<u64, ProtocolError>> {
         self.all(tag)
             .map(move |value| fixed(tag, value).map(u64::from_le_bytes))

@@ -10,19 +10,24 @@
 //! | [`Serving::Post`]: an instance has changed | |
 //! | | [`Serving::Admit`] and the socket of a client for an instance |
 //! | | [`Serving::Members`]: who would have to come again if the leader died |
+//! | | [`Serving::Security`]: the descriptor, when it has changed |
 //!
 //! Instances are known by the numbers that their own process gave them. Members are of the leader's user, but what they
 //! send is checked like anybody's.
 
 use super::fields::{FieldWriter, Fields};
-use super::{DIRECTIONS, InstanceReport, PIPE_TYPES, ProtocolError, maximum_in, name_in, number_of, one_of, tag};
-use crate::access::AccessRules;
+use super::{
+    DIRECTIONS, InstanceReport, PIPE_TYPES, ProtocolError, maximum_in, name_in, number_of, one_of, qos_in, security_in,
+    tag, write_qos,
+};
 use crate::mode::{Access, Direction, ReadMode};
 use crate::name::PipeName;
 use crate::pipe::Attributes;
+use crate::qos::SecurityQos;
+use crate::security::SecurityDescriptor;
 use crate::status::Status;
 
-/// So many users and groups of the access rules, and so many members, fit into a message.
+/// So many members fit into a message.
 const MAX_LISTED: usize = 1024;
 
 /// One message between processes that serve the same name.
@@ -84,6 +89,8 @@ pub enum Serving {
         since: u64,
         /// The rights that the client asked for.
         access: Access,
+        /// What the server may do with the client's identity.
+        qos: SecurityQos,
         /// How many instances the pipe has.
         instances: u32,
     },
@@ -91,6 +98,11 @@ pub enum Serving {
     Members {
         /// Their numbers.
         members: Vec<u64>,
+    },
+    /// The descriptor has changed.
+    Security {
+        /// What it is now.
+        security: SecurityDescriptor,
     },
 }
 
@@ -107,6 +119,8 @@ pub struct WantedInstance {
     pub out_quota: u32,
     /// Limit on unread data from client to server, in bytes.
     pub in_quota: u32,
+    /// Further rights of its end.
+    pub further_rights: u32,
 }
 
 /// Numbers of these messages. Never used again for anything else.
@@ -119,6 +133,7 @@ pub(super) mod kind {
     pub(in crate::handshake) const POST: u16 = 37;
     pub(in crate::handshake) const ADMIT: u16 = 38;
     pub(in crate::handshake) const MEMBERS: u16 = 39;
+    pub(in crate::handshake) const SECURITY: u16 = 40;
 }
 
 const READ_MODES: [ReadMode; 2] = [ReadMode::Byte, ReadMode::Message];
@@ -164,8 +179,7 @@ impl Serving {
                 kind::NOT_CREATED
             }
             Serving::Post { number, since, report } => {
-                fields.u64(tag::NUMBER, *number);
-                fields.u64(tag::SINCE, *since);
+                write_choice(*number, *since, fields);
                 if let Some(report) = report {
                     report.write(fields);
                 }
@@ -175,11 +189,12 @@ impl Serving {
                 number,
                 since,
                 access,
+                qos,
                 instances,
             } => {
-                fields.u64(tag::NUMBER, *number);
-                fields.u64(tag::SINCE, *since);
+                write_choice(*number, *since, fields);
                 fields.u32(tag::ACCESS, access.to_win32());
+                write_qos(*qos, fields);
                 fields.u32(tag::INSTANCE_COUNT, *instances);
                 kind::ADMIT
             }
@@ -188,6 +203,10 @@ impl Serving {
                     fields.u64(tag::MEMBER, *member);
                 }
                 kind::MEMBERS
+            }
+            Serving::Security { security } => {
+                fields.bytes(tag::SECURITY, &security.encode());
+                kind::SECURITY
             }
         }
     }
@@ -229,10 +248,14 @@ impl Serving {
                 number: fields.u64(tag::NUMBER)?,
                 since: fields.u64(tag::SINCE)?,
                 access: Access::from_win32(fields.u32(tag::ACCESS)?),
+                qos: qos_in(fields)?,
                 instances: fields.u32(tag::INSTANCE_COUNT)?,
             },
             kind::MEMBERS => Serving::Members {
                 members: fields.all_u64(tag::MEMBER).collect::<Result<_, _>>()?,
+            },
+            kind::SECURITY => Serving::Security {
+                security: security_in(fields)?,
             },
             _ => return Ok(None),
         }))
@@ -244,6 +267,12 @@ impl Serving {
     }
 }
 
+/// An instance, and since when it listens.
+fn write_choice(number: u64, since: u64, fields: &mut FieldWriter) {
+    fields.u64(tag::NUMBER, number);
+    fields.u64(tag::SINCE, since);
+}
+
 impl WantedInstance {
     fn write(&self, fields: &mut FieldWriter) {
         fields.u32(tag::DIRECTION, number_of(&DIRECTIONS, self.direction));
@@ -251,6 +280,7 @@ impl WantedInstance {
         fields.u32(tag::FIRST_INSTANCE, u32::from(self.first_instance));
         fields.u32(tag::OUT_QUOTA, self.out_quota);
         fields.u32(tag::IN_QUOTA, self.in_quota);
+        fields.u32(tag::FURTHER_RIGHTS, self.further_rights);
     }
 
     fn read(fields: Fields<'_>) -> Result<WantedInstance, ProtocolError> {
@@ -260,6 +290,7 @@ impl WantedInstance {
             first_instance: fields.u32(tag::FIRST_INSTANCE)? != 0,
             out_quota: fields.u32(tag::OUT_QUOTA)?,
             in_quota: fields.u32(tag::IN_QUOTA)?,
+            further_rights: fields.u32(tag::FURTHER_RIGHTS)?,
         })
     }
 }
@@ -269,31 +300,15 @@ fn write_attributes(attributes: &Attributes, fields: &mut FieldWriter) {
     fields.u32(tag::DIRECTION, number_of(&DIRECTIONS, attributes.direction));
     fields.u32(tag::MAX_INSTANCES, attributes.max_instances);
     fields.u32(tag::DEFAULT_TIMEOUT_MS, attributes.default_timeout_ms);
-    fields.u32(tag::ACCESS_MODE, attributes.access.mode());
-    for (tag, ids) in [
-        (tag::ACCESS_USER, attributes.access.users()),
-        (tag::ACCESS_GROUP, attributes.access.groups()),
-    ] {
-        for id in ids.iter().take(MAX_LISTED) {
-            fields.u32(tag, *id);
-        }
-    }
+    fields.bytes(tag::SECURITY, &attributes.security.encode());
 }
 
 fn read_attributes(fields: Fields<'_>) -> Result<Attributes, ProtocolError> {
-    let mode = fields.u32(tag::ACCESS_MODE)?;
-    let mut access = AccessRules::from_mode(mode).map_err(|_| ProtocolError::Field(tag::ACCESS_MODE))?;
-    for uid in fields.all_u32(tag::ACCESS_USER) {
-        access = access.allow_user(uid?);
-    }
-    for gid in fields.all_u32(tag::ACCESS_GROUP) {
-        access = access.allow_group(gid?);
-    }
     Ok(Attributes {
         direction: one_of(&DIRECTIONS, fields, tag::DIRECTION)?,
         pipe_type: one_of(&PIPE_TYPES, fields, tag::PIPE_TYPE)?,
         max_instances: maximum_in(fields)?,
         default_timeout_ms: fields.u32(tag::DEFAULT_TIMEOUT_MS)?,
-        access,
+        security: security_in(fields)?,
     })
 }

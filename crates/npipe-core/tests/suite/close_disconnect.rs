@@ -229,3 +229,29 @@ fn the_direction_a_dead_process_read_is_closed_like_the_other() {
     assert_eq!(pipe.client.put(b"abc"), Err(Status::PipeClosing));
     assert_eq!(pipe.client.get(10), Err(Status::PipeBroken));
 }
+
+/// Any message counts, an empty one and a part of one too; a look does not. It is over with the connection.
+///
+/// semantics 261
+#[test]
+fn whether_anything_was_read_is_known_while_the_connection_lasts() {
+    let mut pipe = Pipe::message(PLENTY);
+    for (message, size) in [(b"abc".as_slice(), 2), (b"", 2)] {
+        assert!(!pipe.server.reader.has_read());
+        pipe.client.put(message).unwrap();
+        pipe.server.peek(10).unwrap();
+        assert!(!pipe.server.reader.has_read());
+        pipe.server.get(size).unwrap();
+        assert!(pipe.server.reader.has_read());
+        assert!(!pipe.client.reader.has_read(), "the other end");
+        pipe.disconnect();
+        assert!(!pipe.server.reader.has_read());
+        let _old = pipe.reconnect();
+    }
+    pipe.client.put(b"x").unwrap();
+    pipe.close(Side::Client);
+    assert!(!pipe.server.reader.has_read());
+    pipe.server.get(9).unwrap();
+    assert_eq!(pipe.server.get(9), Err(Status::PipeBroken));
+    assert!(pipe.server.reader.has_read(), "the client is gone");
+}

@@ -2,49 +2,29 @@
 #ifndef NPIPE_CRT_H
 #define NPIPE_CRT_H
 
-#include <errno.h>
 #include <strings.h>
+
+#include <npipe/secure.h>
 
 #define _stricmp strcasecmp
 #define _strcmpi strcasecmp
+#define stricmp strcasecmp
 #define _strnicmp strncasecmp
+#define strnicmp strncasecmp
 #define _strdup strdup
 #define _snprintf snprintf
 #define _vsnprintf vsnprintf
-#define sprintf_s snprintf
 #define _fileno fileno
 #define _isatty isatty
+#define _atoi64 atoll
+#define _strtoi64 strtoll
+#define _strtoui64 strtoull
+#define _popen popen
+#define _pclose pclose
+#define _flushall() fflush(NULL)
+#define _wtoi(text) ((int)npipe_wcstol((text), NULL, 10))
+#define _wtol(text) npipe_wcstol((text), NULL, 10)
 
-/* strnlen, which strict C hides. */
-NPIPE_INLINE size_t npipe_strnlen(const char *text, size_t most)
-{
-    size_t length = 0;
-    while (length < most && text[length])
-        length++;
-    return length;
-}
-
-NPIPE_INLINE int strcpy_s(char *to, size_t size, const char *from)
-{
-    size_t length;
-    if (!to || !size)
-        return EINVAL;
-    to[0] = 0;
-    if (!from)
-        return EINVAL;
-    length = strlen(from);
-    if (length >= size)
-        return ERANGE;
-    memcpy(to, from, length + 1);
-    return 0;
-}
-
-NPIPE_INLINE int strcat_s(char *to, size_t size, const char *from)
-{
-    size_t length = to ? npipe_strnlen(to, size) : 0;
-    if (!to || length >= size)
-        return EINVAL;
-    return strcpy_s(to + length, size - length, from);
-}
+#define _MAX_PATH 260
 
 #endif

@@ -10,6 +10,7 @@
 #define CreateMutex CreateMutexW
 #define CreateNamedPipe CreateNamedPipeW
 #define CreateProcess CreateProcessW
+#define CreateProcessAsUser CreateProcessAsUserW
 #define CreateSemaphore CreateSemaphoreW
 #define DeleteFile DeleteFileW
 #define FormatMessage FormatMessageW
@@ -18,7 +19,9 @@
 #define GetModuleHandle GetModuleHandleW
 #define GetNamedPipeClientComputerName GetNamedPipeClientComputerNameW
 #define GetNamedPipeHandleState GetNamedPipeHandleStateW
+#define GetUserName GetUserNameW
 #define LoadLibrary LoadLibraryW
+#define LookupPrivilegeValue LookupPrivilegeValueW
 #define SetEnvironmentVariable SetEnvironmentVariableW
 #define WaitNamedPipe WaitNamedPipeW
 #define lstrcat lstrcatW
@@ -28,6 +31,14 @@
 #define lstrcpyn lstrcpynW
 #define lstrlen lstrlenW
 #define CreateMutexEx CreateMutexExW
+#define GetComputerName GetComputerNameW
+#define GetCurrentDirectory GetCurrentDirectoryW
+#define GetTempPath GetTempPathW
+#define OutputDebugString OutputDebugStringW
+#define ReadConsole ReadConsoleW
+#define SetConsoleTitle SetConsoleTitleW
+#define SetCurrentDirectory SetCurrentDirectoryW
+#define WriteConsole WriteConsoleW
 #else
 #define CallNamedPipe CallNamedPipeA
 #define CreateEvent CreateEventA
@@ -36,6 +47,7 @@
 #define CreateMutex CreateMutexA
 #define CreateNamedPipe CreateNamedPipeA
 #define CreateProcess CreateProcessA
+#define CreateProcessAsUser CreateProcessAsUserA
 #define CreateSemaphore CreateSemaphoreA
 #define DeleteFile DeleteFileA
 #define FormatMessage FormatMessageA
@@ -44,7 +56,9 @@
 #define GetModuleHandle GetModuleHandleA
 #define GetNamedPipeClientComputerName GetNamedPipeClientComputerNameA
 #define GetNamedPipeHandleState GetNamedPipeHandleStateA
+#define GetUserName GetUserNameA
 #define LoadLibrary LoadLibraryA
+#define LookupPrivilegeValue LookupPrivilegeValueA
 #define SetEnvironmentVariable SetEnvironmentVariableA
 #define WaitNamedPipe WaitNamedPipeA
 #define lstrcat lstrcatA
@@ -53,6 +67,14 @@
 #define lstrcpy lstrcpyA
 #define lstrcpyn lstrcpynA
 #define lstrlen lstrlenA
+#define GetComputerName GetComputerNameA
+#define GetCurrentDirectory GetCurrentDirectoryA
+#define GetTempPath GetTempPathA
+#define OutputDebugString OutputDebugStringA
+#define ReadConsole ReadConsoleA
+#define SetConsoleTitle SetConsoleTitleA
+#define SetCurrentDirectory SetCurrentDirectoryA
+#define WriteConsole WriteConsoleA
 #endif
 
 #endif

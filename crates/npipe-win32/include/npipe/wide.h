@@ -7,7 +7,19 @@
 #ifndef NPIPE_WIDE_H
 #define NPIPE_WIDE_H
 
-#include <winbase.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <wchar.h>
+
+#include <npipe/units.h>
+
+/* As winbase.h has them. */
+#define NPIPE_UTF8 65001u
+NPIPE_BEGIN
+int MultiByteToWideChar(unsigned page, unsigned flags, const char *text, int length, WCHAR *to, int size);
+int WideCharToMultiByte(unsigned page, unsigned flags, const WCHAR *text, int length, char *to, int size,
+                        const char *fallback, int *used_fallback);
+NPIPE_END
 
 NPIPE_INLINE size_t npipe_wcslen(const WCHAR *text)
 {
@@ -163,9 +175,9 @@ NPIPE_WIDE_REAL(ld, long double)
 /* A copy in UTF-8, to be freed. */
 NPIPE_INLINE char *npipe_narrow(const WCHAR *text)
 {
-    int size = WideCharToMultiByte(CP_UTF8, 0, text, -1, NULL, 0, NULL, NULL);
+    int size = WideCharToMultiByte(NPIPE_UTF8, 0, text, -1, NULL, 0, NULL, NULL);
     char *narrow = (char *)malloc(size > 0 ? (size_t)size : 1);
-    if (narrow && WideCharToMultiByte(CP_UTF8, 0, text, -1, narrow, size, NULL, NULL) == 0)
+    if (narrow && WideCharToMultiByte(NPIPE_UTF8, 0, text, -1, narrow, size, NULL, NULL) == 0)
         *narrow = 0;
     return narrow;
 }
@@ -173,9 +185,9 @@ NPIPE_INLINE char *npipe_narrow(const WCHAR *text)
 /* A copy of a text in UTF-8, to be freed. */
 NPIPE_INLINE WCHAR *npipe_widen(const char *text)
 {
-    int size = MultiByteToWideChar(CP_UTF8, 0, text, -1, NULL, 0);
+    int size = MultiByteToWideChar(NPIPE_UTF8, 0, text, -1, NULL, 0);
     WCHAR *wide = (WCHAR *)malloc(size > 0 ? (size_t)size * sizeof(WCHAR) : sizeof(WCHAR));
-    if (wide && MultiByteToWideChar(CP_UTF8, 0, text, -1, wide, size) == 0)
+    if (wide && MultiByteToWideChar(NPIPE_UTF8, 0, text, -1, wide, size) == 0)
         *wide = 0;
     return wide;
 }
@@ -512,12 +524,45 @@ NPIPE_INLINE FILE *npipe_wfopen(const WCHAR *path, const WCHAR *mode)
 #endif
 
 /* With wchar_t of 16 bits (gcc -fshort-wchar) programs may use the standard's names: those of the C library would read
- * twice as far. So does std::wstring, whose code lies in the C++ library; std::basic_string<WCHAR> without the flag is
- * sound. */
+ * twice as far. */
 #if __SIZEOF_WCHAR_T__ == 2
+NPIPE_INLINE WCHAR *npipe_wmemcpy(WCHAR *to, const WCHAR *from, size_t count)
+{
+    return (WCHAR *)memcpy(to, from, count * sizeof(WCHAR));
+}
+
+NPIPE_INLINE WCHAR *npipe_wmemmove(WCHAR *to, const WCHAR *from, size_t count)
+{
+    return (WCHAR *)memmove(to, from, count * sizeof(WCHAR));
+}
+
+NPIPE_INLINE WCHAR *npipe_wmemset(WCHAR *to, WCHAR unit, size_t count)
+{
+    size_t index;
+    for (index = 0; index < count; index++)
+        to[index] = unit;
+    return to;
+}
+
+NPIPE_INLINE int npipe_wmemcmp(const WCHAR *one, const WCHAR *other, size_t count)
+{
+    for (; count; one++, other++, count--)
+        if (*one != *other)
+            return *one < *other ? -1 : 1;
+    return 0;
+}
+
+NPIPE_INLINE WCHAR *npipe_wmemchr(const WCHAR *text, WCHAR unit, size_t count)
+{
+    for (; count; text++, count--)
+        if (*text == unit)
+            return (WCHAR *)text;
+    return NULL;
+}
+
 #ifdef __cplusplus
 #include <cwchar>
-/* Headers of the C++ library that come later say std:: before the names. */
+/* Headers of the C++ library say std:: before the names. */
 namespace std {
 using ::npipe_fgetws;
 using ::npipe_fputws;
@@ -546,6 +591,11 @@ using ::npipe_wcstold;
 using ::npipe_wcstoll;
 using ::npipe_wcstoul;
 using ::npipe_wcstoull;
+using ::npipe_wmemchr;
+using ::npipe_wmemcmp;
+using ::npipe_wmemcpy;
+using ::npipe_wmemmove;
+using ::npipe_wmemset;
 using ::npipe_wprintf;
 }
 #endif
@@ -561,6 +611,11 @@ using ::npipe_wprintf;
 #define wcsrchr npipe_wcsrchr
 #define wcsstr npipe_wcsstr
 #define wcsdup npipe_wcsdup
+#define wmemcpy npipe_wmemcpy
+#define wmemmove npipe_wmemmove
+#define wmemset npipe_wmemset
+#define wmemcmp npipe_wmemcmp
+#define wmemchr npipe_wmemchr
 #define wprintf npipe_wprintf
 #define fwprintf npipe_fwprintf
 #define vwprintf npipe_vwprintf

@@ -12,6 +12,7 @@ use npipe::anonymous::{AnonymousReader, AnonymousWriter};
 
 use crate::dispatch::locked;
 use crate::failure::{Failure, Outcome};
+use crate::sanitizer;
 
 /// An end of an anonymous pipe. The read end is the server's.
 // semantics 253
@@ -112,7 +113,9 @@ impl AsFd for AnonymousEnd {
 
 impl ReadEnd {
     pub(crate) fn read(&self, into: &mut [u8]) -> Outcome<usize> {
+        sanitizer::release(&*self.quota);
         let bytes = self.reader.read(into)?;
+        sanitizer::acquire(&*self.quota);
         locked(&self.quota.counts).read += bytes as u64;
         self.quota.changed.notify_all();
         Ok(bytes)
@@ -130,7 +133,9 @@ impl WriteEnd {
     // semantics 120, 122, 123, 186
     pub(crate) fn write(&self, data: &[u8]) -> Outcome<usize> {
         let nowait = self.writer.state()?.nowait;
+        sanitizer::release(&*self.quota);
         let bytes = self.writer.write(data)?;
+        sanitizer::acquire(&*self.quota);
         let mut counts = locked(&self.quota.counts);
         counts.written += bytes as u64;
         let end = counts.written;

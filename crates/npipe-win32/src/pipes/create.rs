@@ -10,10 +10,12 @@ use npipe::{Access, ClientOptions, Direction, PipeMode, ServerOptions};
 
 use super::anonymous;
 use super::{PipeEnd, Side};
-use crate::failure::{Failure, Outcome, not_implemented, set_last_error};
+use crate::failure::{Failure, Outcome, set_last_error};
 use crate::handles;
 use crate::object::Object;
 use crate::pointers::{Ansi, In, Out, WideText};
+use crate::sanitizer::Channel;
+use crate::security::memory;
 use crate::text::Words;
 use crate::types::{
     ACCESS_SYSTEM_SECURITY, Bool, FALSE, FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, FILE_FLAG_WRITE_THROUGH,
@@ -21,6 +23,9 @@ use crate::types::{
     PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_MESSAGE, PIPE_UNLIMITED_INSTANCES, SECURITY_ATTRIBUTES, TRUE, WRITE_DAC,
     code,
 };
+
+const SECURITY_SQOS_PRESENT: u32 = 0x0010_0000;
+const SECURITY_VALID_SQOS_FLAGS: u32 = 0x001f_0000;
 
 /// The arguments of CreateNamedPipe that are not texts.
 #[derive(Clone, Copy)]
@@ -73,9 +78,9 @@ impl Wanted {
         }
         let direction = self.check()?;
         let attributes = self.attributes.get();
-        if attributes.is_some_and(|attributes| attributes.lpSecurityDescriptor != 0) {
-            return Err(not_implemented("CreateNamedPipe with a security descriptor"));
-        }
+        // semantics 264: without one, or with one that leaves something out, it is Windows' default.
+        let descriptor = attributes.and_then(|attributes| attributes.lpSecurityDescriptor.present());
+        let descriptor = descriptor.map(memory::descriptor).transpose()?.unwrap_or_default();
         let pipe_mode = |bit| match self.pipe_mode & bit {
             0 => PipeMode::Byte,
             _ => PipeMode::Message,
@@ -87,7 +92,10 @@ impl Wanted {
             .nowait(self.pipe_mode & PIPE_NOWAIT != 0)
             .access_inbound(direction.to_server())
             .access_outbound(direction.to_client())
+            .security_descriptor(descriptor)
             .first_pipe_instance(self.open_mode & FILE_FLAG_FIRST_PIPE_INSTANCE != 0)
+            .write_dac(self.open_mode & WRITE_DAC != 0)
+            .access_system_security(self.open_mode & ACCESS_SYSTEM_SECURITY != 0)
             .out_buffer_size(self.out_size)
             .in_buffer_size(self.in_size)
             // A handle may be marked inheritable at any time.
@@ -96,11 +104,15 @@ impl Wanted {
         if self.instances < PIPE_UNLIMITED_INSTANCES {
             options.max_instances(self.instances as usize);
         }
+        let channel = Channel::of_name(name);
+        channel.release();
         let server = options.create(name)?;
-        let end = PipeEnd::new(Side::Server(server), self.open_mode & FILE_FLAG_OVERLAPPED != 0);
+        let access = server.access();
+        let overlapped = self.open_mode & FILE_FLAG_OVERLAPPED != 0;
+        let end = PipeEnd::new(Side::Server(server), overlapped, channel);
         // semantics 41
         let inherit = attributes.is_some_and(|attributes| attributes.bInheritHandle != FALSE);
-        let handle = insert(end, Access::of_server(direction), inherit)?;
+        let handle = insert(end, access, inherit)?;
         // As Windows does.
         set_last_error(code::SUCCESS);
         Ok(handle)
@@ -114,14 +126,19 @@ fn insert(end: Arc<PipeEnd>, access: Access, inherit: bool) -> Outcome<Handle> {
 /// The client's side of CreateFile.
 pub(crate) fn open(name: &OsStr, desired: u32, inherit: bool, flags: u32) -> Outcome<Handle> {
     let asked = Access::from_win32(desired);
-    let client = ClientOptions::new().access(asked).shareable(true).open(name)?;
-    // semantics 59
-    let end = PipeEnd::new(Side::Client(client), flags & FILE_FLAG_OVERLAPPED != 0);
+    let channel = Channel::of_name(name);
+    channel.release();
+    let mut options = ClientOptions::new();
+    options.access(asked).shareable(true);
+    // semantics 262
+    if flags & SECURITY_SQOS_PRESENT != 0 {
+        options.security_qos_flags(flags & SECURITY_VALID_SQOS_FLAGS);
+    }
+    let client = options.open(name)?;
     // semantics 53
-    let access = Access {
-        read_attributes: true,
-        ..asked
-    };
+    let access = client.access();
+    // semantics 59
+    let end = PipeEnd::new(Side::Client(client), flags & FILE_FLAG_OVERLAPPED != 0, channel);
     let handle = insert(end, access, inherit)?;
     super::local::settle();
     Ok(handle)
@@ -193,7 +210,9 @@ crate::export! {
     ///
     /// # Errors
     /// ERROR_INVALID_NAME, ERROR_PATH_NOT_FOUND (no name), ERROR_INVALID_PARAMETER, ERROR_PIPE_BUSY (the limit),
-    /// ERROR_ACCESS_DENIED (exists, or has another direction); ERROR_CALL_NOT_IMPLEMENTED with a security descriptor.
+    /// ERROR_ACCESS_DENIED (exists, has another direction, or an access list without FILE_CREATE_PIPE_INSTANCE for the caller);
+    /// ERROR_UNKNOWN_REVISION, ERROR_INVALID_SECURITY_DESCR, ERROR_INVALID_ACL, ERROR_INVALID_SID, ERROR_INVALID_OWNER, ERROR_NOT_SUPPORTED,
+    /// ERROR_CALL_NOT_IMPLEMENTED for a security descriptor that makes no sense here.
     fn CreateNamedPipeA(
         name: Ansi<'_>,
         open_mode: u32,

@@ -20,6 +20,7 @@ use npipe::{PipeClient, PipeServer, PipeStream, Status};
 use crate::dispatch::Waitable;
 use crate::failure::{Failure, Outcome};
 use crate::operations::Pending;
+use crate::sanitizer::Channel;
 use crate::threads::Thread;
 use crate::types::Handle;
 pub(crate) use anonymous::AnonymousEnd;
@@ -36,6 +37,8 @@ pub(crate) struct PipeEnd {
     /// Opened with FILE_FLAG_OVERLAPPED.
     pub(crate) overlapped: bool,
     gate: Arc<Waitable>,
+    /// Where a sanitizer sees it meet the other end.
+    pub(crate) channel: Channel,
     /// Its overlapped operations.
     pub(crate) pending: Pending,
     /// A client whose server is this process too.
@@ -44,11 +47,14 @@ pub(crate) struct PipeEnd {
 }
 
 impl PipeEnd {
-    pub(crate) fn new(side: Side, overlapped: bool) -> Arc<PipeEnd> {
+    /// A new end, which has met others already when it was created or opened.
+    pub(crate) fn new(side: Side, overlapped: bool, channel: Channel) -> Arc<PipeEnd> {
+        channel.acquire();
         let end = Arc::new(PipeEnd {
             side,
             overlapped,
             gate: Waitable::gate(),
+            channel,
             pending: Pending::default(),
             is_local: AtomicBool::new(false),
             handles: AtomicUsize::new(0),
@@ -63,6 +69,7 @@ impl PipeEnd {
 
     pub(crate) fn closed(&self) {
         if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.channel.release();
             self.close();
             local::leave(self);
         }
@@ -101,8 +108,10 @@ impl PipeEnd {
     #[inline]
     pub(crate) fn inside<T>(&self, handle: Handle, act: impl FnOnce() -> npipe::Result<T>) -> Outcome<T> {
         self.gate.close_gate();
+        self.channel.release();
         Thread::blocks_in(handle);
         let result = act();
+        self.channel.acquire();
         Thread::blocks_in(0);
         self.gate.open_gate();
         local::settle();

@@ -12,6 +12,7 @@ use crate::object::{Object, pipe_end};
 use crate::operations;
 use crate::overlapped;
 use crate::pointers::{Ansi, Buffer, Bytes, Out, Shared, WideText};
+use crate::sanitizer::Channel;
 use crate::text::Words;
 use crate::types::{Bool, FALSE, Handle, NMPWAIT_WAIT_FOREVER, OVERLAPPED, TRUE, code};
 
@@ -42,11 +43,14 @@ fn patience(timeout_ms: u32) -> Option<Duration> {
 
 fn wait(name: &OsStr, timeout_ms: u32) -> Outcome<Bool> {
     npipe::wait(name, patience(timeout_ms))?;
+    Channel::of_name(name).acquire();
     Ok(TRUE)
 }
 
 // semantics 160-162
 fn call(name: &OsStr, request: &[u8], reply: &mut [u8], bytes: Out<u32>, timeout_ms: u32) -> Outcome<Bool> {
+    let channel = Channel::of_name(name);
+    channel.release();
     let mut options = ClientOptions::new();
     options.pipe_mode(PipeMode::Message);
     let client = loop {
@@ -57,6 +61,7 @@ fn call(name: &OsStr, request: &[u8], reply: &mut [u8], bytes: Out<u32>, timeout
         }
     };
     let outcome = client.transact(request, reply)?;
+    channel.acquire();
     bytes.set(outcome.bytes as u32);
     if outcome.more {
         return Err(Failure(code::MORE_DATA));
@@ -84,7 +89,9 @@ crate::export! {
     /// # Errors
     /// ERROR_PIPE_NOT_CONNECTED (disconnected already), ERROR_INVALID_FUNCTION (a client's end), ERROR_INVALID_HANDLE.
     fn DisconnectNamedPipe(handle: Handle) -> Bool [FALSE] {
-        pipe_end(handle)?.server()?.disconnect()?;
+        let end = pipe_end(handle)?;
+        end.channel.release();
+        end.server()?.disconnect()?;
         local::settle();
         Ok(TRUE)
     }

@@ -1,5 +1,6 @@
 //! What programs ask about an end, and the modes that they set.
 
+use npipe::impersonation::ImpersonationLevel;
 use npipe::{PipeEnd as Role, PipeInfo, PipeMode, PipeState, Status};
 
 use super::{AnonymousEnd, Side};
@@ -7,6 +8,8 @@ use crate::failure::{Failure, Outcome, not_implemented};
 use crate::handles::{self, Entry};
 use crate::object::{Object, pipe_end};
 use crate::pointers::{In, Out, TextOut};
+use crate::security::accounts;
+use crate::text::Page;
 use crate::types::{
     Bool, FALSE, Handle, PIPE_NOWAIT, PIPE_READMODE_MESSAGE, PIPE_SERVER_END, PIPE_TYPE_MESSAGE, TRUE, code,
 };
@@ -56,22 +59,46 @@ fn set_state(entry: &Entry, mode: u32) -> Outcome<()> {
     Ok(())
 }
 
+/// What the client's user is called, if the client lets its server act as it (semantics 200).
+fn client_name(entry: &Entry) -> Outcome<Vec<u8>> {
+    let Object::Pipe(end) = &entry.object else {
+        return Err(not_implemented(
+            "GetNamedPipeHandleState with the user's name of an anonymous pipe",
+        ));
+    };
+    let token = end.server()?.client_token()?;
+    let who = token.identity()?;
+    match token.level() {
+        level if level < ImpersonationLevel::Impersonation => Err(Failure::from(Status::BadImpersonationLevel)),
+        _ => Ok(accounts::user_name(who.uid)),
+    }
+}
+
 /// GetNamedPipeHandleState, in which only the form of the user's name differs.
 fn handle_state<U: Copy + Default>(
     handle: Handle,
     modes: Out<u32>,
     instances: Out<u32>,
     collection: [Out<u32>; 2],
-    user: TextOut<U>,
-) -> Outcome<Bool> {
+    (user, user_size): (TextOut<U>, u32),
+) -> Outcome<Bool>
+where
+    TextOut<U>: Page,
+{
     let entry = handles::get(handle)?;
     // semantics 199
     if collection.iter().any(|wanted| !wanted.is_null()) {
         return Err(Failure(code::INVALID_PARAMETER));
     }
     let state = state(&entry)?;
-    if !user.is_null() {
-        return Err(not_implemented("GetNamedPipeHandleState with a user's name"));
+    let name = match user.is_null() {
+        true => None,
+        false => Some(client_name(&entry)?),
+    };
+    if let Some(name) = &name
+        && user.fill(user_size, name) as usize > user.length_of(name)
+    {
+        return Err(Failure::from(Status::BufferTooSmall));
     }
     let message = if state.read_mode == PipeMode::Message {
         PIPE_READMODE_MESSAGE
@@ -134,11 +161,13 @@ crate::export! {
         Ok(TRUE)
     }
 
-    /// GetNamedPipeHandleStateA.
+    /// GetNamedPipeHandleStateA. The user's name is the name alone, or the user's number where it has none.
     ///
     /// # Errors
     /// ERROR_ACCESS_DENIED (a server's end that only writes), ERROR_PIPE_NOT_CONNECTED, ERROR_INVALID_PARAMETER (the
-    /// collection counts of a local pipe), ERROR_CALL_NOT_IMPLEMENTED (the user's name).
+    /// collection counts of a local pipe). For the user's name also ERROR_INVALID_FUNCTION (a client's end),
+    /// ERROR_CANNOT_IMPERSONATE (nothing was read yet, or there is no client), ERROR_BAD_IMPERSONATION_LEVEL and
+    /// ERROR_CANT_OPEN_ANONYMOUS (the client does not allow impersonation), ERROR_INSUFFICIENT_BUFFER.
     fn GetNamedPipeHandleStateA(
         handle: Handle,
         modes: Out<u32>,
@@ -146,9 +175,9 @@ crate::export! {
         collection_count: Out<u32>,
         collection_timeout: Out<u32>,
         user: TextOut<u8>,
-        _user_size: u32,
+        user_size: u32,
     ) -> Bool [FALSE] {
-        handle_state(handle, modes, instances, [collection_count, collection_timeout], user)
+        handle_state(handle, modes, instances, [collection_count, collection_timeout], (user, user_size))
     }
 
     /// GetNamedPipeHandleStateW.
@@ -162,9 +191,9 @@ crate::export! {
         collection_count: Out<u32>,
         collection_timeout: Out<u32>,
         user: TextOut<u16>,
-        _user_size: u32,
+        user_size: u32,
     ) -> Bool [FALSE] {
-        handle_state(handle, modes, instances, [collection_count, collection_timeout], user)
+        handle_state(handle, modes, instances, [collection_count, collection_timeout], (user, user_size))
     }
 
     /// SetNamedPipeHandleState.

@@ -23,6 +23,7 @@ fn peek(handle: Handle, buffer: Buffer<'_>, size: u32) -> Outcome<(Peeked, bool)
         Object::Pipe(end) => {
             entry.access.require_read()?;
             let seen = end.peek(buffer.slice(size)?)?;
+            end.channel.acquire();
             Ok((seen, end.info()?.mode == PipeMode::Byte))
         }
         Object::Anonymous(end) => match &**end {

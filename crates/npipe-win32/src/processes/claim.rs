@@ -23,6 +23,7 @@ use crate::files::{self, OpenFile};
 use crate::handles::{self, Entry};
 use crate::object::Object;
 use crate::pipes::{AnonymousEnd, PipeEnd, Side};
+use crate::sanitizer::Channel;
 use crate::types::code;
 
 /// What runs when the library is loaded, before constructors of the program's that may make handles.
@@ -142,8 +143,16 @@ fn complain_of(table: &Table, index: usize, number: u32) {
 
 fn object(kind: Kind, fd: OwnedFd) -> Outcome<Object> {
     Ok(match kind {
-        Kind::Server { overlapped } => Object::Pipe(PipeEnd::new(Side::Server(PipeServer::from_raw(fd)?), overlapped)),
-        Kind::Client { overlapped } => Object::Pipe(PipeEnd::new(Side::Client(PipeClient::from_raw(fd)?), overlapped)),
+        Kind::Server { overlapped } => Object::Pipe(PipeEnd::new(
+            Side::Server(PipeServer::from_raw(fd)?),
+            overlapped,
+            Channel::default(),
+        )),
+        Kind::Client { overlapped } => Object::Pipe(PipeEnd::new(
+            Side::Client(PipeClient::from_raw(fd)?),
+            overlapped,
+            Channel::default(),
+        )),
         Kind::Reader { size } => Object::Anonymous(Arc::new(AnonymousEnd::reader(fd, size)?)),
         Kind::Writer { size } => Object::Anonymous(Arc::new(AnonymousEnd::writer(fd, size)?)),
         Kind::File | Kind::Device => Object::File(Arc::new(OpenFile::from(fd))),

@@ -13,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use npipe::Access;
+use npipe::impersonation::as_process;
 
 use super::inherit::{self, Gift, Stream};
 use super::table::VARIABLE;
@@ -22,6 +23,7 @@ use crate::files::system_path;
 use crate::handles;
 use crate::object::Object;
 use crate::pointers::{Ansi, In, Out, Texts, WideText};
+use crate::security::memory::keeps_out;
 use crate::text::{Words, wtf8};
 use crate::types::{Bool, FALSE, Handle, SECURITY_ATTRIBUTES, TRUE, code};
 
@@ -73,6 +75,18 @@ fn is_inheritable(attributes: In<SECURITY_ATTRIBUTES>) -> bool {
     attributes
         .get()
         .is_some_and(|attributes| attributes.bInheritHandle != FALSE)
+}
+
+/// An access list for a process or thread would have to keep out whom the system lets in.
+fn refuse_lists(attributes: [In<SECURITY_ATTRIBUTES>; 2]) -> Outcome<()> {
+    for attributes in attributes {
+        if let Some(attributes) = attributes.get()
+            && keeps_out(&attributes)?
+        {
+            return Err(not_implemented("CreateProcess with an access list"));
+        }
+    }
+    Ok(())
 }
 
 fn environment(texts: Texts<'_>, flags: u32) -> Option<Vec<Vec<u8>>> {
@@ -130,6 +144,7 @@ impl Wanted {
 
     fn create(self) -> Outcome<Bool> {
         self.check()?;
+        npipe::impersonation::require_acting()?;
         let startup = self.startup.get().ok_or(Failure(code::NOACCESS))?;
         if self.information.is_null() {
             return Err(Failure(code::NOACCESS));
@@ -139,8 +154,11 @@ impl Wanted {
         let program = program::of(self.application.as_deref(), line)?;
         let command = self.command(&program, line)?;
         let given = (startup.dwFlags & STARTF_USESTDHANDLES != 0).then_some(startup.standard);
-        let (gift, streams) = inherit::gather(self.inherit, given, &program)?;
-        let child = spawn(command, gift, streams)?;
+        // A child is the process', whoever this thread is: it must have no way back that it is not meant to have.
+        let child = as_process(|| {
+            let (gift, streams) = inherit::gather(self.inherit, given, &program)?;
+            spawn(command, gift, streams)
+        })?;
         let id = child.id();
         let process = Process::of_child(child)?;
         let object = Object::OtherProcess(Arc::clone(&process));
@@ -181,7 +199,8 @@ pub(super) fn leave_at_once(exit_code: u32) -> ! {
 
 crate::export! {
     /// CreateProcessA. Without an application's name the first word of the command line is the program, looked for beside
-    /// this program, in the current directory, and in PATH. STARTF_USESTDHANDLES counts of what `startup` says.
+    /// this program, in the current directory, and in PATH. STARTF_USESTDHANDLES counts of what `startup` says. The child is
+    /// who this process is, on a thread that impersonates too.
     ///
     /// # Errors
     /// ERROR_FILE_NOT_FOUND, ERROR_ACCESS_DENIED, ERROR_BAD_EXE_FORMAT, ERROR_DIRECTORY, ERROR_INVALID_PARAMETER;
@@ -200,6 +219,7 @@ crate::export! {
         startup: In<STARTUPINFO>,
         information: Out<PROCESS_INFORMATION>,
     ) -> Bool [FALSE] {
+        refuse_lists([process, thread])?;
         Wanted {
             application: application.bytes(),
             line: line.bytes(),
@@ -230,6 +250,7 @@ crate::export! {
         startup: In<STARTUPINFO>,
         information: Out<PROCESS_INFORMATION>,
     ) -> Bool [FALSE] {
+        refuse_lists([process, thread])?;
         Wanted {
             application: application.bytes(),
             line: line.bytes(),

@@ -122,6 +122,7 @@ fn pass(object: &Object) -> Result<(Kind, Option<OwnedFd>), Stays> {
         }
         Object::Thread(_) | Object::OtherThread(_) => return Err(Stays::Because("is a thread's")),
         Object::Process | Object::OtherProcess(_) => return Err(Stays::Because("is a process'")),
+        Object::Token(_) => return Err(Stays::Because("is a token's, which are of one process")),
         Object::Port(_) | Object::Registration(_) => {
             return Err(Stays::Because(
                 "is a completion port or a registered wait, which are of one process",

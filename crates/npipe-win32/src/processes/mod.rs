@@ -3,6 +3,7 @@
 //! A process is held by its pidfd. One thread watches all of them and signals their objects; of children it also asks how
 //! they ended, so that none is left behind when its handles are closed before.
 
+pub(crate) mod as_user;
 pub(crate) mod claim;
 mod command_line;
 pub(crate) mod create;
@@ -20,6 +21,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use npipe::Access;
+use npipe::impersonation::as_process;
+use npipe::overlapped::engine;
 use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -88,7 +91,7 @@ impl Watcher {
         let known = Mutex::default();
         let watcher: &'static Watcher = Box::leak(Box::new(Watcher { epoll, known }));
         let thread = std::thread::Builder::new().name("npipe-children".into());
-        thread.spawn(|| watcher.run())?;
+        as_process(|| thread.spawn(|| watcher.run()))?;
         *current = Some((this, watcher));
         Ok(watcher)
     }
@@ -132,6 +135,8 @@ impl Watcher {
                     process.note_end();
                     let forgotten = locked(&self.known).remove(&key);
                     drop(forgotten);
+                    // Its handles are closed before its end is seen (semantics 128).
+                    engine::catch_up();
                     process.over.set_event(true);
                     process.thread_over.set_event(true);
                 }
@@ -321,7 +326,10 @@ crate::export! {
     fn OpenProcess(_access: u32, inherit: Bool, id: u32) -> Handle [NULL] {
         let object = match id == std::process::id() {
             true => Object::Process,
-            false => Object::OtherProcess(Process::open(id)?),
+            false => {
+                npipe::impersonation::require_acting()?;
+                Object::OtherProcess(Process::open(id)?)
+            }
         };
         handles::insert(object, Access::READ_WRITE, inherit != FALSE)
     }

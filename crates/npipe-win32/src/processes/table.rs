@@ -17,7 +17,7 @@ use crate::types::Handle;
 /// Names the descriptor of the table.
 pub(crate) const VARIABLE: &str = "NPIPE_INHERITED_HANDLES";
 
-const HEADING: &str = "handles 1";
+const HEADING: &str = "handles 2";
 /// The process' number comes first.
 const PREFIX: usize = 4;
 /// A table is never longer.
@@ -78,19 +78,8 @@ pub(super) struct Table {
     pub(super) standard: [Standard; 3],
 }
 
-fn rights(access: Access) -> u32 {
-    let bit = |held: bool, bit: u32| if held { 1 << bit } else { 0 };
-    bit(access.read, 0) | bit(access.write, 1) | bit(access.read_attributes, 2) | bit(access.write_attributes, 3)
-}
-
-fn access(rights: u32) -> Option<Access> {
-    let held = |bit: u32| rights & 1 << bit != 0;
-    (rights < 16).then(|| Access {
-        read: held(0),
-        write: held(1),
-        read_attributes: held(2),
-        write_attributes: held(3),
-    })
+fn access(mask: u32) -> Option<Access> {
+    Some(Access::from_win32(mask)).filter(|access| access.to_win32() == mask)
 }
 
 impl Kind {
@@ -128,7 +117,13 @@ impl Table {
             let _ = writeln!(text, "{word} {} {number}", passed.fd);
         }
         for line in &self.handles {
-            let _ = writeln!(text, "handle {} {} {}", line.handle, line.object, rights(line.access));
+            let _ = writeln!(
+                text,
+                "handle {} {} {}",
+                line.handle,
+                line.object,
+                line.access.to_win32()
+            );
         }
         for (stream, standard) in self.standard.iter().enumerate() {
             if let Standard::Number(number) = standard {
@@ -274,15 +269,15 @@ mod tests {
     fn nonsense_and_what_is_anothers_is_refused() {
         for text in [
             "",
-            "handles 2\n",
-            "handles 1\nhandle 4 0 1\n",
-            "handles 1\nfile 70 0\nhandle 3 0 1\n",
-            "handles 1\nfile 70 0\nhandle 99999999 0 1\n",
-            "handles 1\nfile 70 0\nhandle 4 0 16\n",
-            "handles 1\nfile x 0\n",
-            "handles 1\nthing 70 0\n",
-            "handles 1\nstandard 3 4 0\n",
-            "handles 1\n\n",
+            "handles 1\n",
+            "handles 2\nhandle 4 0 1\n",
+            "handles 2\nfile 70 0\nhandle 3 0 1\n",
+            "handles 2\nfile 70 0\nhandle 99999999 0 1\n",
+            "handles 2\nfile 70 0\nhandle 4 0 4294967295\n",
+            "handles 2\nfile x 0\n",
+            "handles 2\nthing 70 0\n",
+            "handles 2\nstandard 3 4 0\n",
+            "handles 2\n\n",
         ] {
             assert_eq!(Table::decode(text), None, "{text:?}");
         }

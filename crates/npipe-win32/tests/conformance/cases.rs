@@ -1,30 +1,7 @@
 //! The cases of `conformance/`, group by group.
 
-use std::collections::BTreeMap;
-use std::fs;
-
-use crate::support::{Build, Place, repository};
-
-/// Rows of tabs by their first column.
-fn table(name: &str) -> BTreeMap<String, String> {
-    let path = repository().join("conformance").join(name);
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    text.lines()
-        .map(|line| {
-            let mut columns = line.split('\t');
-            let (case, answer, why) = (columns.next(), columns.next(), columns.next());
-            assert!(why.is_some_and(|why| !why.is_empty()), "{name}: no reason in {line:?}");
-            (
-                case.unwrap_or_default().to_owned(),
-                answer.unwrap_or_default().to_owned(),
-            )
-        })
-        .collect()
-}
-
-fn cases(text: &str) -> BTreeMap<&str, &str> {
-    text.lines().filter_map(|line| line.split_once(": ")).collect()
-}
+use crate::support::{Build, Place};
+use crate::tables::{Expected, answers, groups, source};
 
 /// Compiles and runs a group and compares every case.
 #[track_caller]
@@ -36,45 +13,33 @@ fn check(group: &str) {
 #[track_caller]
 fn compare(group: &str, flags: &[&str]) {
     let place = Place::new();
-    let directory = repository().join("conformance");
-    let source = directory.join(format!("{group}.c"));
     let build = Build {
         flags,
         ..Build::default()
     };
-    let program = place.compile(group, &[source], build);
+    let program = place.compile(group, &[source(group)], build);
     let printed = place.run(&program, &[]);
-    let expected = fs::read_to_string(directory.join(format!("expected/{group}.txt"))).expect("expected answers");
-
-    let (either, excluded) = (table("either.tsv"), table("exclusions.tsv"));
-    let (got, want) = (cases(&printed), cases(&expected));
-    let mut wrong = Vec::new();
-    for (&case, &answer) in &want {
-        let got = got.get(case).copied().unwrap_or("nothing");
-        let deviation = excluded.get(case);
-        let fits = match deviation {
-            Some(deviation) => got == deviation,
-            None => got == answer || either.get(case).is_some_and(|other| got == other),
-        };
-        if !fits {
-            wrong.push(format!(
-                "{case}\n   got  {got}\n   want {}",
-                deviation.map_or(answer, String::as_str)
-            ));
-        }
-    }
-    wrong.extend(
-        got.keys()
-            .filter(|case| !want.contains_key(*case))
-            .map(|case| format!("{case}: not expected")),
-    );
+    let expected = Expected::of_npipe(group);
+    let wrong = expected.differences(&answers(group, &printed));
     assert!(
         wrong.is_empty(),
         "{}\n{} of {} cases of {group} differ",
         wrong.join("\n"),
         wrong.len(),
-        want.len()
+        expected.len()
     );
+}
+
+/// A group that no test runs would be a silent success.
+#[test]
+fn every_group_is_run() {
+    let tests = include_str!("cases.rs");
+    for group in groups() {
+        assert!(
+            tests.contains(&format!("    check(\"{group}\");")),
+            "no test runs {group}"
+        );
+    }
 }
 
 /// semantics 1-11, 13-15, 17, 46
@@ -119,6 +84,18 @@ fn msgmode() {
     check("msgmode");
 }
 
+/// semantics 97, 117, 119-127
+#[test]
+fn quota() {
+    check("quota");
+}
+
+/// semantics 131-139
+#[test]
+fn nowait() {
+    check("nowait");
+}
+
 /// semantics 140-149
 #[test]
 fn peek() {
@@ -137,6 +114,18 @@ fn flush() {
     check("flush");
 }
 
+/// semantics 67, 172-182
+#[test]
+fn disconnect() {
+    check("disconnect");
+}
+
+/// semantics 27, 29, 116, 189, 195-197, 201, 203, 204, 206, 207
+#[test]
+fn state() {
+    check("state");
+}
+
 /// semantics 183-189, 192
 #[test]
 fn close() {
@@ -149,7 +138,7 @@ fn anon() {
     check("anon");
 }
 
-/// What children inherit, their standard handles, their ends. semantics 16, 101, 129, 190, 205, 229,
+/// What children inherit, their standard handles, their ends. semantics 16, 101, 128, 129, 190, 205, 229,
 /// 257-260
 #[test]
 fn children() {
@@ -162,13 +151,25 @@ fn handles() {
     check("handles");
 }
 
+/// semantics 200, 261-263
+#[test]
+fn impersonate() {
+    check("impersonate");
+}
+
+/// SIDs, access lists, descriptors and their texts; what they decide. semantics 24, 32, 258, 264, 265
+#[test]
+fn security() {
+    check("security");
+}
+
 /// semantics 211-223, 225
 #[test]
 fn overlapped() {
     check("overlapped");
 }
 
-/// semantics 227, 230, 234-244
+/// semantics 223, 227, 230, 234-244
 #[test]
 fn apc() {
     check("apc");
@@ -201,7 +202,16 @@ fn sanitized() {
         "-fsanitize=address,undefined",
         "-fno-sanitize-recover=all",
     ];
-    for group in ["objects", "edges", "texts", "apc", "ports", "storm", "children"] {
+    for group in [
+        "objects",
+        "edges",
+        "texts",
+        "apc",
+        "ports",
+        "storm",
+        "children",
+        "impersonate",
+    ] {
         compare(group, &sanitize);
     }
 }
@@ -222,6 +232,12 @@ fn edges() {
 #[test]
 fn objects() {
     check("objects");
+}
+
+/// No rule of pipes: names, calendars, directories, the console and its events.
+#[test]
+fn system() {
+    check("system");
 }
 
 /// No rule of pipes: formats, copies, conversions, messages.

@@ -4,8 +4,15 @@
 //! directory of its own. The cases are lines that the programs print (`conformance/README.md`).
 
 mod cases;
+mod console;
 mod headers;
+mod impersonation;
 mod inheritance;
+mod left;
 mod linking;
+mod races;
 mod seeds;
+mod sources;
 mod support;
+mod tables;
+mod wine;

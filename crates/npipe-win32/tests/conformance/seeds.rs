@@ -41,9 +41,9 @@ fn recorded(seeds: &Path, name: &str) -> String {
     fs::read_to_string(seeds.join(name)).expect("the recorded output")
 }
 
-/// The server first, then the client when the pipe is there.
+/// The server first, then the client when the pipe is there: what both say.
 #[track_caller]
-fn converse(seeds: &Path, seed: &str, pipe: &str, record: &str, arguments: &[&str], flags: &[&str]) {
+fn talk(seeds: &Path, seed: &str, pipe: &str, arguments: &[&str], flags: &[&str]) -> (String, String) {
     let place = Place::new();
     let server = compile(&place, seeds, &format!("{seed}_server.cpp"), flags);
     let client = compile(&place, seeds, &format!("{seed}_client.cpp"), flags);
@@ -51,23 +51,32 @@ fn converse(seeds: &Path, seed: &str, pipe: &str, record: &str, arguments: &[&st
     place.until_served(pipe);
     let said = place.run(&client, arguments);
     let served = printed(&server.wait_with_output().expect("the server ends"));
-    assert_eq!(
-        said,
-        recorded(seeds, &format!("{record}.client.txt")),
-        "{seed} {flags:?}"
-    );
-    assert_eq!(
-        served,
-        recorded(seeds, &format!("{record}.server.txt")),
-        "{seed} {flags:?}"
-    );
+    (said, served)
+}
+
+/// A conversation as it is recorded.
+#[track_caller]
+fn converse(seeds: &Path, seed: &str, pipe: &str, record: &str, arguments: &[&str], flags: &[&str]) {
+    let (said, served) = talk(seeds, seed, pipe, arguments, flags);
+    let recorded = |side: &str| recorded(seeds, &format!("{record}.{side}.txt"));
+    assert_eq!(said, recorded("client"), "{seed} {flags:?}");
+    assert_eq!(served, recorded("server"), "{seed} {flags:?}");
 }
 
 /// Blocking calls on a message pipe.
 #[test]
 fn seed_002() {
     let Some(seeds) = seeds() else { return };
-    converse(&seeds, "002", r"\\.\pipe\mynamedpipe", "002", &[], &[]);
+    let pipe = r"\\.\pipe\mynamedpipe";
+    converse(&seeds, "002", pipe, "002", &[], &[]);
+    // The wide server sends a hundred wide characters, which the client prints as a narrow text.
+    let (said, served) = talk(&seeds, "002", pipe, &[], UNICODE);
+    let narrow = recorded(&seeds, "002.client.txt");
+    assert_eq!(said, narrow.replace("100 'reply from 002 server'", "200 'r'"));
+    assert_eq!(
+        served,
+        recorded(&seeds, "002.server.txt").replace("wrote 100", "wrote 200")
+    );
 }
 
 /// The client before the server: WaitNamedPipe returns at once. semantics 81
@@ -92,7 +101,9 @@ fn seed_002_client_first() {
 #[test]
 fn seed_003() {
     let Some(seeds) = seeds() else { return };
-    converse(&seeds, "003", r"\\.\pipe\mypipe", "003", &[], &[]);
+    for flags in [&[], UNICODE] {
+        converse(&seeds, "003", r"\\.\pipe\mypipe", "003", &[], flags);
+    }
 }
 
 /// The numbers of handles in brackets, which differ from run to run.
@@ -169,5 +180,7 @@ fn seed_004() {
 #[test]
 fn seed_004_delphi() {
     let Some(seeds) = seeds() else { return };
-    converse(&seeds, "004", r"\\.\pipe\test", "004_delphi", &["delphi"], &[]);
+    for flags in [&[], UNICODE] {
+        converse(&seeds, "004", r"\\.\pipe\test", "004_delphi", &["delphi"], flags);
+    }
 }

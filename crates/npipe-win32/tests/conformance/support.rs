@@ -99,12 +99,18 @@ impl Place {
     /// Compiles C or C++, by the names of the sources, and links with the library.
     #[track_caller]
     pub(crate) fn compile(&self, name: &str, sources: &[PathBuf], build: Build<'_>) -> PathBuf {
-        let program = self.path(name);
         let objects: Vec<PathBuf> = sources
             .iter()
             .enumerate()
             .map(|(number, source)| self.object(&format!("{name}-{number}.o"), source, build))
             .collect();
+        self.link(name, &objects, build)
+    }
+
+    /// Links objects with the library.
+    #[track_caller]
+    pub(crate) fn link(&self, name: &str, objects: &[PathBuf], build: Build<'_>) -> PathBuf {
+        let program = self.path(name);
         let mut link = Command::new("c++");
         link.args(build.flags.iter().filter(|flag| flag.starts_with("-fsanitize")));
         link.arg("-o").arg(&program).args(objects);
@@ -118,8 +124,9 @@ impl Place {
         program
     }
 
+    /// Compiles one source, and does not link it.
     #[track_caller]
-    fn object(&self, name: &str, source: &Path, build: Build<'_>) -> PathBuf {
+    pub(crate) fn object(&self, name: &str, source: &Path, build: Build<'_>) -> PathBuf {
         let object = self.path(name);
         let is_cpp = source.extension().is_some_and(|extension| extension == "cpp");
         let mut compile = Command::new(if is_cpp { "c++" } else { "cc" });
@@ -129,6 +136,14 @@ impl Place {
         compile.args(["-c", "-O1", "-I"]).arg(include()).args(build.flags);
         succeed(compile.arg(source).arg("-o").arg(&object));
         object
+    }
+
+    /// Whether a C++ source compiles.
+    pub(crate) fn compiles(&self, source: &Path, flags: &[&str]) -> bool {
+        let mut compile = Command::new("c++");
+        compile.args(["-w", "-fsyntax-only", "-I"]).arg(include()).args(flags);
+        compile.arg(source).stderr(Stdio::null());
+        compile.status().expect("a compiler").success()
     }
 
     /// A program that is to be run here.
@@ -172,8 +187,8 @@ impl Place {
 }
 
 #[track_caller]
-fn succeed(command: &mut Command) {
-    let output = command.output().expect("a compiler: gcc and g++ are needed");
+pub(crate) fn succeed(command: &mut Command) {
+    let output = command.output().expect("it starts: gcc and g++ are needed");
     let messages = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}\n{messages}");
 }

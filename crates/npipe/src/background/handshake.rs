@@ -12,12 +12,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use npipe_core::access::PeerIdentity;
 use npipe_core::handshake::{Decoder, Message, Serving};
 use npipe_core::pipe::{OwnerId, WaitOutcome, WaiterId};
-use npipe_core::{Access, PipeName, Status};
+use npipe_core::{Access, PeerIdentity, PipeName, SecurityDescriptor, SecurityInformation, SecurityQos, Status};
 
 use super::Background;
+use crate::end::link::Counterpart;
 use crate::end::locked;
 use crate::host::{Host, SELF};
 use crate::sys::epoll::Interest;
@@ -335,9 +335,16 @@ impl Visitor {
                 self.deadline = None;
                 return Next::Stay;
             }
-            Message::Open { name, access } => self.open(background, host, &name, access).map(|()| Next::Leave),
+            Message::Open { name, access, qos } => {
+                self.open(background, host, &name, (access, qos)).map(|()| Next::Leave)
+            }
             Message::Wait { name } => self.wait(host, &name, token),
             Message::Query { name } => self.query(host, name.as_ref()),
+            Message::SetSecurity {
+                pipe_id,
+                parts,
+                security,
+            } => self.set_security(host, pipe_id, parts, &security),
             _ => Err(Status::NotSupported),
         };
         result.unwrap_or_else(|status| {
@@ -353,14 +360,6 @@ impl Visitor {
     fn send(&self, message: &Message) -> bool {
         let bytes = message.encode();
         matches!(socket::send(self.socket.as_fd(), &bytes, None), Ok(Some(sent)) if sent == bytes.len())
-    }
-
-    fn identity(&self) -> PeerIdentity {
-        PeerIdentity {
-            uid: self.peer.uid,
-            gid: self.peer.gid,
-            groups: self.peer.groups.clone(),
-        }
     }
 
     fn check_name(host: &Host, name: &PipeName) -> Result<(), Status> {
@@ -397,12 +396,27 @@ impl Visitor {
         Ok(Next::Leave)
     }
 
+    fn set_security(
+        &mut self,
+        host: &Host,
+        pipe_id: u64,
+        parts: SecurityInformation,
+        security: &SecurityDescriptor,
+    ) -> Result<Next, Status> {
+        if pipe_id != host.pipe_id {
+            return Err(Status::ObjectNameNotFound);
+        }
+        host.set_security_for(parts, security, &PeerIdentity::from(&self.peer))?;
+        self.send(&Message::SecuritySet);
+        Ok(Next::Leave)
+    }
+
     fn open(
         &mut self,
         background: &Background,
         host: &Arc<Host>,
         name: &PipeName,
-        access: Access,
+        (access, qos): (Access, SecurityQos),
     ) -> Result<(), Status> {
         Visitor::check_name(host, name)?;
         if socket::has_hung_up(self.socket.as_fd()) {
@@ -412,16 +426,11 @@ impl Visitor {
         // Declared before the lock and so dropped after it: an end that goes with its last handle takes the lock.
         let mut _ends = Vec::new();
         let mut state = locked(&host.state);
-        let attributes = state.pipe.attributes();
-        let asked = access.of_client(attributes.direction)?;
-        let (uid, gid) = (identity::own_uid(), identity::own_gid());
-        if !attributes.access.allows(uid, gid, &self.identity(), asked) {
-            return Err(Status::AccessDenied);
-        }
+        let access = state.pipe.attributes().admit(&PeerIdentity::from(&self.peer), access)?;
         loop {
             let opened = state.choose(access)?;
             if opened.owner != SELF {
-                if state.pass_on(&opened, access, (&self.socket, &self.peer)) {
+                if state.pass_on(&opened, (access, qos), (&self.socket, &self.peer)) {
                     self.hand_over(background);
                     return Ok(());
                 }
@@ -434,7 +443,11 @@ impl Visitor {
             _ends.push(end.clone());
             self.hand_over(background);
             let instances = state.pipe.instances().len() as u32;
-            let welcomed = host.welcome(&mut state, &opened, &end, &self.socket, self.peer.clone(), instances);
+            let peer = Counterpart {
+                who: self.peer.clone(),
+                qos,
+            };
+            let welcomed = host.welcome(&mut state, &opened, &end, &self.socket, peer, instances);
             // Who waits in a connect goes on to make the next instance, for which it needs the lock.
             drop(state);
             end.changed.notify_all();

@@ -5,12 +5,13 @@
 //! peers ring it by a byte on their connections' sockets. It holds no lock while it waits, never blocks on a peer, and
 //! handles no signals.
 
+mod asked;
 mod handshake;
 mod spare;
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -22,7 +23,8 @@ use crate::host::{Host, Line, Seat};
 use crate::process::Process;
 use crate::sys::epoll::{Event, Interest, Poller};
 use crate::sys::forks::ProcessFd;
-use crate::sys::{SysError, SysResult, signals};
+use crate::sys::{SysError, SysResult, impersonation, signals, socket};
+use asked::Asked;
 use spare::Spare;
 
 /// Enough for the handshake's buffers; nothing here recurses.
@@ -56,6 +58,8 @@ enum Watch {
     Holder(Weak<End>, Weak<Link>, Seen),
     /// Whether anybody holds a server end that this process has passed on.
     Place(Arc<ProcessFd>, Arc<Host>, InstanceId),
+    /// Somebody waits until all is seen that happened before this.
+    Asked(Arc<OwnedFd>, Arc<Asked>),
 }
 
 fn running() -> SysResult<Arc<Background>> {
@@ -71,10 +75,11 @@ fn running() -> SysResult<Arc<Background>> {
         spare: Spare::new(),
     });
     let runner = background.clone();
-    std::thread::Builder::new()
+    let thread = std::thread::Builder::new()
         .name("npipe".to_owned())
-        .stack_size(STACK_BYTES)
-        .spawn(move || run(&runner))
+        .stack_size(STACK_BYTES);
+    // A thread is who started it.
+    impersonation::at_home(|| thread.spawn(move || run(&runner)))
         .map_err(|error| SysError::new("start the background thread", error))?;
     *slot = Some(background.clone());
     Ok(background)
@@ -250,6 +255,22 @@ pub(crate) fn watch_place(place: ProcessFd, seat: &Seat) {
     }
 }
 
+/// Waits until the thread has seen which peers are gone by now. Without a descriptor to ask with it does not wait.
+pub(crate) fn catch_up() {
+    let background = locked(&Process::current().background).clone();
+    let Some(background) = background.filter(|_| !is_here()) else {
+        return;
+    };
+    let Ok((question, other)) = socket::pair() else { return };
+    drop(other);
+    let (question, asked) = (Arc::new(question), Arc::new(Asked::default()));
+    let watch = Watch::Asked(question.clone(), asked.clone());
+    // What is ready is told in the order in which it became so: peers that are gone come before this.
+    if background.watch(watch, question.as_fd(), Interest::Hangup).is_ok() {
+        asked.wait();
+    }
+}
+
 impl Background {
     fn watch(&self, watch: Watch, descriptor: BorrowedFd<'_>, interest: Interest) -> SysResult<u64> {
         let token = self.insert(watch);
@@ -361,6 +382,10 @@ fn run(background: &Background) {
                 Some(Watch::Place(place, host, instance)) => {
                     unwatch_descriptor(place.as_fd(), event.token);
                     host.vacate_for_others(instance);
+                }
+                Some(Watch::Asked(question, asked)) => {
+                    unwatch_descriptor(question.as_fd(), event.token);
+                    asked.answer();
                 }
                 None => desk.handle(event.token),
             }

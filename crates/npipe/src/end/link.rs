@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use npipe_core::CallId;
 use npipe_core::wire::PeerState;
+use npipe_core::{CallId, SecurityQos};
 use npipe_shm::control::{Control, EndWords, Standing};
 use npipe_shm::doorbell::{self, Cause, Sleeper};
 use npipe_shm::layout::{Layout, SMALL_BYTES, Side};
@@ -22,6 +22,21 @@ use crate::sys::identity::{self, PeerCredentials};
 use crate::sys::segment::Segment;
 use crate::sys::{cpu, futex, socket};
 
+/// Who is at the other end, and what it lets this one do with its identity.
+#[derive(Clone, Debug)]
+pub(crate) struct Counterpart {
+    pub(crate) who: PeerCredentials,
+    pub(crate) qos: SecurityQos,
+}
+
+impl From<PeerCredentials> for Counterpart {
+    /// One whose identity nobody asks to use.
+    fn from(who: PeerCredentials) -> Counterpart {
+        let qos = SecurityQos::default();
+        Counterpart { who, qos }
+    }
+}
+
 /// One connection, one side of it.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -29,7 +44,7 @@ pub(crate) struct Link {
     layout: Layout,
     side: Side,
     socket: Arc<ProcessFd>,
-    peer: PeerCredentials,
+    peer: Counterpart,
     /// Whether the peer could end us anyway: it is of our user, or the superuser's.
     peer_is_trusted: bool,
     /// The peer's standing as decided: 0 open, else 1 plus [`PeerState`]'s place.
@@ -111,7 +126,7 @@ impl Link {
         layout: Layout,
         side: Side,
         socket: Arc<ProcessFd>,
-        peer: PeerCredentials,
+        peer: Counterpart,
         max_spin: Duration,
         descriptor: Option<ProcessFd>,
     ) -> Arc<Link> {
@@ -121,7 +136,7 @@ impl Link {
             layout,
             side,
             socket,
-            peer_is_trusted: peer.uid == identity::own_uid() || peer.uid == 0,
+            peer_is_trusted: peer.who.uid == identity::own_uid() || peer.who.uid == 0,
             peer,
             decided: AtomicU32::new(0),
             alarm: AtomicU32::new(0),
@@ -146,7 +161,12 @@ impl Link {
     }
 
     pub(crate) fn peer(&self) -> &PeerCredentials {
-        &self.peer
+        &self.peer.who
+    }
+
+    /// What the peer lets this end do with its identity.
+    pub(crate) fn qos(&self) -> SecurityQos {
+        self.peer.qos
     }
 
     /// The number under which the background thread watches the socket.

@@ -20,17 +20,18 @@ mod write;
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use npipe_core::wire::PeerState;
-use npipe_core::{Access, EndRole, PipeName, PipeType, ReadMode, Reader, Status, WaitMode, Writer};
+use npipe_core::{Access, EndRole, PeerIdentity, PipeName, PipeType, ReadMode, Reader, Status, WaitMode, Writer};
 use npipe_shm::control::Standing;
 use npipe_shm::layout::Side;
 use npipe_shm::ring::{RingInlet, RingOutlet};
 
 use crate::background;
-use crate::host::Seat;
+use crate::host::{KnownSecurity, Seat};
+use crate::impersonation::Token;
 use crate::sys::forks;
 use crate::sys::namespace::Root;
 use link::Link;
@@ -82,6 +83,8 @@ pub(crate) struct End {
     nowait: AtomicBool,
     read_timeout_ns: AtomicU64,
     write_timeout_ns: AtomicU64,
+    /// The pipe's descriptor by the last news, for when nobody is left to ask. The end that created the instance asks its host.
+    pub(crate) security: OnceLock<KnownSecurity>,
     /// Rung, with the host's lock, when the state of a server's instance changes.
     pub(crate) changed: Condvar,
     /// How many clients came so far.
@@ -118,6 +121,7 @@ impl End {
             nowait: AtomicBool::new(wait == WaitMode::NoWait),
             read_timeout_ns: AtomicU64::new(FOREVER),
             write_timeout_ns: AtomicU64::new(FOREVER),
+            security: OnceLock::new(),
             changed: Condvar::new(),
             opens: AtomicU64::new(0),
             connects_cancelled: AtomicU64::new(0),
@@ -278,6 +282,22 @@ impl End {
         match (self.role(), self.peer_state()) {
             (EndRole::Client, None | Some(PeerState::Disconnected)) => Err(Status::PipeDisconnected),
             _ => Ok(()),
+        }
+    }
+
+    /// The identity of the client that this server's end talks to (semantics 261, 262).
+    pub(crate) fn client_token(&self) -> Result<Token, Status> {
+        self.require_own()?;
+        if self.role() == EndRole::Client {
+            return Err(Status::IllegalFunction);
+        }
+        let reading = self.reading()?;
+        match reading.lane() {
+            Some(lane) if reading.has_read() => {
+                let link = lane.memory();
+                Ok(Token::new(PeerIdentity::from(link.peer()), link.qos().level))
+            }
+            _ => Err(Status::CannotImpersonate),
         }
     }
 

@@ -206,7 +206,8 @@ impl End {
 
     fn cancel_writes(&self, queue: &mut Queue, chosen: impl Fn(&Entry) -> bool) -> usize {
         let mut count = 0;
-        while let Some(index) = queue.writes.iter().position(&chosen) {
+        // The latest first: what the first leaves room for would complete, and is to be cancelled itself.
+        while let Some(index) = queue.writes.iter().rposition(&chosen) {
             let Some(entry) = queue.writes.remove(index) else { break };
             let result = match (entry.call, self.writing()) {
                 (Some(call), Ok(mut writing)) => writing.cancel(call, Status::Cancelled),

@@ -98,7 +98,7 @@ mod tests {
             layout,
             Side::Server,
             Arc::new(OwnedFd::from(socket).into()),
-            peer,
+            peer.into(),
             spin,
             None,
         )

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use npipe_core::access::AccessRules;
 use npipe_core::params::InstanceParams;
 use npipe_core::pipe::Pipe;
-use npipe_core::{PipeName, Status};
+use npipe_core::security::rights::ACCESS_SYSTEM_SECURITY;
+use npipe_core::{PipeName, SecurityDescriptor, Status};
 
 use super::follower::{Follower, Invitation, Joining};
 use super::leader::Leader;
@@ -31,6 +31,7 @@ const CLAIM_PAUSE: Duration = Duration::from_millis(1);
 pub(crate) fn create(root: &Root, name: &PipeName, params: &InstanceParams, kept: Kept) -> Result<Handle> {
     let fail = |status| Error::new(status, CREATE).about(name);
     params.validate().map_err(fail)?;
+    let params = &with_whole_descriptor(params).map_err(|error| error.about(name))?;
     let slot = slot_of(root, name);
     let deadline = Instant::now() + ANSWER_TIME;
     loop {
@@ -57,6 +58,23 @@ pub(crate) fn create(root: &Root, name: &PipeName, params: &InstanceParams, kept
     }
 }
 
+/// With all that the descriptor leaves out (semantics 264).
+fn with_whole_descriptor(params: &InstanceParams) -> Result<InstanceParams> {
+    let fail = |error| Error::from_security(&error, CREATE);
+    let creator = identity::own_identity().map_err(|error| Error::from_sys(error, CREATE))?;
+    if params.further_rights & ACCESS_SYSTEM_SECURITY != 0 && creator.uid != 0 {
+        let detail = "the right ACCESS_SYSTEM_SECURITY is the superuser's";
+        return Err(Error::new(Status::AccessDenied, CREATE).because(detail));
+    }
+    let mut params = params.clone();
+    if params.security.owner.is_some() {
+        SecurityDescriptor::check_owner(params.security.owner, &creator).map_err(fail)?;
+    }
+    params.security.complete(&creator);
+    params.security.check_supported().map_err(fail)?;
+    Ok(params)
+}
+
 fn slot_of(root: &Root, name: &PipeName) -> Arc<Slot> {
     let mut slots = locked(&Process::current().slots);
     // Those that nobody uses go when another is made.
@@ -81,13 +99,14 @@ fn begin(
     deadline: Instant,
 ) -> Result<Begun> {
     let fail = |error| Error::from_sys(error, CREATE).about(name);
-    let new_host = |pipe, role, claim, pipe_id| {
+    let new_host = |pipe: Pipe, role, claim, pipe_id| {
         Arc::new(Host {
             name: name.clone(),
             root: root.clone(),
             slot: slot.clone(),
             claim: Mutex::new(claim),
             pipe_id,
+            security: Arc::new(Mutex::new(pipe.attributes().security.clone())),
             token: AtomicU64::new(0),
             state: Mutex::new(HostState {
                 pipe,
@@ -115,7 +134,7 @@ fn begin(
         Entry::Invited(invitation) => {
             let pipe = Pipe::share(invitation.attributes.clone());
             let pipe_id = invitation.pipe_id;
-            let host = new_host(pipe, Role::Following(Follower::new(invitation)), None, pipe_id);
+            let host = new_host(pipe, Role::Following(Follower::new(*invitation)), None, pipe_id);
             if let Role::Following(follower) = &mut locked(&host.state).role
                 && let Some(line) = follower.line_mut()
             {
@@ -129,14 +148,14 @@ fn begin(
 /// A place among those who serve a name.
 enum Entry {
     Claimed(Claim),
-    Invited(Invitation),
+    Invited(Box<Invitation>),
 }
 
 /// Claims the name, or is let in by the process that has it.
 fn enter(root: &Root, name: &PipeName, params: &InstanceParams, deadline: Instant) -> Result<Entry> {
     let fail = |error| Error::from_sys(error, CREATE).about(name);
     refuse_foreign(root, name, |_, _| true)?;
-    let reach = reach(root, &params.access);
+    let reach = reach(root, &params.security);
     loop {
         let pid = match root.claim(&name.key(), &name.to_wtf8(), reach).map_err(fail)? {
             Claiming::Claimed(claim) => {
@@ -150,7 +169,7 @@ fn enter(root: &Root, name: &PipeName, params: &InstanceParams, deadline: Instan
             Claiming::Held { pid } => pid,
         };
         match Invitation::request(root, name, deadline) {
-            Joining::Invited(invitation) => return Ok(Entry::Invited(*invitation)),
+            Joining::Invited(invitation) => return Ok(Entry::Invited(invitation)),
             // Its holder dies at this moment, or clears away after one that did (semantics 13, 14).
             Joining::Vanished if Instant::now() < deadline => std::thread::sleep(CLAIM_PAUSE),
             Joining::Vanished | Joining::Silent => return Err(silent(name, pid)),
@@ -189,8 +208,8 @@ fn refuse_foreign(root: &Root, name: &PipeName, counts: impl Fn(&Candidate, Opti
 
 /// Where users meet, all may knock and hear from us whether to come in: else nobody could tell a pipe of ours that lives
 /// from one that has died.
-pub(super) fn reach(root: &Root, access: &AccessRules) -> Reach {
-    if root.is_shared() || access.admits_others() {
+pub(super) fn reach(root: &Root, security: &SecurityDescriptor) -> Reach {
+    if root.is_shared() || security.admits_others() {
         Reach::Everyone
     } else {
         Reach::Owner
@@ -245,6 +264,9 @@ impl HostState {
     fn create_own(&mut self, host: &Arc<Host>, params: &InstanceParams, kept: Kept) -> Result<Handle, Status> {
         // Instances that have closed make room, and take attributes with them, though nobody was refused yet.
         self.catch_up();
+        let creator = identity::own_identity().map_err(|_| Status::SystemError)?;
+        let attributes = self.pipe.attributes();
+        attributes.admit_instance(&creator, params.further_rights)?;
         let (id, released) = self.pipe.create_instance(SELF, params)?;
         let handle = host.seat_end(self, id, params, kept);
         self.release(released);

@@ -93,6 +93,7 @@ fn create_message(number: u64, params: &InstanceParams) -> Serving {
             first_instance: params.first_instance,
             out_quota: params.out_quota,
             in_quota: params.in_quota,
+            further_rights: params.further_rights,
         },
     }
 }
@@ -225,12 +226,14 @@ impl Host {
                     request.answer.get_or_insert(Err(status));
                 }
             }
+            (Serving::Security { security }, _) => self.note_security(state, security),
             (Serving::Members { members }, _) => follower.members = members.into_iter().collect(),
             (
                 Serving::Admit {
                     number,
                     since,
                     access,
+                    qos,
                     instances,
                 },
                 Some(client),
@@ -238,14 +241,22 @@ impl Host {
                 // If the instance no longer listens as it did, the client's socket is closed, and it knocks again: by then
                 // the leader knows.
                 if let Ok(opened) = state.pipe.open_chosen(InstanceId(number), since, access) {
-                    self.welcome_passed_on(state, &opened, client, instances);
+                    self.welcome_passed_on(state, &opened, (client, qos), instances);
                 }
             }
-            (Serving::Joined { listener_pid, .. }, Some(listener)) => {
+            (
+                Serving::Joined {
+                    listener_pid,
+                    attributes,
+                    ..
+                },
+                Some(listener),
+            ) => {
                 if let Some(candidate) = self.root.own_candidate(&self.name.key()) {
                     follower.heirloom = Heirloom::new(listener, &candidate);
                 }
                 (follower.listener_pid, follower.joined) = (listener_pid, true);
+                self.note_security(state, attributes.security);
             }
             _ => {}
         }
@@ -284,7 +295,7 @@ impl Host {
         if follower.joined || is_over {
             return None;
         }
-        let reach = reach(&self.root, &attributes.access);
+        let reach = reach(&self.root, &attributes.security);
         let claiming = self
             .root
             .inherit(&self.name.key(), &self.name.to_wtf8(), reach, &follower.heirloom);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use npipe_core::handshake::{InstanceReport, Serving, WantedInstance};
 use npipe_core::params::InstanceParams;
 use npipe_core::pipe::{ConnectionId, Instance, InstanceId, InstanceState, Opened, OwnerId};
-use npipe_core::{Access, Status};
+use npipe_core::{Access, PeerIdentity, SecurityDescriptor, SecurityQos, Status};
 
 use super::line::{Cut, Line};
 use super::{HostState, Role, SELF, Visit};
@@ -54,6 +54,7 @@ struct Request {
 struct Member {
     id: u64,
     pid: u32,
+    identity: PeerIdentity,
     line: Line,
     /// Its instances by its own numbers.
     instances: HashMap<u64, InstanceId>,
@@ -102,6 +103,14 @@ impl Leader {
         self.members.get(&owner).map(|member| member.pid)
     }
 
+    /// Tells all members what they are to know when they lead.
+    pub(super) fn tell_security(&mut self, security: &SecurityDescriptor) {
+        for member in self.members.values_mut() {
+            let security = security.clone();
+            let _ = member.line.send(Serving::Security { security }, None);
+        }
+    }
+
     /// Tells all members who they are.
     fn announce(&mut self) {
         let members: Vec<u64> = self.members.values().map(|member| member.id).collect();
@@ -121,7 +130,7 @@ impl HostState {
     /// A process comes to serve the name too; `answer` is what it is told.
     pub(super) fn enlist(
         &mut self,
-        (id, pid): (u64, u32),
+        (id, peer): (u64, &PeerCredentials),
         line: Line,
         posts: u32,
         answer: (Serving, Arc<ProcessFd>),
@@ -133,7 +142,8 @@ impl HostState {
         let owner = leader.last_owner;
         let member = Member {
             id,
-            pid,
+            pid: peer.pid.unwrap_or(0),
+            identity: peer.into(),
             line,
             instances: HashMap::new(),
             posts_due: posts,
@@ -297,13 +307,16 @@ impl HostState {
             first_instance: wanted.first_instance,
             out_quota: wanted.out_quota,
             in_quota: wanted.in_quota,
+            further_rights: wanted.further_rights,
             ..InstanceParams::default()
         };
         let Role::Leading(leader) = &mut self.role else { return };
         let Some(member) = leader.members.get_mut(&owner) else {
             return;
         };
-        let answer = match self.pipe.create_instance(owner, &params) {
+        let attributes = self.pipe.attributes();
+        let admitted = attributes.admit_instance(&member.identity, params.further_rights);
+        let answer = match admitted.and_then(|()| self.pipe.create_instance(owner, &params)) {
             Ok((id, released)) => {
                 member.instances.insert(number, id);
                 let place = Place {
@@ -341,7 +354,7 @@ impl HostState {
     pub(crate) fn pass_on(
         &mut self,
         opened: &Opened,
-        access: Access,
+        (access, qos): (Access, SecurityQos),
         (client, peer): (&Arc<ProcessFd>, &PeerCredentials),
     ) -> bool {
         let instances = self.pipe.instances().len() as u32;
@@ -359,6 +372,7 @@ impl HostState {
             number: place.number,
             since: place.since,
             access,
+            qos,
             instances,
         };
         let sent = member.line.send(message, Some(client.clone())).is_ok();

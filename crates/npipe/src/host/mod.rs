@@ -12,6 +12,7 @@ mod follower;
 mod leader;
 mod line;
 mod seat;
+mod security;
 mod welcome;
 
 use std::collections::{BTreeMap, HashMap};
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 use npipe_core::handshake::{ClientReport, Decoder, InstanceReport, Message, PipeReport, Serving};
 use npipe_core::params::{InstanceParams, UNLIMITED_INSTANCES};
 use npipe_core::pipe::{ConnectionId, InstanceId, OwnerId, Pipe, Remaining, WaiterId};
-use npipe_core::{Access, PipeName, Status};
+use npipe_core::{PipeName, SecurityDescriptor, Status};
 
 use crate::background;
 use crate::end::{End, Handle, Home, Shape, locked};
@@ -41,6 +42,7 @@ use leader::Leader;
 use line::Brings;
 pub(crate) use line::Line;
 pub(crate) use seat::Seat;
+pub(crate) use security::security_of;
 
 /// This process, among those that serve a name.
 pub(crate) const SELF: OwnerId = OwnerId(0);
@@ -90,7 +92,12 @@ pub(crate) struct Host {
     pub(crate) state: Mutex<HostState>,
     /// Rung when a request to the leader is answered, or we lead ourselves.
     answered: Condvar,
+    /// The descriptor by the last news, which clients in this process go on having when the host has gone.
+    security: KnownSecurity,
 }
+
+/// A descriptor, shared by those in this process who know it.
+pub(crate) type KnownSecurity = Arc<Mutex<SecurityDescriptor>>;
 
 /// What changes about a host.
 #[derive(Debug)]
@@ -174,7 +181,7 @@ impl Host {
             attributes: state.pipe.attributes().clone(),
         };
         let answer = (joined, listener.ok_or(Status::ObjectNameNotFound)?);
-        let who = (member, peer.pid.unwrap_or(0));
+        let who = (member, peer);
         let line = Line::new(socket, decoder, Brings::Messages);
         if let Some(owner) = state.enlist(who, line, posts, answer) {
             let Role::Leading(leader) = &mut state.role else {
@@ -261,7 +268,7 @@ impl Host {
             name: self.name.clone(),
             root: self.root.clone(),
             pipe_type: state.pipe.attributes().pipe_type,
-            access: Access::of_server(state.pipe.attributes().direction),
+            access: params.access(state.pipe.attributes().direction),
             max_instances: state.pipe.attributes().max_instances,
             out_quota: params.out_quota,
             in_quota: params.in_quota,
@@ -324,7 +331,7 @@ impl Host {
             server_pid: own_pid,
             listener_pid: leader.map_or(own_pid, |leader| leader.listener_pid),
             pipe_id: self.pipe_id,
-            access: attributes.access.to_string(),
+            security: attributes.security.clone(),
             instance_count: state.pipe.instances().len() as u32,
             instances,
         }

@@ -12,6 +12,7 @@ use super::{Host, HostState, Role};
 use crate::end::{End, Handle, locked};
 use crate::overlapped::{OperationId, Order};
 use crate::process::Process;
+use crate::sys::impersonation::at_home;
 
 /// The place of a server end in its pipe.
 #[derive(Debug)]
@@ -153,7 +154,8 @@ impl Host {
     /// An instance closes; with the last one the name vanishes.
     pub(crate) fn vacate(self: &Arc<Host>, id: InstanceId) {
         self.close_instance(id);
-        self.leave_if_over();
+        // What goes with the last instance is the process' to remove, whoever this thread is.
+        at_home(|| self.leave_if_over());
         announce_vacancy();
     }
 

@@ -4,14 +4,15 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
-use npipe_core::Status;
 use npipe_core::handshake::{ClientReport, Connection, Message};
 use npipe_core::pipe::Opened;
+use npipe_core::{SecurityQos, Status};
 use npipe_shm::layout::{Layout, Side};
 
 use super::{Host, HostState, Role, Visit};
 use crate::background;
-use crate::end::{End, link::Link};
+use crate::end::End;
+use crate::end::link::{Counterpart, Link};
 use crate::sys::forks::ProcessFd;
 use crate::sys::identity::{self, PeerCredentials};
 use crate::sys::segment::Segment;
@@ -36,12 +37,13 @@ impl Host {
         self: &Arc<Host>,
         state: &mut HostState,
         opened: &Opened,
-        client: ProcessFd,
+        (client, qos): (ProcessFd, SecurityQos),
         instances: u32,
     ) {
         let client = Arc::new(client);
         let refusal = match (identity::peer_credentials(client.as_fd()), state.end_of(opened)) {
-            (Ok(peer), Some(end)) => {
+            (Ok(who), Some(end)) => {
+                let peer = Counterpart { who, qos };
                 let welcomed = self.welcome(state, opened, &end, &client, peer, instances);
                 end.changed.notify_all();
                 welcomed.err()
@@ -67,10 +69,10 @@ impl Host {
         opened: &Opened,
         end: &Arc<End>,
         client: &Arc<ProcessFd>,
-        peer: PeerCredentials,
+        peer: Counterpart,
         instances: u32,
     ) -> Result<(), Status> {
-        let report = ClientReport::from(&peer);
+        let report = ClientReport::from(&peer.who);
         let Ok((link, descriptor)) = make_link(end, client, peer) else {
             // Nothing happened yet: the instance goes on listening.
             let _ = state.pipe.disconnect(opened.instance);
@@ -95,6 +97,8 @@ impl Host {
             },
             segment_bytes: link.layout().total_bytes(),
             pipe_id: self.pipe_id,
+            access: opened.access,
+            security: state.pipe.attributes().security.clone(),
         });
         end.attach(&link);
         state.clients.insert(opened.instance, Visit::begun(report));
@@ -132,7 +136,7 @@ impl From<&PeerCredentials> for ClientReport {
     }
 }
 
-fn make_link(end: &End, client: &Arc<ProcessFd>, peer: PeerCredentials) -> SysResult<(Arc<Link>, OwnedFd)> {
+fn make_link(end: &End, client: &Arc<ProcessFd>, peer: Counterpart) -> SysResult<(Arc<Link>, OwnedFd)> {
     let layout = Layout::new(end.shape.out_quota, end.shape.in_quota);
     let create = || Segment::create(layout.total_bytes(), Layout::first_bytes() as usize);
     let (segment, descriptor) = background::with_spare(create)?;

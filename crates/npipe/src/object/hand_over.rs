@@ -1,20 +1,21 @@
 //! Passing an end on: what is put into its capsule, and what becomes of it in the process that takes it out.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use npipe_core::{Access, EndRole, PipeName, PipeType, ReadMode, Status, WaitMode};
+use npipe_core::{Access, EndRole, PipeName, PipeType, ReadMode, SecurityDescriptor, SecurityQos, Status, WaitMode};
 use npipe_shm::layout::{LAYOUT_VERSION, Layout};
 use npipe_shm::object::OBJECT_BYTES;
 use serde::{Deserialize, Serialize};
 
 use super::Object;
 use crate::background;
-use crate::end::link::Link;
+use crate::end::link::{Counterpart, Link};
 use crate::end::{End, Handle, Home, Shape};
 use crate::error::{Error, Result};
 use crate::sys::forks::ProcessFd;
+use crate::sys::identity::PeerCredentials;
 use crate::sys::namespace::Root;
 use crate::sys::segment::Segment;
 use crate::sys::{SysError, SysResult, capsule, identity, lifetime};
@@ -36,8 +37,12 @@ pub(crate) struct Passport {
     in_quota: u32,
     max_spin: Duration,
     pipe_id: u64,
+    /// The pipe's descriptor, by the last news.
+    security: Option<Vec<u8>>,
     /// The process at the other end, as its connection told.
     peer_pid: Option<u32>,
+    /// What it lets this end do with its identity, which the connection's socket tells.
+    qos: SecurityQos,
     /// In which the processes that hold the end have their numbers.
     pid_namespace: Option<u64>,
 }
@@ -151,8 +156,7 @@ impl Handle {
         let shape = passport.shape()?;
         let layout = Layout::new(shape.out_quota, shape.in_quota);
         let segment = Segment::attach(segment, layout.total_bytes(), Layout::first_bytes() as usize).map_err(failed)?;
-        let mut peer = identity::peer_credentials(socket.as_fd()).map_err(failed)?;
-        peer.pid = passport.peer_pid;
+        let peer = passport.counterpart(identity::peer_credentials(socket.as_fd()).map_err(failed)?);
         let (side, socket) = (passport.role.into(), Arc::new(socket.into()));
         let link = Link::new(segment, layout, side, socket, peer, shape.max_spin, Some(own_segment));
         let presence = carried.next().map(ProcessFd::from);
@@ -160,6 +164,7 @@ impl Handle {
             .map_err(|_| Error::new(Status::InsufficientResources, FROM).because("too many processes hold this end"))?;
         object.arrive();
         let handle = Handle::new(End::new(shape, passport.home(), ReadMode::Byte, WaitMode::Wait));
+        passport.tell_security(&handle);
         handle.adopt(&link, Arc::new(object)).map_err(failed)?;
         Ok(handle)
     }
@@ -185,7 +190,9 @@ impl Passport {
             in_quota: shape.in_quota,
             max_spin: shape.max_spin,
             pipe_id: end.pipe_id(),
+            security: end.known_security().map(|descriptor| descriptor.encode()),
             peer_pid: link.peer().pid,
+            qos: link.qos(),
             pid_namespace: lifetime::namespace(),
         }
     }
@@ -203,6 +210,20 @@ impl Passport {
             max_spin: self.max_spin,
             is_shareable: true,
         })
+    }
+
+    /// Who is at the other end: by the kernel's word, but for the process, which may be another one of the same user.
+    fn counterpart(&self, mut who: PeerCredentials) -> Counterpart {
+        who.pid = self.peer_pid;
+        Counterpart { who, qos: self.qos }
+    }
+
+    /// What the end knows of the pipe's descriptor, if it makes sense.
+    fn tell_security(&self, end: &End) {
+        let known = self.security.as_deref().map(SecurityDescriptor::decode);
+        if let Some(Ok(security)) = known {
+            let _ = end.security.set(Arc::new(Mutex::new(security)));
+        }
     }
 
     fn home(&self) -> Home {

@@ -162,3 +162,9 @@ pub fn cancel_issued(stream: &PipeStream, issuer: Issuer) -> usize {
 pub fn pump(stream: &PipeStream) {
     stream.end.pump();
 }
+
+/// Waits until it is known which peers are gone by now, for those who have seen a process end: what it had not finished
+/// writing is gone with it then (semantics 128).
+pub fn catch_up() {
+    crate::background::catch_up();
+}

@@ -14,6 +14,7 @@
 //!   owning a name in it, connecting to the owner of a name.
 //! * `identity`: who we are, and who is at the other end of a socket. Always the kernel's word,
 //!   never the peer's.
+//! * `impersonation`: one thread is somebody else for a while.
 //! * `capsule`: one descriptor that carries others, and lives as they do.
 //! * `lifetime`: when other processes end, and a bell to stir them.
 //! * `forks`: what is not a forked child's to keep.
@@ -41,7 +42,8 @@ use std::path::PathBuf;
 mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    anonymous, capsule, claim, cpu, epoll, forks, futex, identity, lifetime, namespace, segment, signals, socket,
+    anonymous, capsule, claim, cpu, epoll, forks, futex, identity, impersonation, lifetime, namespace, segment,
+    signals, socket,
 };
 
 #[cfg(not(target_os = "linux"))]

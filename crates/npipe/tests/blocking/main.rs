@@ -11,6 +11,7 @@ mod closing;
 mod connecting;
 mod disconnecting;
 mod flush;
+mod impersonation;
 mod info;
 mod instances;
 mod large;
@@ -23,6 +24,7 @@ mod peek;
 mod quotas;
 mod reading;
 mod same_thread;
+mod security;
 mod sharing;
 mod signals;
 #[path = "../support/mod.rs"]

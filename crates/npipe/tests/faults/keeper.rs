@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use npipe::{AccessRules, PipeMode, PipeName, PipeType};
+use npipe::{PipeMode, PipeName, PipeType};
 use npipe_core::Direction;
 use npipe_core::handshake::{Decoder, Message, Serving};
 use npipe_core::pipe::Attributes;
@@ -83,7 +83,7 @@ impl Keeper {
                 pipe_type: PipeType::Byte,
                 max_instances: 10,
                 default_timeout_ms: 50,
-                access: AccessRules::from_mode(0o600).expect("mode bits"),
+                security: "D:(A;;GA;;;WD)".parse().expect("SDDL"),
             },
         };
         let bytes = Message::Serving(joined).encode();

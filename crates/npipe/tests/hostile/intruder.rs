@@ -11,8 +11,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use npipe::PipeName;
-use npipe_core::Access;
 use npipe_core::handshake::{Connection, Decoder, Message};
+use npipe_core::{Access, SecurityQos};
 use npipe_shm::control::{Control, EndWords};
 use npipe_shm::layout::{Layout, Side};
 use npipe_shm::memory::Memory;
@@ -53,6 +53,7 @@ pub(crate) fn request(path: &str) -> Vec<u8> {
     let message = Message::Open {
         name: name(path),
         access: Access::READ_WRITE,
+        qos: SecurityQos::default(),
     };
     message.encode()
 }

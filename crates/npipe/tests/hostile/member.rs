@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use npipe::{Direction, InstanceState, PipeMode, PipeServer, ReadMode};
 use npipe_core::handshake::{Decoder, InstanceReport, Message, Serving};
 use npipe_core::pipe::Attributes;
-use npipe_core::{Access, Status};
+use npipe_core::{Access, SecurityQos, Status};
 
 use crate::door::send_with_descriptors;
 use crate::innocent;
@@ -116,6 +116,7 @@ fn create(number: u64, first_instance: bool) -> Serving {
             first_instance,
             out_quota: 1,
             in_quota: u32::MAX,
+            further_rights: 0,
         },
     }
 }
@@ -133,6 +134,7 @@ fn message(random: &mut Random, path: &str, may_serve: bool) -> Serving {
             number,
             since: number,
             access: Access::READ_WRITE,
+            qos: SecurityQos::default(),
             instances: 1,
         },
         3 => Serving::Members {

@@ -5,8 +5,8 @@
 //!
 //! | command | answer |
 //! |---|---|
-//! | `create MODE NAME [first] [shareable] [inbound] [max=N] [quota=BYTES] [rules=RULES] [count=N]` | number |
-//! | `open ACCESS NAME [message] [count=N]`, with an access of `rw`, `r`, `w` or `-` | number |
+//! | `create MODE NAME [first] [shareable] [inbound] [max=N] [quota=BYTES] [rules=RULES] [sddl=SDDL] [dac] [count=N]` | number |
+//! | `open ACCESS NAME [message] [qos=FLAGS] [count=N]`, with an access of `rw`, `r`, `w` or `-`, or a mask such as `0x40001` | number |
 //! | `take KIND PATH`: an end that is given at that socket | number |
 //! | `give END PATH`: brings another handle of an end there | `given` |
 //! | `close END`, `drop` for all ends | `closed`, `dropped` |
@@ -15,6 +15,7 @@
 //! | `wait NAME` | `ready` |
 //! | `VERB END [ARGUMENT]`, see [`on_end`] | what came of it |
 //! | `begin VERB END [ARGUMENT]`, `begin-wait NAME`: on a thread, until it waits | `waits` |
+//! | `impersonate END` | the level, the user of the thread then, and what opening a pipe that is not there says |
 //! | `result` | what came of the call that was begun |
 //! | `chat`: each client asks, each server answers | `done` |
 
@@ -22,10 +23,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use npipe::{
-    AccessRules, ClientOptions, Namespace, PipeClient, PipeMode, PipeServer, PipeStream, Result, ServerOptions,
+    Access, AccessRules, ClientOptions, Namespace, PipeClient, PipeMode, PipeServer, PipeStream, Result,
+    SecurityInformation, ServerOptions,
 };
 
-use super::{Call, PATIENCE, call, passing, relisten, resources, say, until};
+use super::{Call, PATIENCE, call, error, passing, relisten, resources, say, until};
 
 /// What a client says to begin with, and what its server answers.
 const QUESTION: &[u8] = b"question";
@@ -89,6 +91,7 @@ impl Strings<'_> {
                 passing::bring(path, &raw(&self.end(end))?);
                 Ok("given".to_owned())
             }
+            ["impersonate", end] => self.impersonate(end),
             ["close", end] => {
                 self.ends[number(end)] = None;
                 Ok("closed".to_owned())
@@ -138,6 +141,8 @@ impl Strings<'_> {
                     let quota_bytes = number(bytes) as u32;
                     options.out_buffer_size(quota_bytes).in_buffer_size(quota_bytes)
                 }
+                ("sddl", text) => options.security_descriptor(text.parse().expect("SDDL")),
+                ("dac", _) => options.write_dac(true),
                 ("rules", rules) => options.access_rules(rules_of(rules)),
                 ("count", many) => {
                     count = number(many);
@@ -152,16 +157,33 @@ impl Strings<'_> {
     fn open(&mut self, access: &str, name: &str, more: &[&str]) -> Result<String> {
         let mut options = ClientOptions::new();
         options.root(self.root);
-        options.read(access.contains('r')).write(access.contains('w'));
+        match access.strip_prefix("0x") {
+            Some(mask) => options.access(Access::from_win32(u32::from_str_radix(mask, 16).expect("a mask"))),
+            None => options.read(access.contains('r')).write(access.contains('w')),
+        };
         let mut count = 1;
         for option in more {
             match option.split_once('=').unwrap_or((option, "")) {
                 ("message", _) => drop(options.pipe_mode(PipeMode::Message)),
+                ("qos", flags) => {
+                    options.security_qos_flags(u32::from_str_radix(flags, 16).expect("hexadecimal"));
+                }
                 ("count", many) => count = number(many),
                 unknown => panic!("no option: {unknown:?}"),
             }
         }
         self.make(count, || options.open(name).map(Held::Client))
+    }
+
+    fn impersonate(&self, end: &str) -> Result<String> {
+        let end = self.end(end);
+        let Held::Server(server) = &*end else {
+            panic!("a client's end");
+        };
+        let client = server.impersonate_client()?;
+        let uid = rustix::process::geteuid().as_raw();
+        let opened = ClientOptions::new().root(self.root).open(r"\\.\pipe\nowhere");
+        Ok(format!("{:?} {uid} {}", client.level(), error(opened)))
     }
 
     fn take(&mut self, kind: &str, path: &str) -> Result<String> {
@@ -274,6 +296,12 @@ fn on_end(end: &Held, verb: &str, argument: &str) -> Result<String> {
             server.disconnect()?;
             relisten(server);
             Ok("listens".to_owned())
+        }
+        ("security", _) => stream.security().map(|descriptor| descriptor.to_string()),
+        ("set-dacl", _) => {
+            let dacl = SecurityInformation::from_win32(4);
+            stream.set_security(dacl, &argument.parse().expect("SDDL"))?;
+            Ok("set".to_owned())
         }
         ("write", _) => stream.write(argument.as_bytes()).map(|count| count.to_string()),
         ("fill", _) => stream

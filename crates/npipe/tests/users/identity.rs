@@ -7,7 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 
 use npipe::{Direction, PipeName, Status};
 use npipe_core::handshake::{Message, PipeReport};
-use npipe_core::{Access, PipeType};
+use npipe_core::{Access, PipeType, SecurityQos};
 
 use crate::support::hear;
 use crate::{ALICE, BOB, CAROL, NAME, Place, Puppet, within};
@@ -29,6 +29,7 @@ fn a_forwarded_socket_is_its_connectors() {
     let open = Message::Open {
         name: name(),
         access: Access::READ_WRITE,
+        qos: SecurityQos::default(),
     }
     .encode();
     let connect = || UnixStream::connect(&socket).unwrap();
@@ -83,7 +84,7 @@ fn a_server_cannot_pass_for_another() {
         server_pid: 1,
         listener_pid: std::process::id(),
         pipe_id: 1,
-        access: "owner".to_owned(),
+        security: npipe::SecurityDescriptor::default(),
         instance_count: 0,
         instances: Vec::new(),
     });

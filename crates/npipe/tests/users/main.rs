@@ -6,6 +6,7 @@
 
 mod access;
 mod identity;
+mod impersonation;
 mod spoiling;
 mod strangers;
 #[path = "../support/mod.rs"]
@@ -16,8 +17,11 @@ use support::{NAME, Place, Puppet, User, announce, error};
 
 /// What another process of these tests does.
 fn play(role: &str, root: &std::path::Path) {
-    assert_eq!(role, "puppet", "there is no other");
-    support::obey(root, &[]);
+    match role {
+        "puppet" => support::obey(root, &[]),
+        "turncoat" => impersonation::lose_the_way_back(root),
+        other => panic!("no role: {other}"),
+    }
 }
 
 const ALICE: User = User::new(40_001);

@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustix::fs::Mode;
+use rustix::fs::{AtFlags, Mode};
 
 use super::forks::ProcessFd;
 use super::identity::own_uid;
@@ -155,6 +155,14 @@ impl Claim {
         self.listener.clone()
     }
 
+    /// From now on every user who can reach the root may connect.
+    pub(crate) fn widen(&self) -> SysResult<()> {
+        let Files { socket, .. } = &self.lock.files;
+        let mode = mode_of(Reach::Everyone);
+        rustix::fs::chmodat(self.lock.root.dir(), socket, mode, AtFlags::empty())
+            .map_err(|e| self.lock.fail("let other users connect to", socket, e))
+    }
+
     /// Whether the socket is another process' making.
     pub(crate) fn is_inherited(&self) -> bool {
         self.inherited
@@ -198,11 +206,7 @@ impl Lock {
         self.check_replaceable(&self.files.socket)?;
         self.check_replaceable(&self.files.fresh)?;
         self.remove(&self.files.fresh)?;
-        let mode = match reach {
-            Reach::Owner => Mode::RUSR | Mode::WUSR,
-            Reach::Everyone => Mode::from_raw_mode(0o666),
-        };
-        let listener = socket::listen(self.root.dir(), &self.files.fresh, mode)
+        let listener = socket::listen(self.root.dir(), &self.files.fresh, mode_of(reach))
             .inspect_err(|_| drop(self.remove(&self.files.fresh)))?;
         let mut claim = Claim {
             listener: Arc::new(listener),
@@ -212,6 +216,13 @@ impl Lock {
         };
         claim.publish()?;
         Ok(claim)
+    }
+}
+
+fn mode_of(reach: Reach) -> Mode {
+    match reach {
+        Reach::Owner => Mode::RUSR | Mode::WUSR,
+        Reach::Everyone => Mode::from_raw_mode(0o666),
     }
 }
 

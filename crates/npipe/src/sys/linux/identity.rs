@@ -14,7 +14,11 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::OnceLock;
 
+use npipe_core::PeerIdentity;
+
+use super::impersonation;
 use crate::sys::{SysError, SysResult};
 
 /// Groups a process may be in, at most (`NGROUPS_MAX`).
@@ -36,19 +40,57 @@ pub(crate) struct PeerCredentials {
     pub(crate) groups: Vec<u32>,
 }
 
+impl From<&PeerCredentials> for PeerIdentity {
+    fn from(peer: &PeerCredentials) -> PeerIdentity {
+        let &PeerCredentials {
+            uid, gid, ref groups, ..
+        } = peer;
+        PeerIdentity {
+            uid,
+            gid,
+            groups: groups.clone(),
+            is_administrator: administrators().is_some_and(|admins| gid == admins || groups.contains(&admins)),
+        }
+    }
+}
+
+/// The group whose members administer this system: the first of `sudo`, `wheel` and `admin` that there is, as `/etc/group` was
+/// when it was first asked for. Groups of a directory service administer other things.
+pub(crate) fn administrators() -> Option<u32> {
+    static GROUP: OnceLock<Option<u32>> = OnceLock::new();
+    *GROUP.get_or_init(|| administrators_in(&std::fs::read_to_string("/etc/group").ok()?))
+}
+
+fn administrators_in(groups: &str) -> Option<u32> {
+    let number_of = |wanted: &str| {
+        groups.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let (name, _password, number) = (fields.next()?, fields.next()?, fields.next()?);
+            (name == wanted).then(|| number.parse().ok())?
+        })
+    };
+    ["sudo", "wheel", "admin"].into_iter().find_map(number_of)
+}
+
+/// Who the calling thread is, as a peer would see it: the client's user and groups while it impersonates.
+pub(crate) fn own_identity() -> SysResult<PeerIdentity> {
+    impersonation::thread_credentials().map(|own| PeerIdentity::from(&own))
+}
+
 /// Our process number.
 pub(crate) fn own_pid() -> u32 {
     std::process::id()
 }
 
-/// Our effective user: the owner of files we make, and who we are to a peer.
+/// The process' effective user: the owner of files we make, and who we are to a peer. A thread that impersonates somebody
+/// is not asked who it is.
 pub(crate) fn own_uid() -> u32 {
-    rustix::process::geteuid().as_raw()
+    impersonation::own_ids().0
 }
 
-/// Our effective group.
+/// The process' effective group.
 pub(crate) fn own_gid() -> u32 {
-    rustix::process::getegid().as_raw()
+    impersonation::own_ids().1
 }
 
 /// Whether the program runs with more rights than its caller (set-user-id and the like), so that
@@ -146,6 +188,26 @@ mod tests {
         let groups = rustix::process::getgroups().unwrap();
         let groups: Vec<u32> = groups.iter().map(|group| group.as_raw()).collect();
         assert_eq!(peer.groups, groups);
+    }
+
+    /// No rule: who administers a system is the system's.
+    #[test]
+    fn the_administrators_are_sudo_wheel_or_admin() {
+        assert_eq!(administrators_in("root:x:0:\nwheel:x:10:a,b\nsudo:x:27:c\n"), Some(27));
+        assert_eq!(administrators_in("admin:x:116:\nwheel:x:10:\n"), Some(10));
+        assert_eq!(administrators_in("sudo:x:many:\nadmin:x:116:\n"), Some(116));
+        assert_eq!(administrators_in("root:x:0:\nsudoers:x:5:\nsudo\n"), None);
+        let peer = |gid, groups: &[u32]| PeerCredentials {
+            pid: None,
+            uid: 1000,
+            gid,
+            groups: groups.to_vec(),
+        };
+        if let Some(admins) = administrators() {
+            assert!(PeerIdentity::from(&peer(admins, &[])).is_administrator);
+            assert!(PeerIdentity::from(&peer(1, &[admins])).is_administrator);
+            assert!(!PeerIdentity::from(&peer(admins + 1, &[])).is_administrator);
+        }
     }
 
     /// Names are for showing, and harmless to show.

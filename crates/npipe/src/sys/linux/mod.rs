@@ -13,6 +13,7 @@ pub(crate) mod epoll;
 pub(crate) mod forks;
 pub(crate) mod futex;
 pub(crate) mod identity;
+pub(crate) mod impersonation;
 pub(crate) mod lifetime;
 mod lock;
 mod lock_text;

@@ -44,7 +44,6 @@ pub(crate) struct Received {
 }
 
 /// Two sockets connected to each other.
-#[cfg(test)]
 pub(crate) fn pair() -> SysResult<(OwnedFd, OwnedFd)> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)

@@ -1,0 +1,277 @@
+//! Acting as a client: a thread of the server takes on the client's identity for a while.
+//!
+//! ```no_run
+//! # fn main() -> npipe::Result<()> {
+//! use npipe::impersonation::ImpersonationLevel;
+//! # let server = npipe::ServerOptions::new().create(r"\\.\pipe\files")?;
+//! let mut path = [0; 256];
+//! let count = server.read(&mut path)?;
+//! let client = server.impersonate_client()?;
+//! if client.level() < ImpersonationLevel::Impersonation {
+//!     // The thread is still the server: nothing may be done for the client here but what the server decides itself.
+//! }
+//! let file = std::fs::File::open(String::from_utf8_lossy(&path[..count]).as_ref());
+//! drop(client);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! **The level decides.** Only at [`ImpersonationLevel::Impersonation`] and above the thread *is* the client, by user,
+//! group and groups, and without the process' capabilities. It gets there if the client allows it (the default), and if the
+//! server has CAP_SETUID and CAP_SETGID, or is the same user in the same groups; a server that is not the superuser never
+//! becomes it. Otherwise impersonating succeeds all the same, as on Windows for a server without SeImpersonatePrivilege, at
+//! [`ImpersonationLevel::Identification`]: **the thread goes on as the server.** What it opens through this library then
+//! fails with [`Status::BadImpersonationLevel`]; system calls that do not go through it, `std::fs` among them, know
+//! nothing of that and are the *server's*. So ask for [`level`](Impersonation::level) before acting for a client.
+//!
+//! **The thread alone** changes. Threads and processes that it starts meanwhile are another matter, and differ from Windows,
+//! where they are the process': a Linux thread is whoever started it, so `std::thread::spawn` gives a thread that is the
+//! client and never comes back, and a program that is executed keeps a way back to the server's user. Start both by
+//! [`as_process`], as the library does with its own.
+//!
+//! The library looks for the namespace and serves pipes as the process, whoever the thread is; a server that the thread opens
+//! sees the client at its other end.
+//!
+//! While threads impersonate, the process must not change its own identity (`setuid` and the like change all threads). A
+//! thread that cannot come back ends the process.
+
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+pub use npipe_core::ImpersonationLevel;
+use npipe_core::{PeerIdentity, Status};
+
+use crate::error::{Error, Result};
+use crate::sys::impersonation as system;
+
+const IMPERSONATE: &str = "impersonate";
+
+/// Somebody's identity, by the kernel's word, and how far it may be used. Win32 equivalent: an impersonation token.
+#[doc(alias = "HANDLE")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    who: Arc<PeerIdentity>,
+    level: ImpersonationLevel,
+}
+
+impl Token {
+    pub(crate) fn new(who: PeerIdentity, level: ImpersonationLevel) -> Token {
+        Token {
+            who: Arc::new(who),
+            level,
+        }
+    }
+
+    /// The process' own identity, whoever the calling thread is. Win32 equivalent: OpenProcessToken.
+    ///
+    /// # Errors
+    /// [`Status::SystemError`]: what the system refused is in the detail.
+    #[doc(alias = "OpenProcessToken")]
+    pub fn of_process() -> Result<Token> {
+        let own = system::process_credentials().map_err(|error| Error::from_sys(error, "ask who this process is"))?;
+        Ok(Token::new(PeerIdentity::from(&own), ImpersonationLevel::Delegation))
+    }
+
+    /// Whose it is.
+    ///
+    /// # Errors
+    /// [`Status::CantOpenAnonymous`] at the level [`ImpersonationLevel::Anonymous`].
+    pub fn identity(&self) -> Result<&PeerIdentity> {
+        match self.level {
+            ImpersonationLevel::Anonymous => Err(Error::new(Status::CantOpenAnonymous, "ask who somebody is")),
+            _ => Ok(&self.who),
+        }
+    }
+
+    /// How far it may be used.
+    #[doc(alias = "TokenImpersonationLevel")]
+    pub fn level(&self) -> ImpersonationLevel {
+        self.level
+    }
+
+    /// The same, to be used no further than `level`. Win32 equivalent: DuplicateToken.
+    #[doc(alias = "DuplicateToken")]
+    #[must_use]
+    pub fn lowered_to(&self, level: ImpersonationLevel) -> Token {
+        Token {
+            who: Arc::clone(&self.who),
+            level: self.level.min(level),
+        }
+    }
+
+    /// Has the calling thread act on this identity until the guard is dropped. Win32 equivalent: ImpersonateLoggedOnUser.
+    ///
+    /// # Errors
+    /// [`Status::SystemError`], [`Status::InsufficientResources`]: what the system refused is in the detail; the thread is
+    /// who it was before.
+    #[doc(alias = "ImpersonateLoggedOnUser")]
+    pub fn impersonate(&self) -> Result<Impersonation> {
+        let (id, level) = STACK.with_borrow_mut(|stack| {
+            let token = put_in_force(Some(self), stack.last())?.unwrap_or_else(|| self.clone());
+            let (id, level) = (next_id(), token.level);
+            stack.push(InForce { id, token });
+            Ok((id, level))
+        })?;
+        Ok(Impersonation {
+            id,
+            level,
+            not_send: PhantomData,
+        })
+    }
+}
+
+/// A thread that acts on somebody's identity, until this is dropped. Made by
+/// [`PipeServer::impersonate_client`](crate::PipeServer::impersonate_client) and [`Token::impersonate`].
+///
+/// Within one another, the newest guard counts, and the one before it again when it is dropped; one that is dropped out of
+/// turn is left out. A guard that is forgotten leaves the thread with that identity until [`revert_to_self`] or its end.
+#[doc(alias = "ImpersonateNamedPipeClient")]
+#[must_use = "the thread comes back at once when this is dropped"]
+#[derive(Debug)]
+pub struct Impersonation {
+    id: u64,
+    level: ImpersonationLevel,
+    /// It is the thread's.
+    not_send: PhantomData<*const ()>,
+}
+
+impl Impersonation {
+    /// What the thread may do. Below [`ImpersonationLevel::Impersonation`] **it is still the server**, and only knows who
+    /// the client is.
+    pub fn level(&self) -> ImpersonationLevel {
+        self.level
+    }
+}
+
+impl Drop for Impersonation {
+    fn drop(&mut self) {
+        // While a thread ends it has come back already.
+        let _ = STACK.try_with(|stack| {
+            let mut stack = stack.borrow_mut();
+            let Some(at) = stack.iter().position(|in_force| in_force.id == self.id) else {
+                return;
+            };
+            stack.remove(at);
+            if at == stack.len() {
+                put_back(stack.last());
+            }
+        });
+    }
+}
+
+/// What a thread acts on.
+#[derive(Debug)]
+struct InForce {
+    id: u64,
+    /// At the level that it was given.
+    token: Token,
+}
+
+thread_local! {
+    static STACK: RefCell<Vec<InForce>> = const { RefCell::new(Vec::new()) };
+    static LAST_ID: Cell<u64> = const { Cell::new(0) };
+}
+
+fn next_id() -> u64 {
+    LAST_ID.set(LAST_ID.get() + 1);
+    LAST_ID.get()
+}
+
+/// Makes the thread what `token` lets it be; the token at the level that it got.
+fn put_in_force(token: Option<&Token>, before: Option<&InForce>) -> Result<Option<Token>> {
+    system::come_back();
+    match token {
+        Some(token) if token.level >= ImpersonationLevel::Impersonation => match system::leave_for(&token.who) {
+            Ok(true) => Ok(Some(token.clone())),
+            // As on Windows without SeImpersonatePrivilege.
+            Ok(false) => Ok(Some(token.lowered_to(ImpersonationLevel::Identification))),
+            Err(error) => {
+                put_back(before);
+                Err(Error::from_sys(error, IMPERSONATE))
+            }
+        },
+        other => Ok(other.cloned()),
+    }
+}
+
+/// Makes the thread what it was before.
+fn put_back(before: Option<&InForce>) {
+    system::come_back();
+    match before {
+        Some(before) if before.token.level >= ImpersonationLevel::Impersonation => {
+            system::leave_for_surely(&before.token.who);
+        }
+        _ => {}
+    }
+}
+
+/// What the calling thread acts on, at the level that it got; `None`: it is the process. Win32 equivalent: OpenThreadToken.
+#[doc(alias = "OpenThreadToken")]
+pub fn thread_token() -> Option<Token> {
+    let in_force = STACK.try_with(|stack| stack.borrow().last().map(|in_force| in_force.token.clone()));
+    in_force.ok().flatten()
+}
+
+/// Has the calling thread act on `token` from now on, in place of whatever it acted on before; `None`: it is the process.
+/// Guards of the thread have no effect any more. Win32 equivalent: SetThreadToken, of the calling thread.
+///
+/// # Errors
+/// As [`Token::impersonate`]; the thread is who it was before.
+#[doc(alias = "SetThreadToken")]
+pub fn set_thread_token(token: Option<&Token>) -> Result<()> {
+    STACK.with_borrow_mut(|stack| {
+        let token = put_in_force(token, stack.last())?;
+        stack.clear();
+        stack.extend(token.map(|token| InForce { id: next_id(), token }));
+        Ok(())
+    })
+}
+
+/// Makes the calling thread the process again, whatever it acts on. Always succeeds. Win32 equivalent: RevertToSelf.
+// semantics 263
+#[doc(alias = "RevertToSelf")]
+pub fn revert_to_self() {
+    // While a thread ends it has come back already.
+    let _ = STACK.try_with(|stack| stack.borrow_mut().clear());
+    system::come_back();
+}
+
+/// Runs `act` as the process, on a thread that may be impersonating, and goes on impersonating afterwards. For threads and
+/// processes that are to be started: they are whoever the thread is that starts them.
+///
+/// What the thread takes on inside is over with it. If the thread cannot become the client again, the process ends.
+pub fn as_process<T>(act: impl FnOnce() -> T) -> T {
+    struct Return(Vec<InForce>);
+    impl Drop for Return {
+        fn drop(&mut self) {
+            revert_to_self();
+            let _ = STACK.try_with(|stack| stack.borrow_mut().append(&mut self.0));
+        }
+    }
+    let stack = STACK.try_with(|stack| std::mem::take(&mut *stack.borrow_mut()));
+    system::at_home(|| {
+        let _return = Return(stack.unwrap_or_default());
+        act()
+    })
+}
+
+/// Whether the process has what it takes to act as any client but the superuser: CAP_SETUID and CAP_SETGID. Win32
+/// equivalent: SeImpersonatePrivilege.
+#[doc(alias = "SeImpersonatePrivilege")]
+pub fn is_privileged() -> bool {
+    system::is_privileged()
+}
+
+/// Whether what the calling thread does is done on the identity that it has: by the process, or by the client that it acts
+/// as. For surfaces that open things on their own.
+///
+/// # Errors
+/// [`Status::BadImpersonationLevel`]: it acts on an identity that it may only know.
+// semantics 262
+pub fn require_acting() -> Result<(), Status> {
+    match thread_token() {
+        Some(token) if token.level < ImpersonationLevel::Impersonation => Err(Status::BadImpersonationLevel),
+        _ => Ok(()),
+    }
+}

@@ -128,6 +128,7 @@ impl Manner {
         self.log(&format!("relaying {} to {}", self.args.a, self.args.b));
         if !self.args.fork {
             let a = self.keep(door.accept()?);
+            self.log(&format!("{} connected", a.peer()));
             return self.join(a);
         }
         loop {
@@ -140,6 +141,7 @@ impl Manner {
                 }
                 Err(failure) => return Err(failure),
             };
+            self.log(&format!("{} connected", a.peer()));
             let (manner, events) = (Arc::clone(self), events.clone());
             let join = move || {
                 match manner.join(a) {
@@ -156,7 +158,6 @@ impl Manner {
 
     /// One session, from the moment that A is there.
     fn join(self: &Arc<Manner>, a: Arc<End>) -> Result<(), Failure> {
-        self.log(&format!("{} connected", a.peer()));
         let b = match End::connect(&self.args.b, &self.args) {
             Ok(b) => self.keep(b),
             Err(failure) => {

@@ -51,7 +51,7 @@ pub(crate) fn divert(instead: impl FnOnce(Exit) + Send + 'static) {
     *locked(&DIVERSION) = Some(Box::new(instead));
 }
 
-/// Remembers the directory that has to go when the command ends early.
+/// Remembers the directory, or the socket, that has to go when the command ends early.
 pub(crate) fn guard(directory: &Path) {
     *locked(&SCRATCH) = Some(directory.to_owned());
 }
@@ -61,7 +61,10 @@ pub(crate) fn remove_scratch() {
     let directory = locked(&SCRATCH).take();
     if let Some(directory) = directory {
         // Nothing to do about a failure: the command is ending.
-        let _ = fs::remove_dir_all(directory);
+        let _ = match directory.is_dir() {
+            true => fs::remove_dir_all(directory),
+            false => fs::remove_file(directory),
+        };
     }
 }
 

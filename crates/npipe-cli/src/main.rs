@@ -10,12 +10,17 @@
 mod args;
 mod bench;
 mod commands;
+mod dump;
 mod exit;
 mod interrupt;
 mod output;
+mod people;
+mod progress;
 mod report;
 mod scratch;
+mod table;
 mod target;
+mod utf16;
 
 use std::process::ExitCode;
 

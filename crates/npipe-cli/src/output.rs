@@ -1,7 +1,7 @@
 //! Standard output: whole pieces, flushed at once, and quiet when nobody reads.
 //! Standard error: notes, which nothing depends on.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde_json::Value;
 
@@ -28,6 +28,12 @@ pub(crate) fn line(bytes: &[u8]) -> Result<(), Failure> {
 /// Tells people something on stderr, as one piece; one that is closed is left alone.
 pub(crate) fn note(text: &str) {
     let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+}
+
+/// Whether text for that stream may have colours: it is a terminal that has some, and nobody minds.
+pub(crate) fn has_colours(stream: &impl IsTerminal) -> bool {
+    let set = |variable| std::env::var_os(variable).is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
 /// Writes one JSON document, indented, with a newline.

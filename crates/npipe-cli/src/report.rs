@@ -39,6 +39,8 @@ pub(crate) enum Failure {
     Truncated { limit_bytes: u32 },
     /// The reply, or a figure, is not what was asked for.
     Expectation(String),
+    /// The doctor found so many problems.
+    NeedsHand(usize),
     /// A process that this command started went wrong.
     Child(String),
 }
@@ -72,7 +74,7 @@ impl Failure {
         match self {
             Failure::Pipe(error) => Exit::of(error.status()),
             Failure::Name { .. } | Failure::Usage(_) => Exit::Usage,
-            Failure::System { .. } | Failure::Child(_) => Exit::Other,
+            Failure::System { .. } | Failure::Child(_) | Failure::NeedsHand(_) => Exit::Other,
             Failure::StdoutClosed => Exit::Ok,
             Failure::Interrupted(exit) => *exit,
             Failure::Truncated { .. } => Exit::Truncated,
@@ -100,6 +102,7 @@ impl Failure {
             Failure::Truncated { .. } => "ask for more with --max-reply BYTES".to_owned(),
             Failure::Expectation(_)
             | Failure::Child(_)
+            | Failure::NeedsHand(_)
             | Failure::System { .. }
             | Failure::StdoutClosed
             | Failure::Interrupted(_) => String::new(),
@@ -159,6 +162,8 @@ impl fmt::Display for Failure {
             Failure::System { doing, source } => write!(f, "cannot {doing}: {source}"),
             Failure::StdoutClosed => f.write_str("standard output is closed"),
             Failure::Interrupted(_) => f.write_str("interrupted"),
+            Failure::NeedsHand(1) => f.write_str("one thing needs a hand"),
+            Failure::NeedsHand(count) => write!(f, "{count} things need a hand"),
             Failure::Truncated { limit_bytes } => {
                 write!(f, "the reply is longer than {limit_bytes} bytes; the rest is lost")
             }

@@ -164,6 +164,31 @@ pub struct InstanceReport {
     pub out_quota: u32,
     /// Limit on unread data from client to server, in bytes.
     pub in_quota: u32,
+    /// For how long the client has been there, in milliseconds.
+    pub age_ms: Option<u64>,
+    /// What has passed, if the server that answers has the instance itself.
+    pub traffic: Option<Traffic>,
+}
+
+/// What has passed between an instance and its client since that came. The counts are taken beside the calls that change
+/// them: one that is being made may be in some and not in others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// From client to server.
+    pub inbound: Flow,
+    /// From server to client.
+    pub outbound: Flow,
+}
+
+/// What has passed in one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Bytes written.
+    pub bytes: u64,
+    /// Bytes of them that are not read yet.
+    pub unread_bytes: u64,
+    /// Messages that the server has read or written; `None` of a stream.
+    pub messages: Option<u64>,
 }
 
 /// What there is to know about a client.
@@ -221,6 +246,17 @@ mod tag {
     pub(super) const SECURITY_PARTS: u16 = 30;
     pub(super) const FURTHER_RIGHTS: u16 = 31;
     pub(super) const QOS: u16 = 32;
+    pub(super) const AGE_MS: u16 = 33;
+    pub(super) const IN_BYTES: u16 = 34;
+    pub(super) const IN_UNREAD: u16 = 35;
+    pub(super) const IN_MESSAGES: u16 = 36;
+    pub(super) const OUT_BYTES: u16 = 37;
+    pub(super) const OUT_UNREAD: u16 = 38;
+    pub(super) const OUT_MESSAGES: u16 = 39;
+
+    /// Of the counts of one direction.
+    pub(super) const INBOUND: [u16; 3] = [IN_BYTES, IN_UNREAD, IN_MESSAGES];
+    pub(super) const OUTBOUND: [u16; 3] = [OUT_BYTES, OUT_UNREAD, OUT_MESSAGES];
 }
 
 impl Message {
@@ -401,6 +437,11 @@ impl InstanceReport {
             fields.u32(tag::CLIENT_GID, client.gid);
             fields.optional_u32(tag::CLIENT_PID, client.pid);
         }
+        fields.optional_u64(tag::AGE_MS, self.age_ms);
+        if let Some(Traffic { inbound, outbound }) = self.traffic {
+            inbound.write(tag::INBOUND, fields);
+            outbound.write(tag::OUTBOUND, fields);
+        }
     }
 
     fn read(fields: Fields<'_>) -> Result<InstanceReport, ProtocolError> {
@@ -417,7 +458,31 @@ impl InstanceReport {
             },
             out_quota: fields.u32(tag::OUT_QUOTA)?,
             in_quota: fields.u32(tag::IN_QUOTA)?,
+            age_ms: fields.optional_u64(tag::AGE_MS)?,
+            traffic: match (Flow::read(tag::INBOUND, fields)?, Flow::read(tag::OUTBOUND, fields)?) {
+                (Some(inbound), Some(outbound)) => Some(Traffic { inbound, outbound }),
+                _ => None,
+            },
         })
+    }
+}
+
+impl Flow {
+    fn write(self, [bytes, unread, messages]: [u16; 3], fields: &mut FieldWriter) {
+        fields.u64(bytes, self.bytes);
+        fields.u64(unread, self.unread_bytes);
+        fields.optional_u64(messages, self.messages);
+    }
+
+    fn read([bytes, unread, messages]: [u16; 3], fields: Fields<'_>) -> Result<Option<Flow>, ProtocolError> {
+        let Some(bytes) = fields.optional_u64(bytes)? else {
+            return Ok(None);
+        };
+        Ok(Some(Flow {
+            bytes,
+            unread_bytes: fields.u64(unread)?,
+            messages: fields.optional_u64(messages)?,
+        }))
     }
 }
 

@@ -73,6 +73,8 @@ pub struct ReaderState {
     calls: VecDeque<ReadCall>,
     next_call: u64,
     settled: bool,
+    /// Messages read since the connection began, for people to look at.
+    messages: u64,
     /// Bytes of reads that were withdrawn while frames were there: their writer may have counted on them.
     withdrawn: u32,
     /// Whether anything was read since the connection began.
@@ -94,6 +96,7 @@ impl<I: Inlet> Reader<I> {
                 calls: VecDeque::new(),
                 next_call: 0,
                 settled: false,
+                messages: 0,
                 withdrawn: 0,
                 has_read: false,
             },
@@ -105,8 +108,15 @@ impl<I: Inlet> Reader<I> {
         self.lane = Some(lane);
         self.quota_bytes = quota_bytes;
         self.known.settled = false;
+        self.known.messages = 0;
         self.known.withdrawn = 0;
         self.known.has_read = false;
+    }
+
+    /// How many messages were read to their end since the connection began; `None` for one that reads a stream. An
+    /// account, no rule rests on it.
+    pub fn messages(&self) -> Option<u64> {
+        (self.known.mode == ReadMode::Message).then_some(self.known.messages)
     }
 
     /// Ends the connection: calls that wait end with `status`, later ones fail with `absent` (semantics 175, 177).
@@ -482,7 +492,12 @@ impl<I: Inlet> Reader<I> {
         self.known.has_read |= outcome.is_some() || call.copied > 0;
         match outcome {
             None if peer != PeerState::Open => Err(Status::PipeBroken),
-            outcome => Ok(outcome),
+            outcome => {
+                if outcome.is_some_and(|outcome| !outcome.more) {
+                    self.known.messages = self.known.messages.wrapping_add(1);
+                }
+                Ok(outcome)
+            }
         }
     }
 }

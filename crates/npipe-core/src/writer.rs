@@ -84,6 +84,8 @@ pub struct WriterState<T> {
     queued: u64,
     /// Empty messages queued since the connection began.
     empties: u64,
+    /// Messages written since the connection began, for people to look at.
+    messages: u64,
     /// The reader's count when last looked at; spares the shared word on the common path.
     taken: u64,
     calls: VecDeque<WriteCall<T>>,
@@ -107,6 +109,7 @@ impl<O: Outlet> Writer<O> {
                 absent,
                 queued: 0,
                 empties: 0,
+                messages: 0,
                 taken: 0,
                 calls: VecDeque::new(),
                 owed: 0,
@@ -121,7 +124,14 @@ impl<O: Outlet> Writer<O> {
     pub fn attach(&mut self, lane: O) {
         self.lane = Some(lane);
         (self.known.queued, self.known.empties, self.known.taken, self.known.owed) = (0, 0, 0, 0);
+        self.known.messages = 0;
         self.known.in_doubt = false;
+    }
+
+    /// How many messages were written since the connection began, those that wait among them. An account, no rule rests
+    /// on it.
+    pub const fn messages(&self) -> u64 {
+        self.known.messages
     }
 
     /// Ends the connection: calls that wait end with `status`, later ones fail with `absent` (semantics 175, 177).
@@ -239,6 +249,7 @@ impl<O: Outlet> Writer<O> {
             return Ok(Progress::Done(0));
         };
         self.known.queued = self.known.queued.wrapping_add(u64::from(length));
+        self.known.messages = self.known.messages.wrapping_add(1);
         lane.publish_queued(self.known.queued);
         let (id, index) = (self.next_id(), self.known.calls.len());
         self.known.calls.push_back(WriteCall {
@@ -279,6 +290,7 @@ impl<O: Outlet> Writer<O> {
             return;
         }
         self.known.empties += 1;
+        self.known.messages = self.known.messages.wrapping_add(1);
         match self.known.calls.back_mut() {
             Some(last) => last.empties_behind += 1,
             None => self.known.owed += 1,
@@ -312,6 +324,7 @@ impl<O: Outlet> Writer<O> {
             return Progress::Done(0);
         };
         self.known.queued = self.known.queued.wrapping_add(u64::from(length));
+        self.known.messages = self.known.messages.wrapping_add(1);
         lane.publish_queued(self.known.queued);
         let mut ticket = O::Ticket::default();
         let mut placed = 0;
@@ -504,6 +517,9 @@ impl<O: Outlet> Writer<O> {
         let Some(removed) = removed else { return false };
         let removed = u64::from(removed) + u64::from(unplaced);
         self.known.queued = self.known.queued.wrapping_sub(removed);
+        if removed == u64::from(call.length) {
+            self.known.messages = self.known.messages.wrapping_sub(1);
+        }
         lane.publish_queued(self.known.queued);
         for later in self.known.calls.iter_mut().skip(index) {
             later.end = later.end.wrapping_sub(removed);

@@ -4,7 +4,8 @@
 
 use npipe_core::handshake::frame::{HEADER_BYTES, MAX_FRAME_BYTES, VERSION};
 use npipe_core::handshake::{
-    ClientReport, Connection, Decoder, InstanceReport, Message, PipeReport, ProtocolError, Serving, WantedInstance,
+    ClientReport, Connection, Decoder, Flow, InstanceReport, Message, PipeReport, ProtocolError, Serving, Traffic,
+    WantedInstance,
 };
 use npipe_core::mode::{Access, Direction, PipeType, ReadMode};
 use npipe_core::name::{MAX_NAME_UNITS, PipeName};
@@ -64,12 +65,27 @@ fn any_instance() -> impl Strategy<Value = InstanceReport> {
     ]);
     let client = any::<Option<(Option<u32>, u32, u32)>>()
         .prop_map(|client| client.map(|(pid, uid, gid)| ClientReport { pid, uid, gid }));
-    (state, any::<[u32; 3]>(), client).prop_map(|(state, [server_pid, out_quota, in_quota], client)| InstanceReport {
-        state,
-        server_pid,
-        client,
-        out_quota,
-        in_quota,
+    let fixed = (state, any::<[u32; 3]>(), client);
+    let traffic = prop::option::of((any_flow(), any_flow()))
+        .prop_map(|flows| flows.map(|(inbound, outbound)| Traffic { inbound, outbound }));
+    (fixed, any::<Option<u64>>(), traffic).prop_map(
+        |((state, [server_pid, out_quota, in_quota], client), age_ms, traffic)| InstanceReport {
+            state,
+            server_pid,
+            client,
+            out_quota,
+            in_quota,
+            age_ms,
+            traffic,
+        },
+    )
+}
+
+fn any_flow() -> impl Strategy<Value = Flow> {
+    any::<([u64; 2], Option<u64>)>().prop_map(|([bytes, unread_bytes], messages)| Flow {
+        bytes,
+        unread_bytes,
+        messages,
     })
 }
 
@@ -230,6 +246,8 @@ fn report_of(instance_count: u32) -> PipeReport {
         }),
         out_quota: 5,
         in_quota: 6,
+        age_ms: None,
+        traffic: None,
     };
     PipeReport {
         name: PipeName::from_typed(b"x").unwrap(),

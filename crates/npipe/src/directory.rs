@@ -18,10 +18,10 @@ use crate::sys::impersonation::with_own_files;
 use crate::sys::namespace::{Entry, Root};
 
 /// How long a listing waits for a batch of servers; those that are stopped must not hold it up for long.
-const LISTING_TIME: Duration = Duration::from_secs(1);
+pub(crate) const LISTING_TIME: Duration = Duration::from_secs(1);
 
 /// How many servers a listing asks at once: each takes a descriptor.
-const LISTING_BATCH: usize = 64;
+pub(crate) const LISTING_BATCH: usize = 64;
 
 /// The directory in which servers and clients meet.
 ///
@@ -51,6 +51,10 @@ impl Namespace {
         Ok(Namespace {
             root: find_root(Some(&directory.into()), "open the namespace")?,
         })
+    }
+
+    pub(crate) fn directory(&self) -> &Root {
+        &self.root
     }
 
     /// The directory.
@@ -132,6 +136,7 @@ impl Namespace {
         if let Some(Account { report, server }) = answer {
             // A server that claims another name than its entry's is none of ours.
             return (report.name.key() == candidate.key).then(|| PipeEntry {
+                details: Some(PipeDetails::new(&report, &server)),
                 name: report.name,
                 owner_uid,
                 server_pid: server.pid,
@@ -159,6 +164,7 @@ impl Namespace {
             mode: None,
             instances: 0,
             max_instances: 0,
+            details: None,
         })
     }
 

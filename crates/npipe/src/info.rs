@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use npipe_core::handshake::{ClientReport, InstanceReport, PipeReport};
+pub use npipe_core::handshake::{Flow, Traffic};
 use npipe_core::pipe::InstanceState;
 use npipe_core::{Direction, PipeName, PipeType, ReadMode};
 
@@ -167,6 +168,8 @@ pub struct PipeEntry {
     pub instances: u32,
     /// The most instances there may be; 255 for any number.
     pub max_instances: u32,
+    /// Everything that the server told.
+    pub details: Option<PipeDetails>,
 }
 
 /// Everything there is to know about a pipe from outside.
@@ -209,6 +212,10 @@ pub struct InstanceDetails {
     pub out_buffer_size: u32,
     /// Bytes from client to server that may be unread before writes wait.
     pub in_buffer_size: u32,
+    /// For how long the client has been there.
+    pub age: Option<Duration>,
+    /// What has passed since the client came; `None` where the process that was asked does not have the instance itself.
+    pub traffic: Option<Traffic>,
 }
 
 impl PipeDetails {
@@ -236,6 +243,8 @@ impl InstanceDetails {
             server_pid: Some(report.server_pid),
             out_buffer_size: report.out_quota,
             in_buffer_size: report.in_quota,
+            age: report.age_ms.map(Duration::from_millis),
+            traffic: report.traffic,
         }
     }
 }

@@ -31,12 +31,15 @@ mod security;
 mod server;
 mod stream;
 mod stream_io;
+mod survey;
 mod sys;
 
 pub use client::PipeClient;
 pub use directory::{Namespace, call, info, list, wait};
 pub use error::{Error, Result};
-pub use info::{InstanceDetails, LocalState, Peer, PipeDetails, PipeEnd, PipeEntry, PipeInfo, PipeMode, PipeState};
+pub use info::{
+    Flow, InstanceDetails, LocalState, Peer, PipeDetails, PipeEnd, PipeEntry, PipeInfo, PipeMode, PipeState, Traffic,
+};
 pub use listener::{Incoming, PipeListener};
 pub use npipe_core::pipe::InstanceState;
 pub use npipe_core::security::{AccessList, Ace, AceKind, Acl, PeerIdentity, SecurityError, Sid, rights};
@@ -46,3 +49,4 @@ pub use object::RawEnd;
 pub use options::{ClientOptions, ServerOptions};
 pub use server::PipeServer;
 pub use stream::{Peeked, PipeStream, ReadOutcome};
+pub use survey::{Condition, Survey, SurveyEntry};

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::histogram;
 use super::machine;
 use super::programs::Program;
 use super::transport::{Kind, Link, Place, Transport, at_once};
@@ -50,6 +51,8 @@ pub(super) struct Job {
     pub(super) workload: Workload,
     pub(super) size_bytes: usize,
     pub(super) slice_ms: u64,
+    /// How many client processes there are at a time.
+    pub(super) clients: u32,
     /// The processor to stay on; none: wherever the system likes.
     pub(super) cpu: Option<usize>,
     pub(super) directory: PathBuf,
@@ -72,6 +75,9 @@ pub(super) struct Figures {
     pub(super) op_ns: f64,
     /// Single round trips, in nanoseconds; none for the other workloads.
     pub(super) percentiles: Option<Percentiles>,
+    /// How many single round trips took how long, see [`histogram`](super::histogram); none of programs of their own.
+    #[serde(default)]
+    pub(super) buckets: Vec<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -85,6 +91,9 @@ pub(super) struct Percentiles {
 pub(super) async fn serve<T: Transport>(job: &Job, ready: impl FnOnce()) -> io::Result<()> {
     let mut listener = T::listen(&Place::of(job)).await?;
     ready();
+    if job.clients > 1 {
+        return serve_many(&mut listener, job).await;
+    }
     let served = match job.workload {
         Workload::RoundTrip => echo(&mut listener.accept().await?, job.size_bytes).await,
         Workload::OneWay => swallow(&mut listener.accept().await?, job).await,
@@ -95,6 +104,20 @@ pub(super) async fn serve<T: Transport>(job: &Job, ready: impl FnOnce()) -> io::
         },
     };
     until_end(served)
+}
+
+/// A thread for each client, which makes round trips. Of transports that block.
+async fn serve_many<T: Transport>(listener: &mut T, job: &Job) -> io::Result<()> {
+    let mut threads = Vec::new();
+    for _ in 0..job.clients {
+        let mut link = listener.accept().await?;
+        let size_bytes = job.size_bytes;
+        threads.push(thread::spawn(move || {
+            at_once(async { until_end(echo(&mut link, size_bytes).await) })
+        }));
+    }
+    let gone = |_| io::Error::other("a thread of the server panicked");
+    threads.into_iter().try_for_each(|thread| thread.join().map_err(gone)?)
 }
 
 /// The end of a connection is the end of the work, not a failure.
@@ -163,7 +186,13 @@ async fn round_trips(link: &mut impl Link, job: &Job) -> io::Result<Figures> {
     }
     let half = job.slice() / 2;
     let mut figures = batches(half, async || exchange(link, &request, &mut reply).await).await?;
-    figures.percentiles = Some(sample(half, async || exchange(link, &request, &mut reply).await).await?);
+    let samples_ns = sample(half, async || exchange(link, &request, &mut reply).await).await?;
+    figures.percentiles = Some(Percentiles {
+        p50_ns: percentile(&samples_ns, 0.5),
+        p99_ns: percentile(&samples_ns, 0.99),
+        p99_9_ns: percentile(&samples_ns, 0.999),
+    });
+    figures.buckets = histogram::count(&samples_ns);
     Ok(figures)
 }
 
@@ -208,11 +237,12 @@ async fn batches(duration: Duration, mut operation: impl AsyncFnMut() -> io::Res
     Ok(Figures {
         op_ns: median(&mut times_ns),
         percentiles: None,
+        buckets: Vec::new(),
     })
 }
 
-/// Takes the time of every single operation for a while.
-async fn sample(duration: Duration, mut operation: impl AsyncFnMut() -> io::Result<()>) -> io::Result<Percentiles> {
+/// Takes the time of every single operation for a while; the times are sorted.
+async fn sample(duration: Duration, mut operation: impl AsyncFnMut() -> io::Result<()>) -> io::Result<Vec<f64>> {
     let mut samples_ns = Vec::with_capacity(SAMPLES_MAX);
     let start = Instant::now();
     let mut last = start;
@@ -223,11 +253,7 @@ async fn sample(duration: Duration, mut operation: impl AsyncFnMut() -> io::Resu
         last = now;
     }
     samples_ns.sort_unstable_by(f64::total_cmp);
-    Ok(Percentiles {
-        p50_ns: percentile(&samples_ns, 0.5),
-        p99_ns: percentile(&samples_ns, 0.99),
-        p99_9_ns: percentile(&samples_ns, 0.999),
-    })
+    Ok(samples_ns)
 }
 
 /// The value below which that share of the sorted samples lies; 0 for none.
@@ -237,6 +263,27 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
         .get(rank.min(sorted.len().saturating_sub(1)))
         .copied()
         .unwrap_or(0.0)
+}
+
+/// One client's figures for those of several: of each figure the median, and all single round trips together.
+pub(super) fn of_all(all: Vec<Figures>) -> Figures {
+    let middle = |pick: &dyn Fn(&Figures) -> Option<f64>| {
+        let mut values: Vec<f64> = all.iter().filter_map(pick).collect();
+        (!values.is_empty()).then(|| median(&mut values))
+    };
+    let of_percentiles = |pick: fn(Percentiles) -> f64| middle(&|figures| figures.percentiles.map(pick));
+    let percentiles = || {
+        Some(Percentiles {
+            p50_ns: of_percentiles(|percentiles| percentiles.p50_ns)?,
+            p99_ns: of_percentiles(|percentiles| percentiles.p99_ns)?,
+            p99_9_ns: of_percentiles(|percentiles| percentiles.p99_9_ns)?,
+        })
+    };
+    Figures {
+        op_ns: middle(&|figures| Some(figures.op_ns)).unwrap_or(0.0),
+        percentiles: percentiles(),
+        buckets: histogram::sum(all.iter().map(|figures| figures.buckets.as_slice())),
+    }
 }
 
 /// The middle of the values, which are sorted on the way; 0 for none.

@@ -7,6 +7,8 @@
 //! which takes the time and prints its figures as JSON. The median over the
 //! rounds counts. Only ratios within one run mean anything.
 
+mod csv;
+mod histogram;
 mod interprocess;
 mod machine;
 mod measure;
@@ -24,7 +26,7 @@ mod unix;
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
@@ -40,6 +42,7 @@ use self::programs::Programs;
 use self::transport::{Kind, Transport};
 use crate::args::{self, Role};
 use crate::output;
+use crate::progress::Progress;
 use crate::report::Failure;
 use crate::scratch::Scratch;
 use crate::target::printable;
@@ -97,6 +100,11 @@ struct Cell {
 }
 
 impl Cell {
+    /// Whether it can be measured with several clients at a time.
+    fn is_for_clients(&self) -> bool {
+        self.workload == Workload::RoundTrip && self.kind.takes_clients()
+    }
+
     fn title(self) -> String {
         format!(
             "{}, {}, {}",
@@ -110,6 +118,8 @@ impl Cell {
 struct Plan {
     rounds: u32,
     slice_ms: u64,
+    /// How many clients one server has at a time; with more than one, round trips only.
+    clients: u32,
     seed: u64,
     programs: Programs,
     cells: Vec<Cell>,
@@ -126,9 +136,11 @@ impl Plan {
         Plan {
             rounds: args.rounds.unwrap_or(rounds),
             slice_ms: args.slice.map_or(slice_ms, |slice| slice.as_millis() as u64),
+            clients: args.clients,
             seed: seed(),
             cells: placements
                 .flat_map(|placement| cells_on(placement, &programs))
+                .filter(|cell| args.clients == 1 || cell.is_for_clients())
                 .collect(),
             programs,
         }
@@ -270,8 +282,13 @@ pub(crate) fn run(args: &args::Bench, as_json: bool) -> Result<(), Failure> {
     }
     if as_json {
         output::json(&document)?;
+    } else if args.csv {
+        output::data(csv::text(&results).as_bytes())?;
     } else {
         output::data(table::text(&results, verdicts.as_deref()).as_bytes())?;
+        if args.histogram {
+            output::data(histogram::text(&results).as_bytes())?;
+        }
     }
     if !results.failures.is_empty() {
         return Err(Failure::Child("some measurements failed".to_owned()));
@@ -304,6 +321,7 @@ pub(crate) fn demo_round_trips(directory: &Path) -> Result<Vec<Vec<String>>, Fai
     let plan = Plan {
         rounds: 3,
         slice_ms: 100,
+        clients: 1,
         seed: seed(),
         programs: Programs::default(),
         cells: cells.clone(),
@@ -337,6 +355,8 @@ fn measure_all(plan: Plan, directory: &Path) -> Result<Results, Failure> {
     let mut figures: HashMap<Cell, Vec<Figures>> = HashMap::new();
     let mut failures = Vec::new();
     let mut meeting_places = 0..;
+    let mut progress = Progress::new();
+    let steps = (plan.rounds as usize * order.len()).max(1);
     for round in 1..=plan.rounds {
         shuffle(&mut order, &mut state);
         if let Some(cpus) = machine::two_cpus() {
@@ -346,7 +366,9 @@ fn measure_all(plan: Plan, directory: &Path) -> Result<Results, Failure> {
             }
         }
         for (at, cell) in order.iter().enumerate() {
-            progress(round, plan.rounds, at + 1, order.len());
+            let share = ((round - 1) as usize * order.len() + at) as f64 / steps as f64;
+            let rounds = plan.rounds;
+            progress.show(Some(share), |_| format!("round {round} of {rounds}, {}", cell.title()));
             let place = directory.join(format!("bench-{}", meeting_places.next().unwrap_or(0u64)));
             match measure_cell(*cell, &plan, place) {
                 Ok(outcome) => figures.entry(*cell).or_default().push(outcome),
@@ -354,7 +376,7 @@ fn measure_all(plan: Plan, directory: &Path) -> Result<Results, Failure> {
             }
         }
     }
-    clear_progress();
+    drop(progress);
     let [one, two] = lines_ns.map(|mut ns| (!ns.is_empty()).then(|| measure::median(&mut ns)));
     Ok(Results {
         machine,
@@ -366,24 +388,20 @@ fn measure_all(plan: Plan, directory: &Path) -> Result<Results, Failure> {
     })
 }
 
-/// Shows where we are, to people only.
-fn progress(round: u32, rounds: u32, at: usize, cells: usize) {
-    let mut stderr = io::stderr();
-    if stderr.is_terminal() {
-        // Ornament: nothing depends on it.
-        let _ = write!(stderr, "\rround {round} of {rounds}, {at} of {cells} ");
-        let _ = stderr.flush();
-    }
-}
-
-fn clear_progress() {
-    if io::stderr().is_terminal() {
-        let _ = write!(io::stderr(), "\r{:40}\r", "");
-    }
-}
-
 /// A process that does not outlive its measurement.
 struct Peer(Child);
+
+impl Peer {
+    fn first_line(&mut self) -> Result<String, Failure> {
+        let mut line = String::new();
+        if let Some(stdout) = self.0.stdout.take() {
+            BufReader::new(stdout)
+                .read_line(&mut line)
+                .map_err(Failure::system("hear from a process"))?;
+        }
+        Ok(line.trim_end().to_owned())
+    }
+}
 
 impl Drop for Peer {
     fn drop(&mut self) {
@@ -405,6 +423,7 @@ fn measure_cell(cell: Cell, plan: &Plan, place: PathBuf) -> Result<Figures, Fail
         workload: cell.workload,
         size_bytes: cell.size_bytes,
         slice_ms: plan.slice_ms,
+        clients: plan.clients,
         cpu,
         directory: place.clone(),
     };
@@ -412,16 +431,34 @@ fn measure_cell(cell: Cell, plan: &Plan, place: PathBuf) -> Result<Figures, Fail
     if ready != "ready" {
         return Err(Failure::Child("the server process did not start".to_owned()));
     }
-    let (client, answer) = start("client", &job(client_cpu))?;
-    let figures = serde_json::from_str(&answer).map_err(|_| Failure::Child("the client process failed".to_owned()));
-    drop((client, server));
+    let figures = client_figures(&job(client_cpu), plan.clients);
+    drop(server);
     // What it leaves behind goes with the scratch directory at the latest.
     let _ = fs::remove_dir_all(&place);
     figures
 }
 
+/// What the clients have measured: of several the median of each figure.
+fn client_figures(job: &Job, clients: u32) -> Result<Figures, Failure> {
+    // All are started before the first is heard, so that they run together.
+    let mut peers = (0..clients)
+        .map(|_| spawn("client", job))
+        .collect::<Result<Vec<_>, _>>()?;
+    let figures = peers.iter_mut().map(|peer| {
+        let answer = peer.first_line()?;
+        serde_json::from_str(&answer).map_err(|_| Failure::Child("the client process failed".to_owned()))
+    });
+    Ok(measure::of_all(figures.collect::<Result<Vec<Figures>, _>>()?))
+}
+
 /// Starts a process of a measurement and waits for its first line.
 fn start(role: &str, job: &Job) -> Result<(Peer, String), Failure> {
+    let mut peer = spawn(role, job)?;
+    let line = peer.first_line()?;
+    Ok((peer, line))
+}
+
+fn spawn(role: &str, job: &Job) -> Result<Peer, Failure> {
     let program = std::env::current_exe().map_err(Failure::system("find this program"))?;
     let job = serde_json::to_string(job).map_err(|error| Failure::Child(error.to_string()))?;
     let child = Command::new(program)
@@ -430,14 +467,7 @@ fn start(role: &str, job: &Job) -> Result<(Peer, String), Failure> {
         .stdout(Stdio::piped())
         .spawn()
         .map_err(Failure::system("start a process"))?;
-    let mut peer = Peer(child);
-    let mut line = String::new();
-    if let Some(stdout) = peer.0.stdout.take() {
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .map_err(Failure::system("hear from a process"))?;
-    }
-    Ok((peer, line.trim_end().to_owned()))
+    Ok(Peer(child))
 }
 
 /// One of the two processes of a measurement.
@@ -456,7 +486,7 @@ pub(crate) fn end(role: Role, job: &str) -> Result<(), Failure> {
     }
     end_by(Duration::from_millis(job.slice_ms) + PATIENCE);
     match job.transport {
-        Kind::Npipe | Kind::NpipeSpinOff => end_with::<npipe::Npipe>(role, &job),
+        Kind::Npipe | Kind::NpipeSpinOff | Kind::NpipeByte => end_with::<npipe::Npipe>(role, &job),
         Kind::Seqpacket => end_with::<unix::Seqpacket>(role, &job),
         Kind::Stream => end_with::<unix::Stream>(role, &job),
         Kind::Pipe => end_with::<pipe::Pipe>(role, &job),
@@ -498,11 +528,11 @@ fn end_by(limit: Duration) {
 mod tests {
     use super::*;
 
-    /// 18 for round trips, one more for the short ones and 8 of tokio's, 25 and 6 one way, 4 and 3 for connecting.
+    /// 21 for round trips, one more for the short ones and 8 of tokio's, 30 and 6 one way, 4 and 3 for connecting.
     #[test]
     fn a_placement_has_all_cells_once() {
         let cells = cells_on(Placement::Free, &Programs::default());
-        assert_eq!(cells.len(), 3 * 6 + 1 + 2 * 4 + 5 * 5 + 2 * 3 + 4 + 3);
+        assert_eq!(cells.len(), 3 * 7 + 1 + 2 * 4 + 5 * 6 + 2 * 3 + 4 + 3);
         let mut unique = std::collections::HashSet::new();
         assert!(cells.iter().all(|cell| unique.insert(*cell)));
     }

@@ -1,4 +1,4 @@
-//! The subject: a message pipe of npipe, blocking, both ends in message-read mode.
+//! The subject: a pipe of npipe, blocking; a message pipe, with both ends in message-read mode, or a byte pipe.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -12,10 +12,20 @@ const NAME: &str = r"\\.\pipe\npipe-bench";
 /// A client that finds no free instance waits for one, but not for ever.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(super) struct Npipe(PipeListener);
+pub(super) struct Npipe {
+    listener: PipeListener,
+    is_byte: bool,
+}
 
 /// Either end; both read and write alike.
-pub(super) struct NpipeLink<E>(E);
+pub(super) struct NpipeLink<E> {
+    end: E,
+    is_byte: bool,
+}
+
+fn mode(is_byte: bool) -> PipeMode {
+    if is_byte { PipeMode::Byte } else { PipeMode::Message }
+}
 
 impl Transport for Npipe {
     type Accepted = NpipeLink<PipeServer>;
@@ -26,39 +36,51 @@ impl Transport for Npipe {
         let mut options = ServerOptions::new();
         options
             .root(place.directory.to_owned())
-            .pipe_mode(PipeMode::Message)
-            .read_mode(PipeMode::Message)
+            .pipe_mode(mode(place.is_byte))
+            .read_mode(mode(place.is_byte))
             .in_buffer_size(quota_bytes)
             .out_buffer_size(quota_bytes);
         if !place.spin {
             options.spin(Duration::ZERO);
         }
-        Ok(Npipe(PipeListener::bind_with(&options, NAME)?))
+        Ok(Npipe {
+            listener: PipeListener::bind_with(&options, NAME)?,
+            is_byte: place.is_byte,
+        })
     }
 
     async fn accept(&mut self) -> io::Result<NpipeLink<PipeServer>> {
-        Ok(NpipeLink(self.0.accept()?))
+        Ok(NpipeLink {
+            end: self.listener.accept()?,
+            is_byte: self.is_byte,
+        })
     }
 
     async fn connect(place: &Place<'_>) -> io::Result<NpipeLink<PipeClient>> {
         let mut options = ClientOptions::new();
         options
             .root(place.directory.to_owned())
-            .pipe_mode(PipeMode::Message)
+            .pipe_mode(mode(place.is_byte))
             .connect_timeout(PATIENCE);
         if !place.spin {
             options.spin(Duration::ZERO);
         }
-        Ok(NpipeLink(options.open(NAME)?))
+        Ok(NpipeLink {
+            end: options.open(NAME)?,
+            is_byte: place.is_byte,
+        })
     }
 }
 
 impl<E: Read + Write> Link for NpipeLink<E> {
     async fn send(&mut self, block: &[u8]) -> io::Result<()> {
-        check_length(self.0.write(block)?, block.len())
+        check_length(self.end.write(block)?, block.len())
     }
 
     async fn receive(&mut self, block: &mut [u8]) -> io::Result<()> {
-        check_length(self.0.read(block)?, block.len())
+        match self.is_byte {
+            true => self.end.read_exact(block),
+            false => check_length(self.end.read(block)?, block.len()),
+        }
     }
 }

@@ -35,7 +35,7 @@ impl Program {
             Kind::Wine => ("win32.exe", "blocking", Some("wine")),
             Kind::ZeroMq => ("zeromq", "pair", None),
             Kind::Iceoryx2 => ("iceoryx2", "polling", None),
-            Kind::Npipe | Kind::NpipeSpinOff => return None,
+            Kind::Npipe | Kind::NpipeSpinOff | Kind::NpipeByte => return None,
             Kind::NpipeTokio | Kind::NpipeTokioSpinOff | Kind::TokioUnix | Kind::Interprocess => return None,
             Kind::Seqpacket | Kind::SeqpacketEpoll | Kind::Stream | Kind::Pipe | Kind::Tcp => return None,
         };

@@ -2,11 +2,11 @@
 //!
 //! JSON:
 //! ```text
-//! { "npipe": version, "machine": {…}, "plan": {"rounds", "slice_ms", "seed"},
+//! { "npipe": version, "machine": {…}, "plan": {"rounds", "slice_ms", "clients", "seed"},
 //!   "cache_lines": null | {"one_ns", "two_ns"},
 //!   "cells": [{"workload": "round-trip"|"one-way"|"connect", "size_bytes",
 //!              "placement": "two-cores"|"free"|"one-core",
-//!              "transport": "npipe"|"npipe-spin-off"|"seqpacket"|"seqpacket-epoll"|"stream"|
+//!              "transport": "npipe"|"npipe-spin-off"|"npipe-byte"|"seqpacket"|"seqpacket-epoll"|"stream"|
 //!                           "pipe"|"tcp" and, with programs, "c-blocking"|"c-routines"|
 //!                           "c-port"|"wine"|"zero-mq"|"iceoryx2",
 //!              "op_ns", "op_ns_min", "op_ns_max", "per_second",
@@ -26,7 +26,7 @@ use super::measure::Workload;
 use super::targets::Verdict;
 use super::transport::Kind;
 use super::{Cell, Results};
-use crate::commands::columns;
+use crate::table::columns;
 
 /// "round trip 32 B".
 pub(super) fn title(workload: Workload, size_bytes: usize) -> String {
@@ -52,6 +52,7 @@ pub(super) fn json(results: &Results, verdicts: Option<&[Verdict]>) -> Value {
         "plan": {
             "rounds": results.plan.rounds,
             "slice_ms": results.plan.slice_ms,
+            "clients": results.plan.clients,
             "seed": results.plan.seed,
         },
         "cache_lines": cache_lines,
@@ -72,13 +73,18 @@ fn cell_json(results: &Results, cell: Cell) -> Value {
         "op_ns": spread.median,
         "op_ns_min": spread.min,
         "op_ns_max": spread.max,
-        "per_second": 1e9 / spread.median,
+        "per_second": per_second(results, spread.median),
         "ratio_to_seqpacket": ratio(results, cell),
         "percentiles": results.percentiles(cell),
     })
 }
 
-fn ratio(results: &Results, cell: Cell) -> Option<f64> {
+/// Operations of all clients together.
+pub(super) fn per_second(results: &Results, op_ns: f64) -> f64 {
+    f64::from(results.plan.clients) * 1e9 / op_ns
+}
+
+pub(super) fn ratio(results: &Results, cell: Cell) -> Option<f64> {
     let own_ns = results.spread(cell).median;
     let other_ns = results.op_ns(cell.workload, cell.size_bytes, cell.placement, Kind::Seqpacket)?;
     Some(other_ns / own_ns)
@@ -94,6 +100,13 @@ pub(super) fn text(results: &Results, verdicts: Option<&[Verdict]>) -> String {
          faster than seqpacket",
         plan.rounds, plan.slice_ms, plan.seed
     );
+    if plan.clients > 1 {
+        let _ = writeln!(
+            text,
+            "clients  {} at a time, each a process; times are those of one client",
+            plan.clients
+        );
+    }
     if let (Some(one_ns), Some(two_ns)) = (results.one_cache_line_ns, results.two_cache_lines_ns) {
         let _ = writeln!(
             text,

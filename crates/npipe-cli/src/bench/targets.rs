@@ -176,6 +176,7 @@ mod tests {
                 vec![Figures {
                     op_ns,
                     percentiles: None,
+                    buckets: Vec::new(),
                 }],
             )
         };
@@ -189,6 +190,7 @@ mod tests {
             plan: Plan {
                 rounds: 1,
                 slice_ms: 1,
+                clients: 1,
                 seed: 1,
                 programs: Programs::default(),
                 cells: figures.keys().copied().collect(),

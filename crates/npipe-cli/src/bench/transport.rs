@@ -24,6 +24,7 @@ use super::measure::{Job, Workload};
 pub(super) enum Kind {
     Npipe,
     NpipeSpinOff,
+    NpipeByte,
     CBlocking,
     CRoutines,
     CPort,
@@ -42,9 +43,10 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 17] = [
+    pub(super) const ALL: [Kind; 18] = [
         Kind::Npipe,
         Kind::NpipeSpinOff,
+        Kind::NpipeByte,
         Kind::CBlocking,
         Kind::CRoutines,
         Kind::CPort,
@@ -67,6 +69,7 @@ impl Kind {
         match self {
             Kind::Npipe => "npipe",
             Kind::NpipeSpinOff => "npipe, spin off",
+            Kind::NpipeByte => "npipe, byte pipe",
             Kind::CBlocking => "npipe from C",
             Kind::CRoutines => "npipe from C, routines",
             Kind::CPort => "npipe from C, port",
@@ -86,7 +89,7 @@ impl Kind {
     }
 
     /// Whether a workload is measured with it. Spinning is about waiting for an answer, and so are styles of servers, which
-    /// only short round trips show. There is no connecting to a pipe pair, nor to what connects by itself.
+    /// only short round trips show. What a pipe carries makes no difference to connecting, there is no connecting to a pipe pair, nor to what connects by itself.
     pub(super) fn takes_part(self, workload: Workload, size_bytes: usize) -> bool {
         let is_round_trip = workload == Workload::RoundTrip;
         match self {
@@ -94,17 +97,31 @@ impl Kind {
             Kind::CBlocking | Kind::CRoutines | Kind::CPort | Kind::SeqpacketEpoll => is_round_trip && size_bytes == 32,
             Kind::NpipeTokioSpinOff => is_round_trip && ASYNCHRONOUS_SIZES.contains(&size_bytes),
             Kind::NpipeTokio | Kind::TokioUnix | Kind::Interprocess => ASYNCHRONOUS_SIZES.contains(&size_bytes),
-            Kind::Pipe | Kind::ZeroMq | Kind::Iceoryx2 => workload != Workload::Connect,
+            Kind::NpipeByte | Kind::Pipe | Kind::ZeroMq | Kind::Iceoryx2 => workload != Workload::Connect,
             Kind::Wine => workload != Workload::OneWay && size_bytes == 32,
             Kind::Npipe | Kind::Seqpacket | Kind::Stream | Kind::Tcp => true,
         }
     }
 
-    pub(super) const fn is_npipe(self) -> bool {
-        use Kind::{CBlocking, CPort, CRoutines, Npipe, NpipeSpinOff, NpipeTokio, NpipeTokioSpinOff};
+    /// Whether one server has several clients at a time; of the programs of their own only some could.
+    pub(super) const fn takes_clients(self) -> bool {
         matches!(
             self,
-            Npipe | NpipeSpinOff | CBlocking | CRoutines | CPort | NpipeTokio | NpipeTokioSpinOff
+            Kind::Npipe
+                | Kind::NpipeSpinOff
+                | Kind::NpipeByte
+                | Kind::Seqpacket
+                | Kind::SeqpacketEpoll
+                | Kind::Stream
+                | Kind::Tcp
+        )
+    }
+
+    pub(super) const fn is_npipe(self) -> bool {
+        use Kind::{CBlocking, CPort, CRoutines, Npipe, NpipeByte, NpipeSpinOff, NpipeTokio, NpipeTokioSpinOff};
+        matches!(
+            self,
+            Npipe | NpipeSpinOff | NpipeByte | CBlocking | CRoutines | CPort | NpipeTokio | NpipeTokioSpinOff
         )
     }
 
@@ -122,6 +139,8 @@ pub(super) struct Place<'a> {
     pub(super) buffer_bytes: usize,
     /// Whether npipe may spin before it sleeps.
     pub(super) spin: bool,
+    /// Whether npipe's pipe is a stream.
+    pub(super) is_byte: bool,
 }
 
 impl Place<'_> {
@@ -132,6 +151,7 @@ impl Place<'_> {
             directory: &job.directory,
             buffer_bytes: (4 * job.size_bytes).max(64 << 10),
             spin: !job.transport.is_without_spin(),
+            is_byte: job.transport == Kind::NpipeByte,
         }
     }
 }
@@ -146,7 +166,8 @@ pub(super) trait Link {
 
 /// A way to connect two processes.
 pub(super) trait Transport: Sized {
-    type Accepted: Link;
+    /// A server of several clients has a thread for each.
+    type Accepted: Link + Send + 'static;
     type Connected: Link;
     /// From here on a client may connect.
     async fn listen(place: &Place<'_>) -> io::Result<Self>;

@@ -2,10 +2,10 @@
 //! nearest thing to a message pipe that Linux has, by system calls.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 
@@ -133,7 +133,6 @@ pub(super) struct SeqpacketEpoll(Seqpacket);
 pub(super) struct EpollLink {
     socket: SeqpacketLink,
     epoll: OwnedFd,
-    events: Vec<epoll::Event>,
 }
 
 impl Transport for SeqpacketEpoll {
@@ -149,11 +148,7 @@ impl Transport for SeqpacketEpoll {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let readable = epoll::EventData::new_u64(0);
         epoll::add(&epoll, &socket.0, readable, epoll::EventFlags::IN)?;
-        Ok(EpollLink {
-            socket,
-            epoll,
-            events: Vec::with_capacity(1),
-        })
+        Ok(EpollLink { socket, epoll })
     }
 
     async fn connect(place: &Place<'_>) -> io::Result<SeqpacketLink> {
@@ -167,8 +162,8 @@ impl Link for EpollLink {
     }
 
     async fn receive(&mut self, block: &mut [u8]) -> io::Result<()> {
-        self.events.clear();
-        epoll::wait(&self.epoll, spare_capacity(&mut self.events), None)?;
+        let mut event = [MaybeUninit::uninit()];
+        epoll::wait(&self.epoll, &mut event, None)?;
         self.socket.receive(block).await
     }
 }

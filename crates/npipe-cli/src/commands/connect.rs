@@ -5,22 +5,26 @@
 //! - the server closes: done, exit 0; it disconnects us: exit 7;
 //! - stdin ends: a pipe cannot be closed in one direction, so the client waits
 //!   until the server has read everything (FlushFileBuffers, semantics 163) and
-//!   stays until nothing has arrived for the linger time;
+//!   then does what `--eof` says;
 //! - stdin cannot be delivered because the server has closed: what came is still
 //!   printed, then exit 7.
 
-use std::io::{self, BufRead, Read};
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
+use std::time::Duration;
 
 use npipe::{ClientOptions, PipeClient, PipeMode, Status};
 
+use super::pieces::{self, Cut};
 use super::{CHUNK_BYTES, read_whole_message};
-use crate::args::{Connect, Limit};
+use crate::args::{AtEof, Connect, Limit, ReadMode};
+use crate::dump::{self, Look};
 use crate::output;
 use crate::report::Failure;
 use crate::target::Target;
+use crate::utf16;
 
 /// How many arrivals may be waiting to be printed.
 const BACKLOG: usize = 16;
@@ -33,40 +37,76 @@ enum Event {
     StdinEnded(Result<(), Failure>),
 }
 
+/// What stdin becomes.
+#[derive(Clone, Copy)]
+struct Speech {
+    cut: Cut,
+    /// On a stream the newlines stay.
+    keeps_newlines: bool,
+    utf16: bool,
+    ends_with_empty: bool,
+}
+
 pub(super) fn run(args: Connect) -> Result<(), Failure> {
     let target = Target::parse(&args.name)?;
     let client = Arc::new(open(&args, &target)?);
+    let is_message_pipe = matches!(client.info()?.mode, PipeMode::Message);
     // A client that may only read cannot leave byte mode (semantics 204).
-    let by_message = !args.byte && !args.read_only;
-    let lines = by_message && matches!(client.info()?.mode, PipeMode::Message);
-    if lines && !args.write_only {
+    let by_message = match args.read_mode {
+        Some(mode) => mode == ReadMode::Message,
+        None => is_message_pipe && !args.byte && !args.read_only,
+    };
+    if by_message && !args.write_only {
+        // Of a byte pipe it is refused, with the reason (semantics 98).
         client.set_state(PipeMode::Message, false)?;
+    }
+    let lines = is_message_pipe && !args.byte;
+    let speech = Speech {
+        cut: if lines || args.utf16 { Cut::Lines } else { Cut::Chunks },
+        keeps_newlines: !lines,
+        utf16: args.utf16,
+        ends_with_empty: args.eof == AtEof::ZeroMessage,
+    };
+    if speech.ends_with_empty && !is_message_pipe {
+        return Err(Failure::Usage(format!(
+            "npipe: {target} is a byte pipe and has no empty messages; choose another --eof\n"
+        )));
     }
     let (events, happens) = mpsc::sync_channel(BACKLOG);
     if !args.write_only {
         let (client, events) = (Arc::clone(&client), events.clone());
-        spawn("pipe to stdout", move || receive(&client, lines, &events))?;
+        spawn("pipe to stdout", move || receive(&client, by_message, &events))?;
     }
     if !args.read_only {
         spawn("stdin to pipe", move || {
-            let sent = send(&client, lines);
+            let sent = send(&client, speech);
             // The main thread may be done already.
             let _ = events.send(Event::StdinEnded(sent));
         })?;
     }
-    let linger = if args.write_only {
-        Limit::For(std::time::Duration::ZERO)
-    } else {
-        args.linger
+    let printer = Printer {
+        by_message,
+        hex: args.hex,
+        utf16: args.utf16.then(utf16::Decoder::default),
     };
-    print(&happens, lines, linger)
+    print(&happens, printer, silence_after_eof(&args))
+}
+
+/// How long to go on in silence after the end of stdin.
+fn silence_after_eof(args: &Connect) -> Limit {
+    match args.eof {
+        _ if args.write_only => Limit::For(Duration::ZERO),
+        AtEof::Close => Limit::For(Duration::ZERO),
+        AtEof::Half | AtEof::ZeroMessage => Limit::Forever,
+        AtEof::Linger(limit) => limit,
+    }
 }
 
 fn open(args: &Connect, target: &Target) -> Result<PipeClient, Failure> {
     let mut options = ClientOptions::new();
     options.read(!args.write_only).write(!args.read_only);
     if let Some(wait) = args.wait {
-        options.connect_timeout(wait.duration().unwrap_or(std::time::Duration::MAX));
+        options.connect_timeout(wait.duration().unwrap_or(Duration::MAX));
     }
     Ok(options.open(target.path())?)
 }
@@ -79,8 +119,35 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Failure
         .map_err(Failure::system("start a thread"))
 }
 
+/// How what arrives is printed.
+struct Printer {
+    by_message: bool,
+    hex: bool,
+    utf16: Option<utf16::Decoder>,
+}
+
+impl Printer {
+    fn print(&mut self, data: &[u8]) -> Result<(), Failure> {
+        match &mut self.utf16 {
+            _ if self.hex => output::data(self.hex_of(data).as_bytes()),
+            Some(decoder) if self.by_message => output::line(decoder.decode_whole(data).as_bytes()),
+            Some(decoder) => output::data(decoder.decode(data).as_bytes()),
+            None if self.by_message => output::line(data),
+            None => output::data(data),
+        }
+    }
+
+    fn hex_of(&self, data: &[u8]) -> String {
+        let lines = dump::lines("", data, Look::Both);
+        match self.by_message {
+            true => format!("message of {} bytes\n{lines}", data.len()),
+            false => lines,
+        }
+    }
+}
+
 /// Prints what arrives until it is over.
-fn print(happens: &Receiver<Event>, lines: bool, linger: Limit) -> Result<(), Failure> {
+fn print(happens: &Receiver<Event>, mut printer: Printer, after_eof: Limit) -> Result<(), Failure> {
     let mut silence = Limit::Forever;
     let mut delivered = Ok(());
     loop {
@@ -89,15 +156,14 @@ fn print(happens: &Receiver<Event>, lines: bool, linger: Limit) -> Result<(), Fa
             Limit::For(duration) => happens.recv_timeout(duration),
         };
         match event {
-            Ok(Event::Arrived(data)) if lines => output::line(&data)?,
-            Ok(Event::Arrived(data)) => output::data(&data)?,
+            Ok(Event::Arrived(data)) => printer.print(&data)?,
             Ok(Event::PipeEnded(Failure::Pipe(error))) if error.status() == Status::PipeBroken => {
                 return delivered;
             }
             Ok(Event::PipeEnded(failure)) => return Err(failure),
             Ok(Event::StdinEnded(sent)) => {
                 delivered = sent;
-                silence = linger;
+                silence = after_eof;
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return delivered,
         }
@@ -105,9 +171,9 @@ fn print(happens: &Receiver<Event>, lines: bool, linger: Limit) -> Result<(), Fa
 }
 
 /// Pipe to main thread, until the pipe ends.
-fn receive(client: &PipeClient, lines: bool, events: &SyncSender<Event>) {
+fn receive(client: &PipeClient, by_message: bool, events: &SyncSender<Event>) {
     loop {
-        let event = match read(client, lines) {
+        let event = match read(client, by_message) {
             Ok(data) => Event::Arrived(data),
             Err(failure) => Event::PipeEnded(failure),
         };
@@ -118,8 +184,8 @@ fn receive(client: &PipeClient, lines: bool, events: &SyncSender<Event>) {
     }
 }
 
-fn read(client: &PipeClient, lines: bool) -> Result<Vec<u8>, Failure> {
-    if lines {
+fn read(client: &PipeClient, by_message: bool) -> Result<Vec<u8>, Failure> {
+    if by_message {
         return read_whole_message(|buffer| client.read_message(buffer));
     }
     let mut chunk = vec![0; CHUNK_BYTES];
@@ -129,54 +195,20 @@ fn read(client: &PipeClient, lines: bool) -> Result<Vec<u8>, Failure> {
 }
 
 /// Stdin to pipe, until stdin ends and the server has read it all.
-fn send(client: &PipeClient, lines: bool) -> Result<(), Failure> {
+fn send(client: &PipeClient, speech: Speech) -> Result<(), Failure> {
     let mut stdin = io::stdin().lock();
     let mut data = Vec::new();
-    loop {
-        let ended = if lines {
-            read_line(&mut stdin, &mut data)
-        } else {
-            read_chunk(&mut stdin, &mut data)
-        };
-        if ended.map_err(Failure::system("read standard input"))? {
-            break;
+    while pieces::read(&mut stdin, speech.cut, &mut data).map_err(Failure::system("read standard input"))? {
+        if speech.keeps_newlines && speech.cut == Cut::Lines {
+            data.push(b'\n');
         }
-        client.write(&data)?;
+        match speech.utf16 {
+            true => client.write(&utf16::encode(&data))?,
+            false => client.write(&data)?,
+        };
+    }
+    if speech.ends_with_empty {
+        client.write(&[])?;
     }
     Ok(client.flush()?)
-}
-
-/// One line without its newline; true at the end.
-fn read_line(stdin: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    let ended = stdin.read_until(b'\n', line)? == 0;
-    if line.last() == Some(&b'\n') {
-        line.pop();
-    }
-    Ok(ended)
-}
-
-/// What there is, up to a chunk; true at the end.
-fn read_chunk(stdin: &mut impl Read, chunk: &mut Vec<u8>) -> io::Result<bool> {
-    chunk.resize(CHUNK_BYTES, 0);
-    let bytes = stdin.read(chunk)?;
-    chunk.truncate(bytes);
-    Ok(bytes == 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// semantics 99, 104: a line is a message, an empty line an empty one.
-    #[test]
-    fn lines_are_messages() {
-        let mut stdin = io::Cursor::new(b"one\n\nthree".to_vec());
-        let mut line = Vec::new();
-        let mut lines = Vec::new();
-        while !read_line(&mut stdin, &mut line).expect("a cursor reads") {
-            lines.push(line.clone());
-        }
-        assert_eq!(lines, [b"one".to_vec(), b"".to_vec(), b"three".to_vec()]);
-    }
 }

@@ -16,11 +16,12 @@ use std::time::Duration;
 use npipe::{ClientOptions, Namespace, PipeClient, PipeMode, PipeServer, ReadOutcome, ServerOptions, Status};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-use super::{columns, read_whole_message};
+use super::read_whole_message;
 use crate::bench;
 use crate::output;
 use crate::report::Failure;
 use crate::scratch::Scratch;
+use crate::table::columns;
 use crate::target::printable;
 
 const PIPE: &str = r"\\.\pipe\npipe-demo";

@@ -6,9 +6,9 @@
 use npipe::Status;
 use serde_json::{Value, json};
 
-use super::columns;
 use crate::output;
 use crate::report::Failure;
+use crate::table::columns;
 
 pub(super) fn run(wanted: Option<&str>, as_json: bool) -> Result<(), Failure> {
     let statuses: Vec<Status> = match wanted {

@@ -1,19 +1,29 @@
 //! The subcommands, one file each.
 
 mod call;
+mod completions;
 mod connect;
 mod demo;
+mod doctor;
 mod errors;
 mod info;
 mod list;
+mod man;
+mod pieces;
+mod program;
+pub(crate) mod relay;
+mod send;
 mod serve;
 mod wait;
+mod watch;
 
 use npipe::ReadOutcome;
 
-use crate::args::{Cli, Command};
+use crate::args::{BenchEnd, Cli, Command};
 use crate::bench;
 use crate::report::Failure;
+
+use program::Program;
 
 /// The longest message that is gathered in memory, in bytes; a peer that sends
 /// a longer one is cut off.
@@ -28,14 +38,19 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(&args),
         Command::Connect(args) => connect::run(args),
         Command::Call(args) => call::run(&args),
+        Command::Send(args) => send::run(&args),
         Command::Wait(args) => wait::run(&args),
-        Command::List => list::run(cli.json),
-        Command::Info { name } => info::run(&name, cli.json),
-        Command::Errors { error } => errors::run(error.as_deref(), cli.json),
+        Command::Relay(args) => relay::run(args),
+        Command::List(args) => list::run(&args, cli.json),
+        Command::Info(args) => info::run(&args, cli.json),
+        Command::Doctor(_) => doctor::run(cli.json),
+        Command::Errors(args) => errors::run(args.error.as_deref(), cli.json),
         Command::Bench(args) => bench::run(&args, cli.json),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
         Command::DemoServer { clients } => demo::serve(clients),
         Command::DemoClient { who, requests } => demo::talk(&who, &requests),
-        Command::BenchEnd { role, job } => bench::end(role, &job),
+        Command::BenchEnd(BenchEnd { role, job }) => bench::end(role, &job),
     }
 }
 
@@ -56,24 +71,4 @@ fn read_whole_message(mut read: impl FnMut(&mut [u8]) -> npipe::Result<ReadOutco
             )));
         }
     }
-}
-
-/// Lines up columns of text: two blanks between them, none at the end.
-pub(crate) fn columns(rows: &[Vec<String>]) -> String {
-    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..count).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(&format!("{cell:<width$}  "));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::json::keys;
 use crate::{Root, end};
 
 /// semantics 117: blocks of every size, also beyond the quota, arrive whole.
@@ -32,6 +33,7 @@ fn bench_measures_every_cell_and_leaves_nothing() {
     assert_eq!(document["plan"]["rounds"], 1);
     assert_eq!(document["failures"], serde_json::json!([]));
     assert!(document["machine"]["kernel"].is_string());
+    has_the_documented_shape(&document);
     let cells = document["cells"].as_array().expect("an array");
     for cell in cells {
         assert!(cell["op_ns"].as_f64().is_some_and(|ns| ns > 0.0), "{cell}");
@@ -64,5 +66,106 @@ fn bench_prints_a_table() {
             ended.stdout.contains(expected) || !has_two_cpus,
             "{expected}: {ended:?}"
         );
+    }
+}
+
+fn has_the_documented_shape(document: &Value) {
+    assert_eq!(
+        keys(document),
+        [
+            "cache_lines",
+            "cells",
+            "failures",
+            "machine",
+            "missing",
+            "npipe",
+            "plan",
+            "targets"
+        ]
+    );
+    assert_eq!(keys(&document["plan"]), ["clients", "rounds", "seed", "slice_ms"]);
+    let cell = &document["cells"][0];
+    assert_eq!(
+        keys(cell),
+        [
+            "op_ns",
+            "op_ns_max",
+            "op_ns_min",
+            "per_second",
+            "percentiles",
+            "placement",
+            "ratio_to_seqpacket",
+            "size_bytes",
+            "transport",
+            "workload"
+        ]
+    );
+    assert_eq!(keys(&cell["percentiles"]), ["p50_ns", "p99_9_ns", "p99_ns"]);
+}
+
+/// Several clients at one server make round trips only, by those that can; each cell is a line of so many values.
+#[test]
+fn bench_measures_several_clients_and_prints_values() {
+    let root = Root::new();
+    let words = ["bench", "--quick", "--rounds", "1", "--slice", "2ms", "--clients", "3"];
+    let ended = root.run(&[&words[..], &["--csv"]].concat());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let mut lines = ended.stdout.lines();
+    let head: Vec<_> = lines.next().expect("a head").split(',').collect();
+    assert_eq!(
+        head,
+        [
+            "workload",
+            "size_bytes",
+            "placement",
+            "transport",
+            "clients",
+            "op_ns",
+            "op_ns_min",
+            "op_ns_max",
+            "per_second",
+            "ratio_to_seqpacket",
+            "p50_ns",
+            "p99_ns",
+            "p99_9_ns"
+        ]
+    );
+    let mut transports = std::collections::BTreeSet::new();
+    for line in lines {
+        let values: Vec<_> = line.split(',').collect();
+        let fixed = (values.len(), values[0], values[4]);
+        assert_eq!(fixed, (head.len(), "round-trip", "3"), "{line}");
+        assert!(values[5..].iter().all(|value| value.parse::<f64>().is_ok()), "{line}");
+        transports.insert(values[3]);
+    }
+    let expected = [
+        "npipe",
+        "npipe-byte",
+        "npipe-spin-off",
+        "seqpacket",
+        "seqpacket-epoll",
+        "stream",
+        "tcp",
+    ];
+    assert_eq!(transports.into_iter().collect::<Vec<_>>(), expected);
+}
+
+/// A line of bars for each transport over one axis; and what does not go together.
+#[test]
+fn bench_draws_histograms() {
+    let root = Root::new();
+    let words = ["bench", "--quick", "--rounds", "1", "--slice", "2ms", "--clients", "2"];
+    let drawn = root.run(&[&words[..], &["--histogram"]].concat());
+    assert_eq!(drawn.code, Some(0), "{drawn:?}");
+    let (_, picture) = drawn.stdout.split_once(", single round trips\n").expect("a picture");
+    let bars = picture.lines().next().expect("a line of bars");
+    assert!(bars.contains("npipe") && bars.contains('█'), "{picture}");
+    assert!(
+        picture.contains("100 ns    1 µs      10 µs     100 µs    1 ms"),
+        "{picture}"
+    );
+    for wrong in [["--csv", "--targets"], ["--csv", "--json"], ["--histogram", "--csv"]] {
+        let both = root.run(&[&words[..], &wrong[..]].concat());
+        assert_eq!(both.code, Some(2), "{wrong:?}: {both:?}");
     }
 }

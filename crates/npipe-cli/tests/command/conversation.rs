@@ -13,7 +13,7 @@ use crate::{Root, end};
 fn lines_of_connect_are_messages_of_serve() {
     let root = Root::new();
     let server = root.serve(&["room", "--clients", "1"]);
-    let client = root.run_with(&["connect", "room", "--linger", "0s"], "one\n\nthree");
+    let client = root.run_with(&["connect", "room", "--eof", "close"], "one\n\nthree");
     assert_eq!((client.code, client.stdout.as_str()), (Some(0), ""), "{client:?}");
     let server = server.end();
     assert_eq!(
@@ -47,7 +47,7 @@ fn a_call_is_answered() {
     );
     let empty = root.run(&["call", "echoes", ""]);
     assert_eq!((empty.code, empty.stdout.as_str()), (Some(0), ""), "{empty:?}");
-    let expected = root.run(&["call", "echoes", "ping", "--expect", "ping"]);
+    let expected = root.run(&["call", "echoes", "ping", "--match", "ping"]);
     assert_eq!(expected.code, Some(0), "{expected:?}");
 }
 
@@ -83,7 +83,7 @@ fn connect_prints_what_comes_until_the_server_closes() {
         assert_eq!(&line[..outcome.bytes], b"hello");
         server.write(sent.as_bytes()).expect("it is read");
     });
-    let ended = root.run_with(&["connect", "room", "--linger", "forever"], "hello\n");
+    let ended = root.run_with(&["connect", "room", "--eof", "half"], "hello\n");
     serving.join().expect("the server is content");
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(ended.stdout, format!("welcome\n{long}\n"));
@@ -94,7 +94,7 @@ fn connect_prints_what_comes_until_the_server_closes() {
 fn connect_does_not_wait_for_the_end_of_stdin() {
     let root = Root::new();
     let _server = root.serve(&["room", "--echo"]);
-    let mut command = root.command(&["connect", "room", "--linger", "0s"]);
+    let mut command = root.command(&["connect", "room", "--eof", "close"]);
     let mut child = command.stdin(Stdio::piped()).spawn().expect("the command starts");
     let mut stdin = child.stdin.take().expect("a stdin");
     let mut stdout = BufReader::new(child.stdout.take().expect("a stdout"));

@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::thread;
 
 use npipe::{ClientOptions, PipeMode, ServerOptions};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::{Root, end};
@@ -157,7 +157,7 @@ fn code_8_for_truncated() {
 fn code_9_for_another_reply_than_expected() {
     let root = Root::new();
     let _server = root.serve(&["room", "--echo"]);
-    let ended = root.run(&["call", "room", "ping", "--expect", "pong"]);
+    let ended = root.run(&["call", "room", "ping", "--match", "pong"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(9), "ping"), "{ended:?}");
 }
 
@@ -166,7 +166,7 @@ fn code_9_for_another_reply_than_expected() {
 fn code_130_for_an_interrupt() {
     let root = Root::new();
     let mut server = root.serve(&["room", "--echo"]);
-    let mut command = root.command(&["connect", "room", "--linger", "forever"]);
+    let mut command = root.command(&["connect", "room", "--eof", "half"]);
     let talking = command.stdin(Stdio::piped()).spawn().expect("the command starts");
     assert!(server.log_line().ends_with(" connected"));
     server.signal(Signal::INT);
@@ -174,6 +174,23 @@ fn code_130_for_an_interrupt() {
     assert_eq!(root.entries(), 0, "nothing is left in the namespace");
     assert_eq!(root.run(&["info", "room"]).code, Some(3));
     assert_eq!(end(talking).code, Some(0), "as if the server had closed");
+}
+
+/// The same by another signal, of commands that serve and of those that do not.
+#[test]
+fn code_143_for_a_termination() {
+    let root = Root::new();
+    let mut server = root.serve(&["room", "--echo"]);
+    let mut command = root.command(&["connect", "room"]);
+    let mut talking = command.stdin(Stdio::piped()).spawn().expect("the command starts");
+    let stdin = talking.stdin.take();
+    assert!(server.log_line().ends_with(" connected"));
+    kill_process(Pid::from_child(&talking), Signal::TERM).expect("the signal is sent");
+    assert_eq!(end(talking).code, Some(143));
+    drop(stdin);
+    server.signal(Signal::TERM);
+    assert_eq!(server.end().code, Some(143));
+    assert_eq!(root.entries(), 0, "nothing is left in the namespace");
 }
 
 /// semantics 13, 190: what a killed server leaves hinders nobody, and goes with whoever meets it.
@@ -243,7 +260,7 @@ fn a_closed_stdout_ends_quietly() {
         let _ = server.write(b"to nobody");
         server
     });
-    let mut command = root.command(&["connect", "room", "--linger", "forever"]);
+    let mut command = root.command(&["connect", "room", "--eof", "half"]);
     let mut child = command.stdin(Stdio::piped()).stdout(writer).spawn().expect("it starts");
     let stdin = child.stdin.take();
     let ended = end(child);
@@ -257,7 +274,20 @@ fn a_closed_stdout_ends_quietly() {
 fn help_goes_to_stdout_with_examples() {
     let root = Root::new();
     for command in [
-        "demo", "serve", "connect", "call", "wait", "list", "info", "errors", "bench",
+        "demo",
+        "serve",
+        "connect",
+        "call",
+        "send",
+        "wait",
+        "relay",
+        "list",
+        "info",
+        "doctor",
+        "errors",
+        "bench",
+        "completions",
+        "man",
     ] {
         let ended = root.run(&[command, "--help"]);
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{command}");

@@ -1,12 +1,12 @@
 //! The machine-readable output: its shape is an interface.
 
-use npipe::ClientOptions;
+use npipe::{ClientOptions, PipeMode, ServerOptions};
 use serde_json::{Value, json};
 
 use crate::Root;
 
 /// The keys of an object, sorted.
-fn keys(value: &Value) -> Vec<&str> {
+pub(crate) fn keys(value: &Value) -> Vec<&str> {
     let mut keys: Vec<_> = value
         .as_object()
         .expect("an object")
@@ -55,7 +55,7 @@ fn json_may_stand_anywhere() {
 
 /// semantics 2, 37, 206
 #[test]
-fn list_and_info_tell_what_is_there() {
+fn list_tells_what_is_there() {
     let root = Root::new();
     assert_eq!(root.run(&["list", "--json"]).document(), json!([]));
     let mut server = root.serve(&["room", "--max-instances", "3"]);
@@ -73,6 +73,8 @@ fn list_and_info_tell_what_is_there() {
         keys(entry),
         [
             "answering",
+            "connected",
+            "direction",
             "instances",
             "max_instances",
             "mode",
@@ -88,8 +90,23 @@ fn list_and_info_tell_what_is_there() {
         (&entry["server_pid"], &entry["max_instances"]),
         (&json!(pid), &json!(3))
     );
+    assert_eq!(
+        (&entry["direction"], &entry["connected"]),
+        (&json!("duplex"), &json!(1))
+    );
     assert_eq!((&entry["answering"], &entry["mode"]), (&json!(true), &json!("message")));
+}
 
+/// semantics 2, 37, 195-197: the pipe, and each of its instances.
+#[test]
+fn info_has_the_documented_shape() {
+    let root = Root::new();
+    let mut server = root.serve(&["room", "--max-instances", "3"]);
+    let _client = ClientOptions::new()
+        .root(root.path())
+        .open(r"\\.\pipe\ROOM")
+        .expect("a free instance");
+    assert!(server.log_line().ends_with(" connected"));
     let info = root.run(&["info", "room", "--json"]).document();
     assert_eq!(
         keys(&info),
@@ -117,11 +134,125 @@ fn list_and_info_tell_what_is_there() {
     let taken = taken.expect("the client's instance");
     assert_eq!(
         keys(taken),
-        ["client", "in_buffer_bytes", "out_buffer_bytes", "server_pid", "state"]
+        [
+            "age_ms",
+            "client",
+            "in",
+            "in_buffer_bytes",
+            "out",
+            "out_buffer_bytes",
+            "server_command",
+            "server_pid",
+            "state"
+        ]
     );
-    assert_eq!(keys(&taken["client"]), ["gid", "pid", "process", "uid"]);
+    assert_eq!(
+        keys(&taken["client"]),
+        ["command", "gid", "pid", "process", "uid", "user"]
+    );
+    assert!(taken["age_ms"].is_u64());
+    let command = taken["server_command"].as_str().expect("it can be seen");
+    assert!(command.ends_with("serve room --max-instances 3"), "{command}");
     assert_eq!(taken["client"]["pid"], std::process::id());
     assert_eq!(taken["in_buffer_bytes"], 65536);
+}
+
+/// What has passed so far, with the client's end of the account. semantics 163
+#[test]
+fn info_tells_what_has_passed() {
+    let root = Root::new();
+    let mut server = root.serve(&["room"]);
+    let client = ClientOptions::new()
+        .root(root.path())
+        .open(r"\\.\pipe\room")
+        .expect("a free instance");
+    assert!(server.log_line().ends_with(" connected"));
+    client.write(b"hello").expect("it is read");
+    client.flush().expect("it is read");
+    let info = root.run(&["info", "room", "--json"]).document();
+    let instances = info["instances"].as_array().expect("an array");
+    let taken = instances.iter().find(|instance| instance["state"] == "connected");
+    let taken = taken.expect("the client's instance");
+    assert_eq!(
+        (&taken["in"], &taken["out"]),
+        (
+            &json!({"bytes": 5, "unread_bytes": 0, "messages": 1}),
+            &json!({"bytes": 0, "unread_bytes": 0, "messages": 0})
+        )
+    );
+    let listening = instances.iter().find(|instance| instance["state"] == "listening");
+    if let Some(listening) = listening {
+        assert_eq!((&listening["in"], &listening["age_ms"]), (&json!(null), &json!(null)));
+    }
+}
+
+/// Of two processes that serve a name the one that answers tells of its own instances. semantics 28
+#[test]
+fn info_tells_what_the_answering_process_has() {
+    let root = Root::new();
+    let mut servers = [root.serve(&["room"]), root.serve(&["room"])];
+    // Those who have listened longest are taken first: one of each.
+    let open = || ClientOptions::new().root(root.path()).open(r"\\.\pipe\room");
+    let _clients = [open().expect("a free instance"), open().expect("a free instance")];
+    for server in &mut servers {
+        assert!(server.log_line().ends_with(" connected"));
+    }
+    let info = root.run(&["info", "room", "--json"]).document();
+    for server in &servers {
+        let instances = info["instances"].as_array().expect("an array");
+        let taken = instances
+            .iter()
+            .find(|instance| instance["server_pid"] == server.pid() && instance["state"] == "connected");
+        let taken = taken.expect("the client's instance");
+        let is_own = info["server_pid"] == server.pid();
+        assert_eq!(taken["in"].is_object(), is_own, "{info}");
+        assert!(taken["age_ms"].is_u64(), "{info}");
+    }
+}
+
+/// What a pipe holds that nobody reads, as its server's answer has it. semantics 119, 142
+#[test]
+fn info_tells_how_full_a_pipe_is() {
+    let root = Root::new();
+    let server = ServerOptions::new()
+        .root(root.path())
+        .pipe_mode(PipeMode::Message)
+        .read_mode(PipeMode::Message)
+        .in_buffer_size(100)
+        .create(r"\\.\pipe\full")
+        .expect("a server");
+    let client = ClientOptions::new()
+        .root(root.path())
+        .open(r"\\.\pipe\full")
+        .expect("a free instance");
+    for message in ["one", "twenty", ""] {
+        client.write(message.as_bytes()).expect("it fits");
+    }
+    server.write(b"four").expect("it fits");
+    let flows = || {
+        let info = root.run(&["info", "full", "--json"]).document();
+        let instance = &info["instances"][0];
+        (instance["in"].clone(), instance["out"].clone())
+    };
+    assert_eq!(
+        flows(),
+        (
+            json!({"bytes": 9, "unread_bytes": 9, "messages": 0}),
+            json!({"bytes": 4, "unread_bytes": 4, "messages": 1})
+        )
+    );
+    let mut message = [0; 100];
+    server.read_message(&mut message).expect("a message");
+    client.read(&mut message).expect("a message");
+    assert_eq!(
+        flows(),
+        (
+            json!({"bytes": 9, "unread_bytes": 6, "messages": 1}),
+            json!({"bytes": 4, "unread_bytes": 0, "messages": 1})
+        )
+    );
+    let shown = root.run(&["info", "full"]).stdout;
+    assert!(shown.contains("9 B, 1 message  6 B of 100 B"), "{shown}");
 }
 
 /// By Win32 code or by name.

@@ -5,11 +5,18 @@
 //! hangs is ended after [`PATIENCE`] and fails its test.
 
 mod bench;
+mod clients;
 mod conversation;
 mod demo;
+mod doctor;
 mod exit_codes;
 mod json;
+mod pages;
+mod relay;
+mod serving;
 mod ten_names;
+mod terminal;
+mod views;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -41,6 +41,12 @@ impl FieldWriter {
         }
     }
 
+    pub(super) fn optional_u64(&mut self, tag: u16, value: Option<u64>) {
+        if let Some(value) = value {
+            self.u64(tag, value);
+        }
+    }
+
     pub(super) fn units(&mut self, tag: u16, units: &[u16]) {
         let value: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
         self.bytes(tag, &value);
@@ -106,6 +112,13 @@ impl<'a> Fields<'a> {
     pub(super) fn optional_u32(self, tag: u16) -> Result<Option<u32>, ProtocolError> {
         match self.optional(tag) {
             Some(_) => self.u32(tag).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn optional_u64(self, tag: u16) -> Result<Option<u64>, ProtocolError> {
+        match self.optional(tag) {
+            Some(_) => self.u64(tag).map(Some),
             None => Ok(None),
         }
     }

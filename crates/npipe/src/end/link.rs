@@ -82,6 +82,15 @@ const DECIDED_DISCONNECTED: u32 = 2;
 /// Waits shorter than this are not worth a look at the clock, and no spin shrinks below it.
 const MIN_SPIN_NS: u64 = 1_000;
 
+/// What an end and its peer have written and read, in live bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counts {
+    pub(crate) queued: u64,
+    pub(crate) taken_by_peer: u64,
+    pub(crate) queued_by_peer: u64,
+    pub(crate) taken: u64,
+}
+
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
@@ -296,6 +305,22 @@ impl Link {
         let own = self.own_words();
         let (reader, writer) = (&own.reader.0, &own.writer.0);
         [&writer.tail, &reader.head, &reader.taken, &reader.empties].map(|word| word.load(Ordering::Relaxed))
+    }
+
+    /// Live bytes that this end has queued and taken, and that the peer has, by its own account.
+    pub(crate) fn counts(&self) -> Counts {
+        let load = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        // What was taken first: what is unread cannot seem to be less than nothing.
+        let (taken_by_peer, taken) = (
+            load(&self.peer_words().reader.0.taken),
+            load(&self.own_words().reader.0.taken),
+        );
+        Counts {
+            queued: load(&self.own_words().writer.0.queued),
+            taken_by_peer,
+            queued_by_peer: load(&self.peer_words().writer.0.queued),
+            taken,
+        }
     }
 
     /// Wakes the peer after a change, if it sleeps. Without a change it must not be called again and again: two ends that

@@ -15,6 +15,7 @@ pub(crate) mod link;
 mod read;
 mod sharing;
 mod submit;
+mod traffic;
 mod turn;
 pub(crate) mod wait;
 mod write;

@@ -163,9 +163,12 @@ impl HostState {
         let report = self.pipe.instance(id).map(|instance| InstanceReport {
             state: instance.state,
             server_pid: identity::own_pid(),
-            client: self.clients.get(&id).copied(),
+            client: self.clients.get(&id).map(|visit| visit.client),
             out_quota: instance.out_quota,
             in_quota: instance.in_quota,
+            // Both would be old news by the time that somebody asks the leader.
+            age_ms: None,
+            traffic: None,
         });
         Serving::Post {
             number: id.0,

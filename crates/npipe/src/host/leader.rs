@@ -16,7 +16,7 @@ use npipe_core::pipe::{ConnectionId, Instance, InstanceId, InstanceState, Opened
 use npipe_core::{Access, PeerIdentity, SecurityDescriptor, SecurityQos, Status};
 
 use super::line::{Cut, Line};
-use super::{HostState, Role, SELF};
+use super::{HostState, Role, SELF, Visit};
 use crate::sys::forks::ProcessFd;
 use crate::sys::identity::PeerCredentials;
 
@@ -256,7 +256,7 @@ impl HostState {
             in_quota: report.in_quota,
         });
         if let Some(client) = report.client {
-            self.clients.insert(id, client);
+            self.clients.insert(id, Visit::begun(client));
         }
         if let Role::Leading(leader) = &mut self.role {
             leader.places.insert(
@@ -377,7 +377,7 @@ impl HostState {
         };
         let sent = member.line.send(message, Some(client.clone())).is_ok();
         if sent {
-            self.clients.insert(opened.instance, peer.into());
+            self.clients.insert(opened.instance, Visit::begun(peer.into()));
         } else {
             self.lose(opened.owner);
         }

@@ -106,10 +106,29 @@ pub(crate) struct HostState {
     pub(crate) pipe: Pipe,
     pub(crate) role: Role,
     ends: HashMap<InstanceId, Weak<End>>,
-    clients: HashMap<InstanceId, ClientReport>,
+    clients: HashMap<InstanceId, Visit>,
     waiters: HashMap<WaiterId, Arc<ProcessFd>>,
     /// Instances that we have asked the leader for, by our numbers.
     requests: BTreeMap<u64, Request>,
+}
+
+/// A client at an instance.
+#[derive(Clone, Copy, Debug)]
+struct Visit {
+    client: ClientReport,
+    /// Since when, as far as this process knows.
+    since: Instant,
+}
+
+impl Visit {
+    fn begun(client: ClientReport) -> Visit {
+        let since = Instant::now();
+        Visit { client, since }
+    }
+
+    fn age_ms(&self) -> u64 {
+        self.since.elapsed().as_millis() as u64
+    }
 }
 
 /// What we are among the processes that serve the name.
@@ -283,6 +302,8 @@ impl Host {
 
     /// What there is to know about the pipe (semantics 195-197).
     pub(crate) fn report(&self) -> PipeReport {
+        // What keeps ends alive while they are looked at goes after the lock: an end may go with it.
+        let mut kept = Vec::new();
         let mut state = locked(&self.state);
         state.catch_up();
         let own_pid = identity::own_pid();
@@ -291,13 +312,22 @@ impl Host {
             Role::Following(_) => None,
         };
         let pid_of = |owner| leader.and_then(|leader| leader.pid_of(owner)).unwrap_or(own_pid);
-        let instances = state.pipe.instances().map(|instance| InstanceReport {
-            state: instance.state,
-            server_pid: pid_of(instance.owner),
-            client: state.clients.get(&instance.id).copied(),
-            out_quota: instance.out_quota,
-            in_quota: instance.in_quota,
+        let instances = state.pipe.instances().map(|instance| {
+            let visit = state.clients.get(&instance.id);
+            let end = state.ends.get(&instance.id).and_then(Weak::upgrade);
+            let traffic = end.as_deref().filter(|_| visit.is_some()).and_then(End::traffic);
+            kept.extend(end);
+            InstanceReport {
+                state: instance.state,
+                server_pid: pid_of(instance.owner),
+                client: visit.map(|visit| visit.client),
+                out_quota: instance.out_quota,
+                in_quota: instance.in_quota,
+                age_ms: visit.map(Visit::age_ms),
+                traffic,
+            }
         });
+        let instances: Vec<_> = instances.collect();
         let attributes = state.pipe.attributes();
         PipeReport {
             name: self.name.clone(),
@@ -310,7 +340,7 @@ impl Host {
             pipe_id: self.pipe_id,
             security: attributes.security.clone(),
             instance_count: state.pipe.instances().len() as u32,
-            instances: instances.collect(),
+            instances,
         }
     }
 }

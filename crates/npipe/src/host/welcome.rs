@@ -9,7 +9,7 @@ use npipe_core::pipe::Opened;
 use npipe_core::{SecurityQos, Status};
 use npipe_shm::layout::{Layout, Side};
 
-use super::{Host, HostState, Role};
+use super::{Host, HostState, Role, Visit};
 use crate::background;
 use crate::end::End;
 use crate::end::link::{Counterpart, Link};
@@ -101,7 +101,7 @@ impl Host {
             security: state.pipe.attributes().security.clone(),
         });
         end.attach(&link);
-        state.clients.insert(opened.instance, report);
+        state.clients.insert(opened.instance, Visit::begun(report));
         end.opens.fetch_add(1, Ordering::Relaxed);
         // semantics 57, 71
         let connects = end.finish_connects(Ok(()));

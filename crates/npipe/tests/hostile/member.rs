@@ -102,6 +102,8 @@ fn report(random: &mut Random) -> InstanceReport {
         client: None,
         out_quota: random.next() as u32,
         in_quota: random.next() as u32,
+        age_ms: None,
+        traffic: None,
     }
 }
 

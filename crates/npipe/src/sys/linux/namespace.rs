@@ -15,9 +15,10 @@
 //! Anybody may put anything into a shared root. Files are therefore judged by kind and owner, not by name; links are never
 //! followed; scans are bounded; what is not ours is never removed. File names are made of numbers and cannot lead elsewhere.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -229,6 +230,23 @@ impl Root {
             Ok(Entry { candidate, name, pid })
         };
         candidates.into_iter().map(entry).collect()
+    }
+
+    /// Files that are no part of any entry, in no order.
+    pub(crate) fn strangers(&self) -> SysResult<Vec<OsString>> {
+        let fail = |e: Errno| SysError::new("list the namespace directory", e).on(&*self.path);
+        let mut found = Vec::new();
+        for file in Dir::read_from(self.dir()).map_err(fail)?.take(MAX_SCANNED) {
+            let file = file.map_err(fail)?;
+            let name = file.file_name().to_bytes();
+            let stem = name.strip_suffix(b".lock").or_else(|| name.strip_suffix(b".new"));
+            let belongs = matches!(name, b"." | b"..") || Files::parse(stem.unwrap_or(name)).is_some();
+            if !belongs {
+                found.push(OsStr::from_bytes(name).to_owned());
+            }
+        }
+        found.sort();
+        Ok(found)
     }
 
     /// Connects to a candidate's socket, waiting while its backlog is full. If nobody listens

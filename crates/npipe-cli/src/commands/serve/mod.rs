@@ -4,9 +4,14 @@
 //! instance listens whenever the limit allows, a used one rather than a new one, so that the name never vanishes between
 //! two clients, with `--max-instances 1` either (semantics 13, 67, 180).
 //!
+//! With `--exec` a program converses in the thread's stead, see [`exec`].
+//!
 //! At an interrupt all calls are cancelled and the instances closed: what was written can still be read, and the name
 //! leaves the namespace. A server that is killed leaves an entry behind, which hinders nobody: whoever meets it removes it.
 
+mod exec;
+
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
@@ -19,6 +24,7 @@ use crate::args::{MaxInstances, Serve};
 use crate::exit::Exit;
 use crate::interrupt;
 use crate::output;
+use crate::people;
 use crate::report::Failure;
 use crate::target::{Target, printable};
 
@@ -34,12 +40,14 @@ enum Answer {
     Nothing,
     Echo,
     Text(String),
+    /// What a program says that is run for each client.
+    Program(OsString),
 }
 
 impl Answer {
     fn to<'a>(&'a self, arrived: &'a [u8]) -> Option<&'a [u8]> {
         match self {
-            Answer::Nothing => None,
+            Answer::Nothing | Answer::Program(_) => None,
             Answer::Echo => Some(arrived),
             Answer::Text(text) => Some(text.as_bytes()),
         }
@@ -79,7 +87,7 @@ struct Service {
 
 pub(super) fn run(args: &Serve) -> Result<(), Failure> {
     let target = Target::parse(&args.name)?;
-    let mut options = options(args);
+    let mut options = options(args)?;
     let first = options.create(target.path())?;
     options.first_pipe_instance(false);
 
@@ -99,7 +107,7 @@ pub(super) fn run(args: &Serve) -> Result<(), Failure> {
         events,
     };
     service.manner.log(&format!("serving {}", service.target));
-    let outcome = service.serve(args.clients, &happens);
+    let outcome = service.serve(args.clients.or(args.oneshot.then_some(1)), &happens);
     service.close(&happens);
     outcome
 }
@@ -108,25 +116,27 @@ fn manner(args: &Serve) -> Manner {
     Manner {
         byte: args.byte,
         quiet: args.quiet,
-        answer: match &args.reply {
-            Some(text) => Answer::Text(text.clone()),
-            None if args.echo => Answer::Echo,
-            None => Answer::Nothing,
+        answer: match (&args.reply, &args.exec) {
+            (Some(text), _) => Answer::Text(text.clone()),
+            (_, Some(command)) => Answer::Program(command.clone()),
+            _ if args.echo => Answer::Echo,
+            _ => Answer::Nothing,
         },
     }
 }
 
-fn options(args: &Serve) -> ServerOptions {
+fn options(args: &Serve) -> Result<ServerOptions, Failure> {
     let mode = || if args.byte { PipeMode::Byte } else { PipeMode::Message };
     let mut options = ServerOptions::new();
     options
         .pipe_mode(mode())
         .read_mode(mode())
-        .first_pipe_instance(args.first);
+        .first_pipe_instance(args.first)
+        .access_rules(people::access_rules(&args.access)?);
     if let MaxInstances::Limited(count) = args.max_instances {
         options.max_instances(count);
     }
-    options
+    Ok(options)
 }
 
 impl Service {
@@ -227,18 +237,32 @@ impl Manner {
         }
         // Unheard if the server is ending.
         let _ = events.send(Event::Connected);
-        let client = match instance.peer().ok().and_then(|peer| peer.pid) {
-            Some(pid) => format!("client {pid}"),
-            None => "a client of unknown process".to_owned(),
-        };
+        let peer = instance.peer().ok();
+        let client = peer
+            .as_ref()
+            .map_or_else(|| "a client of unknown process".to_owned(), people::peer);
         self.log(&format!("{client} connected"));
-        match self.converse(instance)? {
+        let ending = match &self.answer {
+            Answer::Program(command) => match exec::converse(command, self.byte, instance, peer.as_ref())? {
+                exec::Ending::Client(ending) => ending,
+                // It has disconnected the client.
+                exec::Ending::Program(status) => {
+                    self.log(&format!("{client}: its program has ended: {status}"));
+                    return Ok(());
+                }
+            },
+            _ => self.converse(instance)?,
+        };
+        match ending {
             // To disconnect would lose what the client has not read yet.
             Failure::Pipe(error) if error.status() == Status::Cancelled => return Ok(()),
             Failure::Pipe(error) if is_farewell(&error) => self.log(&format!("{client} has gone")),
             ending => self.log(&format!("{client}: {ending}")),
         }
-        if let Err(error) = instance.disconnect() {
+        if let Err(error) = instance.disconnect()
+            // By the thread of a program, perhaps.
+            && error.status() != Status::PipeDisconnected
+        {
             self.log(&printable(&error.to_string()));
         }
         Ok(())
@@ -247,7 +271,7 @@ impl Manner {
     /// Prints and answers what arrives. Returns what ended that; fails only if stdout does.
     fn converse(&self, instance: &PipeServer) -> Result<Failure, Failure> {
         loop {
-            let arrived = match self.read(instance) {
+            let arrived = match read(instance, self.byte) {
                 Ok(arrived) => arrived,
                 Err(ending) => return Ok(ending),
             };
@@ -263,16 +287,17 @@ impl Manner {
             }
         }
     }
+}
 
-    fn read(&self, instance: &PipeServer) -> Result<Vec<u8>, Failure> {
-        if !self.byte {
-            return read_whole_message(|buffer| instance.read_message(buffer));
-        }
-        let mut chunk = vec![0; CHUNK_BYTES];
-        let bytes = instance.read(&mut chunk)?;
-        chunk.truncate(bytes);
-        Ok(chunk)
+/// The next message, or what there is on a byte pipe.
+fn read(instance: &PipeServer, byte: bool) -> Result<Vec<u8>, Failure> {
+    if !byte {
+        return read_whole_message(|buffer| instance.read_message(buffer));
     }
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let bytes = instance.read(&mut chunk)?;
+    chunk.truncate(bytes);
+    Ok(chunk)
 }
 
 /// Whether the client has simply closed its end (semantics 183, 185).

@@ -1,0 +1,73 @@
+//! A program of the shell's with its standard streams on something of ours.
+
+use std::ffi::OsStr;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::os::unix::process::CommandExt;
+
+use crate::report::Failure;
+
+/// The program; it leads a process group, so that all that it starts can be told to go.
+pub(crate) struct Program {
+    child: Mutex<Child>,
+    group: Pid,
+}
+
+impl Program {
+    /// Has `/bin/sh` run the command, whose stderr is ours.
+    pub(crate) fn start(
+        command: &OsStr,
+        environment: &[(&str, String)],
+    ) -> Result<(Program, ChildStdin, ChildStdout), Failure> {
+        let mut child = Command::new("/bin/sh")
+            .arg("-c")
+            .arg(command)
+            .envs(environment.iter().map(|(key, value)| (key, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(Failure::system("start /bin/sh"))?;
+        let group = Pid::from_child(&child);
+        match (child.stdin.take(), child.stdout.take()) {
+            (Some(stdin), Some(stdout)) => Ok((
+                Program {
+                    child: Mutex::new(child),
+                    group,
+                },
+                stdin,
+                stdout,
+            )),
+            _ => unreachable!("both were asked for"),
+        }
+    }
+
+    /// Tells it and what it has started that the other side has gone, as a terminal does.
+    pub(crate) fn hang_up(&self) {
+        let mut child = self.locked();
+        // Once it was waited for, its number may be another's.
+        if matches!(child.try_wait(), Ok(None)) {
+            // It may end just now, which is as well.
+            let _ = kill_process_group(self.group, Signal::HUP);
+        }
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&self) -> Result<ExitStatus, Failure> {
+        self.locked().wait().map_err(Failure::system("wait for a process"))
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Program {
+    /// Nobody waits for it any more: it is told to go, and left to the system if it does not.
+    fn drop(&mut self) {
+        self.hang_up();
+        let _ = self.locked().try_wait();
+    }
+}

@@ -101,8 +101,10 @@ static const char *breaks(const char *role)
 
 static void t_events(void)
 {
+#ifndef UNDER_WINE /* Without a desktop it brings no Ctrl+Break to a group, and the child waits for ever. */
     P("taken", "%s", breaks("handles"));
     P("refused", "%s", breaks("refuses"));
+#endif
 }
 
 int main(int argc, char **argv)

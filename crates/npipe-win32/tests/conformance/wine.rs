@@ -87,7 +87,11 @@ impl Wine {
     #[track_caller]
     fn compile(&self, group: &str) {
         let mut compile = tool(COMPILER, "gcc-mingw-w64-x86-64-posix");
-        compile.arg("-w").arg("-o").arg(self.program(group)).arg(source(group));
+        compile
+            .args(["-w", "-DUNDER_WINE"])
+            .arg("-o")
+            .arg(self.program(group))
+            .arg(source(group));
         succeed(compile.args(["-ladvapi32", "-lntdll"]));
     }
 

@@ -221,7 +221,12 @@ impl End {
         if !reading.is_idle() || self.judge(&link, reading.has_data())? {
             return Err(Status::PipeBusy);
         }
-        let request = match writing.request(request)? {
+        let request = writing.request(request).map_err(|status| match status {
+            // The peer has closed since the look at it above (semantics 159).
+            Status::PipeClosing => Status::InvalidPipeState,
+            other => other,
+        })?;
+        let request = match request {
             Progress::Done(_) => None,
             Progress::Pending(id) => Some(id),
         };

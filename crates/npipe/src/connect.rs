@@ -4,7 +4,7 @@
 //! times. A server that does not answer at all is reported as busy once the time is over.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use npipe_core::handshake::{Connection, Decoder, Message, PipeReport};
@@ -112,6 +112,7 @@ fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection
     let socket = answer.conversation.socket;
     let peer = identity::peer_credentials(socket.as_fd()).map_err(fail)?;
     let peer = served_by(peer, opened.listener_pid, opened.server_pid);
+    let server_uid = peer.uid;
     let link = Link::new(
         segment,
         layout,
@@ -147,10 +148,8 @@ fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection
         pipe_id: opened.pipe_id,
     };
     let end = Handle::new(End::new(shape, home, wanted.mode, wanted.wait));
-    let security = host::security_of(root, name, opened.pipe_id);
-    let _ = end
-        .security
-        .set(security.unwrap_or_else(|| Arc::new(Mutex::new(opened.security.clone()))));
+    let pipe = (opened.pipe_id, server_uid);
+    let _ = end.security.set(host::security_of(root, name, pipe, &opened.security));
     end.attach(&link);
     background::watch_peer(&link, end.downgrade()).map_err(fail)?;
     Ok(end)

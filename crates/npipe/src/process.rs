@@ -4,10 +4,12 @@
 //! may be held by threads that do not exist there.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, Weak};
+
+use npipe_core::SecurityDescriptor;
 
 use crate::background::Background;
-use crate::host::{Place, Slot};
+use crate::host::{OpenedPipe, Place, Slot};
 use crate::sys::forks::PerProcess;
 
 /// The state of one process.
@@ -15,6 +17,8 @@ use crate::sys::forks::PerProcess;
 pub(crate) struct Process {
     pub(crate) background: Mutex<Option<Arc<Background>>>,
     pub(crate) slots: Mutex<BTreeMap<Place, Arc<Slot>>>,
+    /// The descriptors of the pipes that its clients have open; what is gone is cleared away now and then.
+    pub(crate) opened: Mutex<BTreeMap<OpenedPipe, Weak<Mutex<SecurityDescriptor>>>>,
     /// How many instances have closed, for those who wait until one more may be created.
     pub(crate) vacancies: (Mutex<u64>, Condvar),
 }
@@ -24,6 +28,7 @@ impl Process {
         Process {
             background: Mutex::new(None),
             slots: Mutex::new(BTreeMap::new()),
+            opened: Mutex::new(BTreeMap::new()),
             vacancies: (Mutex::new(0), Condvar::new()),
         }
     }

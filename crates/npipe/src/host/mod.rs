@@ -42,7 +42,7 @@ use leader::Leader;
 use line::Brings;
 pub(crate) use line::Line;
 pub(crate) use seat::Seat;
-pub(crate) use security::security_of;
+pub(crate) use security::{OpenedPipe, security_of};
 
 /// This process, among those that serve a name.
 pub(crate) const SELF: OwnerId = OwnerId(0);

@@ -1,17 +1,48 @@
 //! The descriptor of a name, where this process leads (semantics 265).
 
+use std::sync::{Arc, Mutex, Weak};
+
 use npipe_core::{PeerIdentity, PipeName, SecurityDescriptor, SecurityInformation, Status};
 
-use super::{Host, HostState, KnownSecurity, Role};
+use super::{Host, HostState, KnownSecurity, Place, Role};
 use crate::end::locked;
 use crate::process::Process;
 use crate::sys::impersonation::with_own_files;
 use crate::sys::namespace::Root;
 
-/// What this process knows as a server of that pipe of the name.
-pub(crate) fn security_of(root: &Root, name: &PipeName, pipe_id: u64) -> Option<KnownSecurity> {
+/// A pipe that this process has opened: where its name is, which of its pipes, and whose; a stranger could claim another's number.
+pub(crate) type OpenedPipe = (Place, u64, u32);
+
+/// What this process knows of the descriptor of a pipe that it opens. All its clients of a pipe share it, and the server if that
+/// is this process too; `told` is the news.
+pub(crate) fn security_of(
+    root: &Root,
+    name: &PipeName,
+    (pipe_id, server_uid): (u64, u32),
+    told: &SecurityDescriptor,
+) -> KnownSecurity {
     let place = (root.path().to_owned(), name.key());
-    let slot = locked(&Process::current().slots).get(&place).cloned()?;
+    if let Some(served) = security_served(&place, pipe_id) {
+        return served;
+    }
+    let mut opened = locked(&Process::current().opened);
+    let pipe = (place, pipe_id, server_uid);
+    if let Some(known) = opened.get(&pipe).and_then(Weak::upgrade) {
+        locked(&known).clone_from(told);
+        return known;
+    }
+    // Now and then, so that each pipe pays for looking at few others.
+    if opened.len().is_power_of_two() {
+        opened.retain(|_, known| known.strong_count() > 0);
+    }
+    let known = Arc::new(Mutex::new(told.clone()));
+    opened.insert(pipe, Arc::downgrade(&known));
+    known
+}
+
+/// What this process knows as a server of that pipe of the name.
+fn security_served(place: &Place, pipe_id: u64) -> Option<KnownSecurity> {
+    let slot = locked(&Process::current().slots).get(place).cloned()?;
     // Whoever begins or ends to serve the name has it; a client does not wait for that.
     let serving = slot.try_lock().ok()?;
     let host = serving.as_ref().filter(|host| host.pipe_id == pipe_id)?;

@@ -177,6 +177,24 @@ fn the_descriptor_outlives_those_who_serve_it() {
     assert_eq!(dacl_of(&client), list);
 }
 
+/// Of a pipe whose servers have all gone, too.
+///
+/// semantics 265
+#[test]
+fn the_clients_of_one_process_share_what_they_were_told() {
+    let place = Place::new();
+    let mut server = Child::start(&place);
+    for instance in ["0", "1"] {
+        assert_eq!(server.ask(&format!("create byte {NAME} sddl={OPEN} dac")), instance);
+    }
+    let open = || with_mask(&place, READ_CONTROL | WRITE_DAC).open(NAME).unwrap();
+    let (one, other) = (open(), open());
+    server.kill();
+    let list = "D:(A;;FA;;;AU)(A;;RC;;;WD)";
+    one.set_security(DACL, &sddl(list)).unwrap();
+    assert_eq!(dacl_of(&other), list);
+}
+
 /// What is open stays so, and who comes later meets the new list.
 ///
 /// semantics 52, 265

@@ -9,7 +9,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use npipe::AccessRules;
+use npipe::impersonation::ImpersonationLevel;
+use npipe::{AccessRules, SecurityDescriptor};
 
 use super::{NamedPipeClient, NamedPipeServer, PipeMode};
 
@@ -24,28 +25,34 @@ struct SecurityAttributes {
     inherit: i32,
 }
 
-/// Whether the end is to be inheritable.
-///
+/// What security attributes ask for.
+#[derive(Clone, Copy, Default)]
+struct Asked {
+    /// bInheritHandle.
+    inherit: bool,
+    /// There is a security descriptor.
+    descriptor: bool,
+}
+
 /// # Safety
 /// `attributes` is null, or points to SECURITY_ATTRIBUTES.
 ///
 /// # Errors
-/// [`Unsupported`](io::ErrorKind::Unsupported): they carry a security descriptor.
-unsafe fn inheritable(attributes: *mut c_void) -> io::Result<bool> {
+/// [`InvalidInput`](io::ErrorKind::InvalidInput): they say of themselves that they are too short.
+unsafe fn asked_by(attributes: *mut c_void) -> io::Result<Asked> {
     let attributes = attributes.cast::<SecurityAttributes>();
     // SAFETY: as the caller vouches for.
     let Some(attributes) = (unsafe { attributes.as_ref() }) else {
-        return Ok(false);
+        return Ok(Asked::default());
     };
     if (attributes.length as usize) < size_of::<SecurityAttributes>() {
         let text = "nLength is smaller than SECURITY_ATTRIBUTES";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
-    if !attributes.descriptor.is_null() {
-        let text = "security descriptors mean nothing here: say who may open the pipe by ServerOptions::access_rules";
-        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
-    }
-    Ok(attributes.inherit != 0)
+    Ok(Asked {
+        inherit: attributes.inherit != 0,
+        descriptor: !attributes.descriptor.is_null(),
+    })
 }
 
 /// How a server makes an instance. Win32 equivalent: the arguments of CreateNamedPipe.
@@ -114,6 +121,20 @@ impl ServerOptions {
         /// nDefaultTimeOut.
         #[doc(alias = "nDefaultTimeOut")]
         default_timeout(timeout: Duration);
+        /// Whether this end may change who may open the pipe. Win32 equivalent: WRITE_DAC.
+        #[doc(alias = "WRITE_DAC")]
+        write_dac(requested: bool);
+        /// Whether this end may change the pipe's owner; the same bit as [`first_pipe_instance`](Self::first_pipe_instance).
+        /// Win32 equivalent: WRITE_OWNER.
+        #[doc(alias = "WRITE_OWNER")]
+        write_owner(requested: bool);
+        /// Whether this end may see and change what is logged of the pipe; the superuser's alone. Win32 equivalent:
+        /// ACCESS_SYSTEM_SECURITY.
+        #[doc(alias = "ACCESS_SYSTEM_SECURITY")]
+        access_system_security(requested: bool);
+        /// Who may open the pipe, as Windows says it; beyond tokio. Win32 equivalent: lpSecurityDescriptor.
+        #[doc(alias = "lpSecurityDescriptor")]
+        security_descriptor(descriptor: SecurityDescriptor);
         /// Who may open the pipe, its owner alone by default; beyond tokio. Win32 equivalent: the security descriptor.
         #[doc(alias = "SECURITY_ATTRIBUTES")]
         access_rules(rules: AccessRules);
@@ -128,25 +149,6 @@ impl ServerOptions {
     /// The namespace directory to serve in, instead of the usual one; beyond tokio.
     pub fn root(&mut self, directory: impl Into<PathBuf>) -> &mut Self {
         self.0.root(directory);
-        self
-    }
-
-    /// Accepted for the sake of programs that set it: rights to change who may open the pipe, for which there is no call.
-    /// Win32 equivalent: WRITE_DAC.
-    #[doc(alias = "WRITE_DAC")]
-    pub fn write_dac(&mut self, _requested: bool) -> &mut Self {
-        self
-    }
-
-    /// The same for its owner. Win32 equivalent: WRITE_OWNER.
-    #[doc(alias = "WRITE_OWNER")]
-    pub fn write_owner(&mut self, _requested: bool) -> &mut Self {
-        self
-    }
-
-    /// The same for what is logged of it. Win32 equivalent: ACCESS_SYSTEM_SECURITY.
-    #[doc(alias = "ACCESS_SYSTEM_SECURITY")]
-    pub fn access_system_security(&mut self, _requested: bool) -> &mut Self {
         self
     }
 
@@ -186,9 +188,15 @@ impl ServerOptions {
         addr: impl AsRef<OsStr>,
         attrs: *mut c_void,
     ) -> io::Result<NamedPipeServer> {
-        let mut options = self.clone();
         // SAFETY: as the caller vouches for.
-        if unsafe { inheritable(attrs) }? {
+        let asked = unsafe { asked_by(attrs) }?;
+        if asked.descriptor {
+            let text =
+                "a security descriptor is not taken from a pointer: give it to ServerOptions::security_descriptor";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        }
+        let mut options = self.clone();
+        if asked.inherit {
             options.shareable(true);
         }
         options.create(addr)
@@ -212,7 +220,9 @@ impl ClientOptions {
     /// The defaults.
     pub fn new() -> ClientOptions {
         let mut options = npipe::ClientOptions::new();
-        options.spin(SPIN);
+        options
+            .spin(SPIN)
+            .impersonation_level(ImpersonationLevel::Identification);
         ClientOptions(options)
     }
 
@@ -226,6 +236,10 @@ impl ClientOptions {
         /// How the client end reads, bytes by default whatever the pipe is. Win32 equivalent: SetNamedPipeHandleState.
         #[doc(alias = "SetNamedPipeHandleState")]
         pipe_mode(pipe_mode: PipeMode);
+        /// How far the server may act as this client: it may know who it is, by default, as with tokio. See
+        /// [`npipe::ClientOptions::security_qos_flags`]. Win32 equivalent: SECURITY_SQOS_PRESENT and the flags that go with it.
+        #[doc(alias = "SECURITY_SQOS_PRESENT")]
+        security_qos_flags(flags: u32);
         /// How long a task looks for an answer before it sleeps, 5 µs at most by default; zero sleeps at once; beyond
         /// tokio.
         spin(limit: Duration);
@@ -237,13 +251,6 @@ impl ClientOptions {
     /// The namespace directory to look in, instead of the usual one; beyond tokio.
     pub fn root(&mut self, directory: impl Into<PathBuf>) -> &mut Self {
         self.0.root(directory);
-        self
-    }
-
-    /// Accepted for the sake of programs that set it: servers cannot act as their clients, whatever these allow. Win32
-    /// equivalent: SECURITY_SQOS_PRESENT and the flags that go with it.
-    #[doc(alias = "SECURITY_SQOS_PRESENT")]
-    pub fn security_qos_flags(&mut self, _flags: u32) -> &mut Self {
         self
     }
 
@@ -259,23 +266,24 @@ impl ClientOptions {
         Ok(self.0.open(addr)?.into())
     }
 
-    /// The same with security attributes, or none if `attrs` is null; of them, bInheritHandle makes the end
-    /// [`shareable`](Self::shareable).
+    /// The same with security attributes, or none if `attrs` is null: bInheritHandle makes the end [`shareable`](Self::shareable),
+    /// and a descriptor is ignored, as on Windows where something is there already.
     ///
     /// # Safety
     /// `attrs` is null, or points to SECURITY_ATTRIBUTES as Windows has them.
     ///
     /// # Errors
-    /// As [`open`](Self::open), and [`Unsupported`](io::ErrorKind::Unsupported): there is a security descriptor.
+    /// As [`open`](Self::open), and [`InvalidInput`](io::ErrorKind::InvalidInput): `nLength` is too small.
     #[doc(alias = "SECURITY_ATTRIBUTES")]
     pub unsafe fn open_with_security_attributes_raw(
         &self,
         addr: impl AsRef<OsStr>,
         attrs: *mut c_void,
     ) -> io::Result<NamedPipeClient> {
-        let mut options = self.clone();
         // SAFETY: as the caller vouches for.
-        if unsafe { inheritable(attrs) }? {
+        let asked = unsafe { asked_by(attrs) }?;
+        let mut options = self.clone();
+        if asked.inherit {
             options.shareable(true);
         }
         options.open(addr)

@@ -44,5 +44,10 @@ async fn security_attributes() -> io::Result<()> {
         let made = unsafe { server.create_with_security_attributes_raw(NAME, attributes) };
         assert_eq!(made.err().map(|error| error.kind()), kind);
     }
+    let _server = server.create(NAME)?;
+    let mut with_descriptor = of(length, ptr::from_ref(&place).cast(), 0);
+    // SAFETY: it points to such a structure.
+    let opened = unsafe { client.open_with_security_attributes_raw(NAME, ptr::from_mut(&mut with_descriptor).cast()) };
+    assert!(opened.is_ok(), "a descriptor is for what is made");
     Ok(())
 }

@@ -3,11 +3,48 @@
 use std::io;
 use std::time::Duration;
 
+use npipe::impersonation::ImpersonationLevel;
 use npipe_tokio::named_pipe::{NamedPipeClient, NamedPipeListener, NamedPipeServer, PipeMode, wait_in};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{NAME, Place};
 use crate::{client_options, pair, poll_once, server_options};
+
+/// What a client lets its server do with its identity arrives: by default as little as with tokio.
+///
+/// semantics 262
+#[tokio::test]
+async fn clients_limit_what_servers_may_do_as_them() -> io::Result<()> {
+    let place = Place::new();
+    for (flags, level) in [
+        (None, ImpersonationLevel::Identification),
+        (Some(0), ImpersonationLevel::Anonymous),
+        (Some(2 << 16), ImpersonationLevel::Impersonation),
+    ] {
+        let server = npipe::ServerOptions::new().root(place.path()).create(NAME)?;
+        let mut options = client_options(&place);
+        if let Some(flags) = flags {
+            options.security_qos_flags(flags);
+        }
+        let mut client = options.open(NAME)?;
+        client.write_all(b"x").await?;
+        server.read(&mut [0])?;
+        assert_eq!(server.client_token()?.level(), level, "{flags:?}");
+    }
+    Ok(())
+}
+
+/// semantics 265
+#[tokio::test]
+async fn a_descriptor_says_who_may_open() -> io::Result<()> {
+    let place = Place::new();
+    let mut options = server_options(&place);
+    options.security_descriptor("D:".parse().expect("an empty list"));
+    let _server = options.create(NAME)?;
+    let refused = client_options(&place).open(NAME).err().map(|error| error.kind());
+    assert_eq!(refused, Some(io::ErrorKind::PermissionDenied));
+    Ok(())
+}
 
 /// semantics 140, 142, 143
 #[tokio::test]

@@ -79,7 +79,6 @@
 
 mod client;
 mod end;
-mod info;
 mod inner;
 mod listener;
 mod operation;
@@ -94,9 +93,8 @@ mod watched;
 mod writing;
 
 pub use client::NamedPipeClient;
-pub use info::{PipeEnd, PipeInfo, PipeMode};
 pub use listener::NamedPipeListener;
-pub use npipe::{Peeked, Peer, ReadOutcome};
+pub use npipe::{Peeked, Peer, PipeEnd, PipeInfo, PipeMode, ReadOutcome};
 pub use options::{ClientOptions, ServerOptions};
 pub use server::NamedPipeServer;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};

@@ -11,8 +11,8 @@ use std::task::{Context, Poll};
 use npipe::{Peeked, Peer, PipeServer, RawEnd, ReadOutcome};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 
+use super::PipeInfo;
 use super::end::{implement_end, or_end, unless_waiting};
-use super::info::PipeInfo;
 use super::inner::{End, Inner};
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use super::tasks::Slot;

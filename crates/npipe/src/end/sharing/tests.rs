@@ -51,6 +51,22 @@ fn seen(holder: &PipeClient) -> Seen {
     link.object().expect("it is shared").seen()
 }
 
+/// Of three messages it reads two, and dies in the middle of its turn.
+fn dies_reading(server: &PipeServer, dead: &PipeClient) -> Seen {
+    // One that is pending leaves marks in the lane when it is read.
+    server.write(b"message").expect("there is room");
+    for _ in 0..2 {
+        server.write(b"").expect("empty messages need none");
+    }
+    let seen = seen(dead);
+    let mut turn = dead.end.reading().expect("nobody else has it");
+    for _ in 0..2 {
+        assert!(matches!(turn.read(&mut [0; 16]), Ok(Progress::Done(_))));
+    }
+    std::mem::forget(turn);
+    seen
+}
+
 /// A process is killed when it has read a message and nobody knows yet: another reads it, and need not wait.
 ///
 /// semantics 101, 190
@@ -58,19 +74,8 @@ fn seen(holder: &PipeClient) -> Seen {
 fn what_was_read_in_a_turn_that_never_ended_is_read_again() {
     let root = tempfile::tempdir().expect("a directory");
     let (server, client, dead) = holders(root.path());
-    // One that is pending leaves marks in the lane when it is read.
-    server.write(b"message").expect("there is room");
-    for _ in 0..2 {
-        server.write(b"").expect("empty messages need none");
-    }
-    let seen = seen(&dead);
+    let seen = dies_reading(&server, &dead);
     let link = client.end.link().expect("it is connected");
-    let mut turn = dead.end.reading().expect("nobody else has it");
-    let mut buffer = [0; 16];
-    for _ in 0..2 {
-        assert!(matches!(turn.read(&mut buffer), Ok(Progress::Done(_))));
-    }
-    std::mem::forget(turn);
     let waiting = std::thread::scope(|scope| {
         let reading = scope.spawn(|| {
             let mut buffer = [0; 16];
@@ -274,18 +279,9 @@ fn a_turn_of_which_nothing_could_be_made_is_inherited_by_the_next() {
     let (_, whole) = object.news(Half::Reading).expect("it has not looked yet");
     // It knows its nonsense, and would go on from there.
     let held = crate::end::locked(&spoiler.end.reading);
-    server.write(b"message").expect("there is room");
-    for _ in 0..2 {
-        server.write(b"").expect("empty messages need none");
-    }
-    let seen = seen(&dead);
+    let seen = dies_reading(&server, &dead);
     let link = client.end.link().expect("it is connected");
-    let mut turn = dead.end.reading().expect("nobody else has it");
     let mut buffer = [0; 16];
-    for _ in 0..2 {
-        assert!(matches!(turn.read(&mut buffer), Ok(Progress::Done(_))));
-    }
-    std::mem::forget(turn);
     assert!(object.store(Half::Reading, b""));
     client.end.0.holder_gone(&link, &seen);
     assert_eq!(client.end.reading().map(drop).err(), Some(Status::InvalidHandle));

@@ -10,7 +10,7 @@ use super::values::{Role, brief, finite};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Each figure is taken by two fresh processes; rounds are shuffled, and the median
-round counts. Takes about four minutes, with --quick some fifteen seconds.
+round counts. Takes less than five minutes, with --quick half a minute.
 
 With --json, an object
   {npipe: version, machine, plan: {rounds, slice_ms, clients, seed},

@@ -2,11 +2,18 @@
 //! command `npipe bench` does the work; here it is built for speed, and so are
 //! the programs of `bench/` that take part in it.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::workspace;
+
+/// What others than the C library are built into.
+const PEERS: [&str; 3] = ["zeromq", "iceoryx2", "win32.exe"];
+
+/// Options of `npipe bench` for measurements of their own, to which the targets do not apply.
+const APART: [&str; 4] = ["--clients", "--pairs", "--think", "--interval"];
 
 /// With `--peers all`, all programs that can be built here take part, without
 /// it the C library's. Everything else in `args` goes to `npipe bench`.
@@ -20,20 +27,42 @@ pub(crate) fn run(args: &[&str]) -> bool {
         eprintln!("xtask: cannot make {}: {error}", programs.display());
         return false;
     }
-    if !c_library(&programs) {
+    if !clear(&programs) || !c_library(&programs) {
         return false;
     }
     let wine = everyone.then(|| others(&programs)).flatten();
     let mut command = workspace::cargo();
     command
         .args(["run", "--release", "--locked", "--package", "npipe-cli"])
-        .args(["--", "bench", "--targets", "--programs"])
+        .args(["--", "bench"])
+        .args(has_targets(args).then_some("--targets"))
+        .arg("--programs")
         .arg(&programs)
         .args(args);
     if let Some(wine) = &wine {
-        command.env("WINEPREFIX", &wine.prefix).env("WINEDEBUG", "-all");
+        wine.surround(&mut command);
     }
     workspace::succeeds(&mut command)
+}
+
+fn has_targets(args: &[&str]) -> bool {
+    let is_apart = |arg: &&str| APART.contains(&arg.split_once('=').map_or(*arg, |(option, _)| option));
+    !args.iter().any(is_apart)
+}
+
+/// Takes away what an earlier run has built for `--peers all`: whatever is there takes part.
+fn clear(programs: &Path) -> bool {
+    PEERS.into_iter().all(|peer| remove(&programs.join(peer)))
+}
+
+fn remove(file: &Path) -> bool {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            eprintln!("xtask: cannot remove {}: {error}", file.display());
+            false
+        }
+        _ => true,
+    }
 }
 
 /// Builds the C library and the program that measures it.
@@ -72,10 +101,18 @@ fn others(programs: &Path) -> Option<Wine> {
             eprintln!("xtask: cannot copy {}: {error}", built.display());
         }
     }
-    let mut windows = c_program("x86_64-w64-mingw32-gcc-posix", "win32.c", &programs.join("win32.exe"));
-    workspace::succeeds(windows.args(["-static", "-pthread"]))
-        .then(|| Wine::start(programs.join("wine")))
-        .flatten()
+    let program = programs.join("win32.exe");
+    let mut windows = c_program("x86_64-w64-mingw32-gcc-posix", "win32.c", &program);
+    if !workspace::succeeds(windows.args(["-static", "-pthread"])) {
+        return None;
+    }
+    let wine = Wine::start(programs.join("wine"));
+    if let Err(error) = &wine {
+        eprintln!("xtask: Wine takes no part: {error}");
+        // Or it would, with the user's own prefix.
+        remove(&program);
+    }
+    wine.ok()
 }
 
 fn c_program(compiler: &str, source: &str, program: &Path) -> Command {
@@ -95,25 +132,58 @@ struct Wine {
 }
 
 impl Wine {
-    fn start(prefix: PathBuf) -> Option<Wine> {
+    fn start(prefix: PathBuf) -> io::Result<Wine> {
+        fs::create_dir_all(&prefix)?;
         let wine = Wine { prefix };
-        (wine.succeeds("wineserver", "--persistent") && wine.succeeds("wineboot", "--init")).then_some(wine)
+        wine.run("wineserver", "--persistent")?;
+        wine.run("wineboot", "--init")?;
+        Ok(wine)
     }
 
-    fn succeeds(&self, program: &str, arg: &str) -> bool {
+    /// What the programs of the prefix are started with. Nothing of a desktop is wanted: no Mono, no Gecko, no menus, no
+    /// taskbar.
+    fn surround(&self, command: &mut Command) {
+        command
+            .env("WINEPREFIX", &self.prefix)
+            .env("WINEDEBUG", "-all")
+            .env("WINEDLLOVERRIDES", "mscoree,mshtml=;winemenubuilder.exe=d");
+    }
+
+    /// Runs a program of Wine's, which says much; that is shown if it fails.
+    fn run(&self, program: &str, arg: &str) -> io::Result<()> {
+        // A file, not a pipe: the server goes on, and would keep that open.
+        let said = self.prefix.with_extension("log");
         let mut command = Command::new(program);
         command
             .arg(arg)
-            .env("WINEPREFIX", &self.prefix)
-            .env("WINEDEBUG", "-all");
-        // Nothing of a desktop is wanted: no Mono, no Gecko.
-        command.env("WINEDLLOVERRIDES", "mscoree,mshtml=");
-        workspace::succeeds(&mut command)
+            .stdin(Stdio::null())
+            .stdout(File::create(&said)?)
+            .stderr(File::options().append(true).open(&said)?);
+        self.surround(&mut command);
+        if command.status()?.success() {
+            return Ok(());
+        }
+        let said = fs::read_to_string(&said).unwrap_or_default();
+        Err(io::Error::other(format!("{program} {arg} has failed\n{}", said.trim())))
     }
 }
 
 impl Drop for Wine {
     fn drop(&mut self) {
-        self.succeeds("wineserver", "--kill");
+        if let Err(error) = self.run("wineserver", "--kill") {
+            eprintln!("xtask: Wine's server goes on: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The targets are for what is measured without any of those options, however they are written.
+    #[test]
+    fn targets_are_for_the_plain_measurements() {
+        assert!(has_targets(&[]) && has_targets(&["--quick", "--targets", "--strict"]));
+        assert!(!has_targets(&["--pairs", "8"]) && !has_targets(&["--quick", "--think=20us"]));
     }
 }

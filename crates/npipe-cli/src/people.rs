@@ -1,10 +1,11 @@
 //! Users, groups and processes, as people call them.
 //!
-//! Names come from `/etc/passwd` and `/etc/group`; who is known by a directory service only is shown, and typed, as a
-//! number. A process can call itself anything, and may have ended: what is told here is for showing only.
+//! Names come from where the system has them: `/etc/passwd` and `/etc/group`, a directory service, or whatever
+//! `nsswitch.conf` names. A process can call itself anything, and may have ended: what is told here is for showing only.
 
 use std::fs;
 
+use nix::unistd::{Group, Uid, User};
 use npipe::{AccessRules, Peer, Status};
 
 use crate::args::Access;
@@ -16,7 +17,10 @@ const COMMAND_BYTES: usize = 4096;
 
 /// The name of a user, or its number.
 pub(crate) fn user(uid: u32) -> String {
-    name_in("/etc/passwd", uid).unwrap_or_else(|| format!("uid {uid}"))
+    match User::from_uid(Uid::from_raw(uid)) {
+        Ok(Some(user)) => printable(&user.name),
+        Ok(None) | Err(_) => format!("uid {uid}"),
+    }
 }
 
 /// The command line of a process; `None` if it has ended or cannot be seen.
@@ -52,58 +56,57 @@ pub(crate) fn access_rules(access: &Access) -> Result<AccessRules, Failure> {
     };
     let mut rules = AccessRules::from_mode(access.mode).map_err(refused)?;
     for user in &access.allow_user {
-        rules = rules.allow_user(number("user", "/etc/passwd", user)?);
+        let known = |name: &str| User::from_name(name).map(|user| user.map(|user| user.uid.as_raw()));
+        rules = rules.allow_user(number("user", user, known)?);
     }
     for group in &access.allow_group {
-        rules = rules.allow_group(number("group", "/etc/group", group)?);
+        let known = |name: &str| Group::from_name(name).map(|group| group.map(|group| group.gid.as_raw()));
+        rules = rules.allow_group(number("group", group, known)?);
     }
     Ok(rules)
 }
 
-fn number(kind: &str, file: &str, typed: &str) -> Result<u32, Failure> {
+/// What was typed as a number is one, whoever is called so.
+fn number(kind: &str, typed: &str, known: impl Fn(&str) -> nix::Result<Option<u32>>) -> Result<u32, Failure> {
     if let Ok(number) = typed.parse() {
         return Ok(number);
     }
-    number_in(file, typed).ok_or_else(|| {
-        Failure::Usage(format!(
-            "npipe: there is no {kind} '{}' in {file}; type its number\n",
-            printable(typed)
-        ))
-    })
-}
-
-fn number_in(file: &str, name: &str) -> Option<u32> {
-    let text = fs::read_to_string(file).ok()?;
-    entries(&text)
-        .find(|(known, _)| *known == name)
-        .map(|(_, number)| number)
-}
-
-fn name_in(file: &str, number: u32) -> Option<String> {
-    let text = fs::read_to_string(file).ok()?;
-    let name = entries(&text).find(|(_, known)| *known == number);
-    name.map(|(name, _)| printable(name))
-}
-
-/// Names and numbers: the first and the third field of each line.
-fn entries(text: &str) -> impl Iterator<Item = (&str, u32)> {
-    text.lines().filter_map(|line| {
-        let mut fields = line.split(':');
-        Some((fields.next()?, fields.nth(1)?.parse().ok()?))
-    })
+    let why = match known(typed) {
+        Ok(Some(number)) => return Ok(number),
+        Ok(None) => String::new(),
+        Err(error) => format!(" ({})", error.desc()),
+    };
+    Err(Failure::Usage(format!(
+        "npipe: the system knows no {kind} '{}'{why}; type its number\n",
+        printable(typed)
+    )))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Lines that make no sense are passed over.
+    /// By the system's word; who has no name is a number, and so is what was typed as one.
     #[test]
     fn names_and_numbers() {
-        let text = "root:x:0:0:root:/root:/bin/sh\nnonsense\nada:x:1000:1000::/nowhere:/bin/sh\n";
-        let found: Vec<_> = entries(text).collect();
-        assert_eq!(found, [("root", 0), ("ada", 1000)]);
+        let nobody = |_: &str| Ok(None);
         assert_eq!(user(u32::MAX), "uid 4294967295");
+        assert_eq!(number("user", "17", nobody).ok(), Some(17));
+        assert_eq!(number("user", "ada", |_| Ok(Some(1000))).ok(), Some(1000));
+        let told = |outcome: Result<u32, Failure>| match outcome {
+            Err(Failure::Usage(text)) => text,
+            other => panic!("{:?}", other.is_ok()),
+        };
+        assert_eq!(
+            told(number("user", "no\nbody", nobody)),
+            "npipe: the system knows no user 'no\\u{a}body'; type its number\n"
+        );
+        let silent = |_: &str| Err(nix::errno::Errno::EIO);
+        let text = told(number("group", "staff", silent));
+        assert!(
+            text.contains("no group 'staff' (") && text.ends_with("; type its number\n"),
+            "{text}"
+        );
     }
 
     /// This process, which can see itself.

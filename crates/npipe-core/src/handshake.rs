@@ -72,6 +72,8 @@ pub enum Message {
     Query {
         /// Which pipe; `None` is the one whose socket this is.
         name: Option<PipeName>,
+        /// Which of the processes that serve it is to tell of its own instances; `None`: whichever answers, of all.
+        server_pid: Option<u32>,
     },
     /// What there is to know.
     Info(PipeReport),
@@ -166,7 +168,7 @@ pub struct InstanceReport {
     pub in_quota: u32,
     /// For how long the client has been there, in milliseconds.
     pub age_ms: Option<u64>,
-    /// What has passed, if the server that answers has the instance itself.
+    /// What has passed, if the process that answers has the instance itself.
     pub traffic: Option<Traffic>,
 }
 
@@ -287,10 +289,11 @@ impl Message {
                 kind::WAITING
             }
             Message::Ready => kind::READY,
-            Message::Query { name } => {
+            Message::Query { name, server_pid } => {
                 if let Some(name) = name {
                     fields.units(tag::NAME, name.units());
                 }
+                fields.optional_u32(tag::SERVER_PID, *server_pid);
                 kind::QUERY
             }
             Message::Info(report) => {
@@ -336,6 +339,7 @@ impl Message {
                     Some(_) => Some(name_in(fields)?),
                     None => None,
                 },
+                server_pid: fields.optional_u32(tag::SERVER_PID)?,
             },
             kind::INFO => Message::Info(PipeReport::read(fields)?),
             kind::SET_SECURITY => Message::SetSecurity {

@@ -197,7 +197,8 @@ fn any_message() -> impl Strategy<Value = Message> {
         any_name().prop_map(|name| Message::Wait { name }),
         any::<u32>().prop_map(|default_timeout_ms| Message::Waiting { default_timeout_ms }),
         Just(Message::Ready),
-        prop::option::of(any_name()).prop_map(|name| Message::Query { name }),
+        (prop::option::of(any_name()), prop::option::of(any::<u32>()))
+            .prop_map(|(name, server_pid)| Message::Query { name, server_pid }),
         any_report().prop_map(Message::Info),
         (any::<u64>(), 0_u32..16, any_security()).prop_map(|(pipe_id, parts, security)| Message::SetSecurity {
             pipe_id,
@@ -487,7 +488,7 @@ proptest! {
     /// No rule: the protocol is npipe's own.
     #[test]
     fn descriptors_come_with_two_kinds_of_message(serving in any_serving()) {
-        let brings = matches!(serving, Serving::Joined { .. } | Serving::Admit { .. });
+        let brings = matches!(serving, Serving::Joined { .. } | Serving::Admit { .. } | Serving::Asked);
         prop_assert_eq!(serving.brings_descriptor(), brings);
     }
 }

@@ -35,8 +35,8 @@ const MIN_ANSWER_TIME: Duration = Duration::from_secs(1);
 const ATTEMPTS: usize = 16;
 
 /// An answer, the descriptor that came with it, and the socket it came by.
-struct Answer {
-    message: Message,
+pub(crate) struct Answer {
+    pub(crate) message: Message,
     descriptor: Option<ProcessFd>,
     conversation: Conversation,
 }
@@ -320,6 +320,7 @@ pub(crate) struct Account {
 pub(crate) fn query(root: &Root, name: &PipeName, deadline: Option<Instant>) -> Result<Account> {
     let request = Message::Query {
         name: Some(name.clone()),
+        server_pid: None,
     };
     let answer = ask(root, name, &request, "info", deadline)?;
     let fail = |status| Error::new(status, "info").about(name);
@@ -357,6 +358,12 @@ pub(crate) fn set_security(
     }
 }
 
+/// What there is to know about whatever is served there.
+const ANYTHING: Message = Message::Query {
+    name: None,
+    server_pid: None,
+};
+
 /// A question to whoever answers at one entry of the namespace, asked and not yet answered.
 pub(crate) struct Inquiry<'a> {
     root: &'a Root,
@@ -366,7 +373,7 @@ pub(crate) struct Inquiry<'a> {
 
 /// Asks without waiting, so that many can be asked before the first answer is waited for.
 pub(crate) fn inquire<'a>(root: &'a Root, candidate: &'a Candidate) -> Inquiry<'a> {
-    let conversation = begin(root, candidate, &Message::Query { name: None }, Some(Instant::now())).ok();
+    let conversation = begin(root, candidate, &ANYTHING, Some(Instant::now())).ok();
     Inquiry {
         root,
         candidate,
@@ -387,7 +394,7 @@ impl Inquiry<'_> {
         let conversation = match self.conversation {
             Some(conversation) => conversation,
             // Whatever was in the way may have gone since.
-            None => begin(self.root, self.candidate, &Message::Query { name: None }, deadline)?,
+            None => begin(self.root, self.candidate, &ANYTHING, deadline)?,
         };
         let Some(answer) = conversation.listen(deadline)? else {
             return Ok(None);
@@ -486,7 +493,13 @@ fn talk_to(
     begin(root, candidate, request, deadline)?.listen(deadline)
 }
 
-fn begin(root: &Root, candidate: &Candidate, request: &Message, deadline: Option<Instant>) -> SysResult<Conversation> {
+/// Asks whoever serves an entry.
+pub(crate) fn begin(
+    root: &Root,
+    candidate: &Candidate,
+    request: &Message,
+    deadline: Option<Instant>,
+) -> SysResult<Conversation> {
     let socket = root.connect_until(candidate, deadline)?;
     match socket::send_until(socket.as_fd(), &request.encode(), None, deadline) {
         // A server that has hung up already may have said why.
@@ -500,7 +513,7 @@ fn begin(root: &Root, candidate: &Candidate, request: &Message, deadline: Option
 }
 
 impl Conversation {
-    fn listen(mut self, deadline: Option<Instant>) -> SysResult<Option<Answer>> {
+    pub(crate) fn listen(mut self, deadline: Option<Instant>) -> SysResult<Option<Answer>> {
         let heard = self.hear(deadline)?;
         Ok(heard.map(|(message, descriptor)| Answer {
             message,

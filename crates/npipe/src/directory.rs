@@ -1,11 +1,13 @@
 //! What can be done with names alone: waiting, calling, listing, asking.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 #[cfg(doc)]
 use npipe_core::Status;
+use npipe_core::handshake::{InstanceReport, Message, PipeReport};
 use npipe_core::name::NameUse;
 use npipe_core::{PipeName, ReadOutcome};
 
@@ -175,8 +177,78 @@ impl Namespace {
     pub fn info(&self, name: impl AsRef<OsStr>) -> Result<PipeDetails> {
         let name = parse(name.as_ref(), NameUse::Open, "info")?;
         let deadline = Some(Instant::now() + connect::ANSWER_TIME);
-        let Account { report, server } = connect::query(&self.root, &name, deadline)?;
+        let Account { mut report, server } = connect::query(&self.root, &name, deadline)?;
+        complete(&self.root, &mut report, Some(Instant::now() + LISTING_TIME));
         Ok(PipeDetails::new(&report, &server))
+    }
+}
+
+/// Adds to an account what the other processes that serve the pipe say of their own instances: each alone knows what has
+/// passed there. All are asked before the first is waited for; of one that does not answer in time nothing is added.
+fn complete(root: &Root, report: &mut PipeReport, deadline: Option<Instant>) {
+    let is_open = |instance: &&InstanceReport| instance.client.is_some() && instance.traffic.is_none();
+    let pids: BTreeSet<u32> = report
+        .instances
+        .iter()
+        .filter(is_open)
+        .map(|instance| instance.server_pid)
+        .collect();
+    let asked: Vec<(u32, connect::Conversation)> = pids
+        .into_iter()
+        .filter(|&pid| pid != report.server_pid)
+        .filter_map(|pid| Some((pid, begin_with_member(root, &report.name, pid, deadline)?)))
+        .collect();
+    for (pid, conversation) in asked {
+        if let Ok(Some(answer)) = conversation.listen(deadline)
+            && let Message::Info(told) = answer.message
+            && told.pipe_id == report.pipe_id
+        {
+            take_in_own(report, pid, told);
+        }
+    }
+}
+
+fn begin_with_member(
+    root: &Root,
+    name: &PipeName,
+    pid: u32,
+    deadline: Option<Instant>,
+) -> Option<connect::Conversation> {
+    let request = Message::Query {
+        name: Some(name.clone()),
+        server_pid: Some(pid),
+    };
+    // As with every question: the directory is the process', at the socket the thread is who it is.
+    with_own_files(|| {
+        let candidates = root.candidates(&name.key()).ok()?;
+        candidates
+            .iter()
+            .find_map(|candidate| connect::begin(root, candidate, &request, deadline).ok())
+    })
+}
+
+/// Both list a process' instances in the order of their making. If their number has changed meanwhile, which is which is not
+/// known any more.
+fn take_in_own(report: &mut PipeReport, pid: u32, told: PipeReport) {
+    let own_pid = told.server_pid;
+    let own = told
+        .instances
+        .into_iter()
+        .filter(|instance| instance.server_pid == own_pid);
+    let own: Vec<InstanceReport> = own.collect();
+    let places = report
+        .instances
+        .iter_mut()
+        .filter(|instance| instance.server_pid == pid);
+    let places: Vec<&mut InstanceReport> = places.collect();
+    if places.len() == own.len() {
+        for (place, instance) in places.into_iter().zip(own) {
+            // Its process is who the first account says, from what the kernel has told.
+            *place = InstanceReport {
+                server_pid: pid,
+                ..instance
+            };
+        }
     }
 }
 

@@ -214,7 +214,8 @@ pub struct InstanceDetails {
     pub in_buffer_size: u32,
     /// For how long the client has been there.
     pub age: Option<Duration>,
-    /// What has passed since the client came; `None` where the process that was asked does not have the instance itself.
+    /// What has passed since the client came; `None` where the instance's own process has not been asked, as by
+    /// [`list`](crate::list), or has not answered.
     pub traffic: Option<Traffic>,
 }
 

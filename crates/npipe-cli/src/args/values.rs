@@ -107,6 +107,18 @@ pub(super) fn finite(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A duration of microseconds and more, a second at most.
+pub(super) fn brief(text: &str) -> Result<Duration, String> {
+    const MOST: Duration = Duration::from_secs(1);
+    let duration = match text.strip_suffix("us").or(text.strip_suffix("µs")) {
+        Some(count) => count.parse().ok().map(Duration::from_micros),
+        None => text.parse().ok().and_then(Limit::duration),
+    };
+    duration
+        .filter(|duration| !duration.is_zero() && *duration <= MOST)
+        .ok_or_else(|| "a whole number and a unit, from 1us to 1s: 20us, 5ms".to_owned())
+}
+
 /// The limit of instances (semantics 22-23).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MaxInstances {
@@ -152,6 +164,18 @@ mod tests {
             "50000000s",
         ] {
             assert!(bad.parse::<Limit>().is_err(), "{bad}");
+        }
+    }
+
+    /// What passes between two messages.
+    #[test]
+    fn brief_durations_are_a_second_at_most() {
+        assert_eq!(brief("20us"), Ok(Duration::from_micros(20)));
+        assert_eq!(brief("20µs"), brief("20us"));
+        assert_eq!(brief("1ms"), Ok(Duration::from_millis(1)));
+        assert_eq!(brief("1s"), brief("1000ms"));
+        for bad in ["", "us", "0us", "20", "-1us", "1.5us", "1001ms", "1000001us", "forever"] {
+            assert!(brief(bad).is_err(), "{bad}");
         }
     }
 

@@ -99,8 +99,8 @@ with mode byte or message; direction inbound (from client to server), outbound
 or duplex; state listening, connected, closing or disconnected; age_ms since the
 client came; in and out null or {bytes, unread_bytes, messages}, what was written
 in that direction so far and how much of it is unread; messages is how many the
-server has read or written, null where they are not counted. Of several processes that serve one name, the one that answers
-tells in and out of its own instances only.
+server has read or written, null where they are not counted. in and out of an
+instance are told by the process that serves it; null if that is stopped.
 
 Examples:
   npipe info room

@@ -3,10 +3,11 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Results, table};
+use super::results::Results;
 
 const HEAD: &str = "workload,size_bytes,placement,transport,clients,op_ns,op_ns_min,op_ns_max,per_second,\
-                    ratio_to_seqpacket,p50_ns,p99_ns,p99_9_ns\n";
+                    ratio_to_seqpacket,p50_ns,p99_ns,p99_9_ns,pairs,think_us,interval_us,server_percent,\
+                    client_percent\n";
 
 /// No value holds a comma or a quote: they are numbers, and words of ours.
 pub(super) fn text(results: &Results) -> String {
@@ -14,21 +15,30 @@ pub(super) fn text(results: &Results) -> String {
     for cell in results.cells() {
         let spread = results.spread(cell);
         let percentiles = results.percentiles(cell);
+        let processor = results.processor_percent(cell);
+        let load = cell.task.load;
         let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.1}"));
         let values = [
-            word(cell.workload),
-            cell.size_bytes.to_string(),
+            word(cell.task.workload),
+            cell.task.size_bytes.to_string(),
             word(cell.placement),
             word(cell.kind),
             results.plan.clients.to_string(),
             number(Some(spread.median)),
             number(Some(spread.min)),
             number(Some(spread.max)),
-            number(Some(table::per_second(results, spread.median))),
-            table::ratio(results, cell).map_or_else(String::new, |ratio| format!("{ratio:.3}")),
+            number(Some(results.per_second(cell))),
+            results
+                .ratio(cell)
+                .map_or_else(String::new, |ratio| format!("{ratio:.3}")),
             number(percentiles.map(|percentiles| percentiles.p50_ns)),
             number(percentiles.map(|percentiles| percentiles.p99_ns)),
             number(percentiles.map(|percentiles| percentiles.p99_9_ns)),
+            load.pairs().to_string(),
+            load.think_us().to_string(),
+            load.interval_us().to_string(),
+            number(processor.map(|[server, _]| server)),
+            number(processor.map(|[_, client]| client)),
         ];
         text.push_str(&values.join(","));
         text.push('\n');

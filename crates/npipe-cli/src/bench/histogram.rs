@@ -5,9 +5,9 @@
 
 use std::fmt::Write;
 
-use super::measure::Workload;
+use super::plan::Cell;
+use super::results::Results;
 use super::transport::Kind;
-use super::{Cell, Results, table};
 
 /// Columns of the axis, and how many of them are a factor of ten.
 const COLUMNS: usize = 50;
@@ -47,27 +47,18 @@ pub(super) fn sum<'a>(all: impl Iterator<Item = &'a [u64]>) -> Vec<u64> {
 /// A picture for each size and placement of round trips.
 pub(super) fn text(results: &Results) -> String {
     let mut text = String::new();
-    for (workload, size_bytes) in results.groups() {
-        if workload != Workload::RoundTrip {
-            continue;
-        }
-        for placement in results.placements() {
+    for task in results.tasks() {
+        for placement in results.placements(task) {
             let rows: Vec<_> = Kind::ALL
                 .into_iter()
                 .filter_map(|kind| {
-                    let cell = Cell {
-                        workload,
-                        size_bytes,
-                        placement,
-                        kind,
-                    };
-                    let rounds = results.figures.get(&cell)?;
+                    let rounds = results.figures.get(&Cell { task, placement, kind })?;
                     let buckets = sum(rounds.iter().map(|figures| figures.buckets.as_slice()));
                     (!buckets.is_empty()).then(|| (kind.title(), bars(&buckets)))
                 })
                 .collect();
             if !rows.is_empty() {
-                let title = format!("{}, {}", table::title(workload, size_bytes), placement.title());
+                let title = format!("{}, {}", task.title(), placement.title());
                 push_picture(&mut text, &title, &rows);
             }
         }

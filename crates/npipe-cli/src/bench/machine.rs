@@ -94,10 +94,12 @@ fn core_of(cpu: usize) -> Option<(String, String)> {
     Some((package, core))
 }
 
-/// Keeps this thread, and those it will start, on one processor.
-pub(super) fn stay_on(cpu: usize) -> io::Result<()> {
+/// Keeps this thread, and those it will start, on these processors.
+pub(super) fn stay_on(cpus: &[usize]) -> io::Result<()> {
     let mut set = CpuSet::new();
-    set.set(cpu);
+    for &cpu in cpus {
+        set.set(cpu);
+    }
     Ok(sched_setaffinity(None, &set)?)
 }
 

@@ -6,16 +6,17 @@
 
 use std::hint;
 use std::io;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::thread::set_current_timer_slack;
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use super::histogram;
-use super::machine;
+use super::load::Load;
 use super::programs::Program;
 use super::transport::{Kind, Link, Place, Transport, at_once};
 
@@ -49,13 +50,16 @@ pub(super) struct Job {
     /// What the process becomes, if the transport is a program of its own.
     pub(super) program: Option<Program>,
     pub(super) workload: Workload,
+    pub(super) load: Load,
     pub(super) size_bytes: usize,
     pub(super) slice_ms: u64,
-    /// How many client processes there are at a time.
+    /// How many client processes one server has at a time.
     pub(super) clients: u32,
-    /// The processor to stay on; none: wherever the system likes.
-    pub(super) cpu: Option<usize>,
+    /// The processors to stay on; none: wherever the system likes.
+    pub(super) cpus: Vec<usize>,
     pub(super) directory: PathBuf,
+    /// Where programs of their own say what is for people.
+    pub(super) said: PathBuf,
 }
 
 impl Job {
@@ -66,18 +70,79 @@ impl Job {
     fn slice(&self) -> Duration {
         Duration::from_millis(self.slice_ms)
     }
+
+    /// How long the server works before it replies.
+    fn think(&self) -> Duration {
+        Duration::from_micros(self.load.think_us().into())
+    }
 }
 
 /// What a measurement yields.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Figures {
-    /// One operation, in nanoseconds: median of the batches.
+    /// One operation, in nanoseconds: median of the batches; without the time that the server works by itself.
     pub(super) op_ns: f64,
     /// Single round trips, in nanoseconds; none for the other workloads.
     pub(super) percentiles: Option<Percentiles>,
     /// How many single round trips took how long, see [`histogram`](super::histogram); none of programs of their own.
     #[serde(default)]
     pub(super) buckets: Vec<u64>,
+    /// Which share of a processor each process used, in percent; of a load that leaves the processors idle.
+    #[serde(default)]
+    pub(super) server_percent: Option<f64>,
+    #[serde(default)]
+    pub(super) client_percent: Option<f64>,
+}
+
+impl Figures {
+    pub(super) fn of_time(op_ns: f64) -> Figures {
+        Figures {
+            op_ns,
+            percentiles: None,
+            buckets: Vec::new(),
+            server_percent: None,
+            client_percent: None,
+        }
+    }
+
+    /// With single times, which are sorted.
+    fn with_samples(self, samples_ns: &[f64]) -> Figures {
+        Figures {
+            percentiles: Some(Percentiles {
+                p50_ns: percentile(samples_ns, 0.5),
+                p99_ns: percentile(samples_ns, 0.99),
+                p99_9_ns: percentile(samples_ns, 0.999),
+            }),
+            buckets: histogram::count(samples_ns),
+            ..self
+        }
+    }
+}
+
+/// Which share of a processor this process uses from now on.
+struct ProcessorShare {
+    since: Instant,
+    used_before: Duration,
+}
+
+impl ProcessorShare {
+    fn from_now() -> ProcessorShare {
+        ProcessorShare {
+            since: Instant::now(),
+            used_before: ProcessorShare::used(),
+        }
+    }
+
+    /// By all threads, in the program and in the system for it: what getrusage tells, more finely.
+    fn used() -> Duration {
+        let time = clock_gettime(ClockId::ProcessCPUTime);
+        Duration::try_from(time).unwrap_or_default()
+    }
+
+    fn percent(&self) -> f64 {
+        let used = ProcessorShare::used().saturating_sub(self.used_before);
+        100.0 * used.as_secs_f64() / self.since.elapsed().as_secs_f64().max(f64::MIN_POSITIVE)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -87,37 +152,44 @@ pub(super) struct Percentiles {
     pub(super) p99_9_ns: f64,
 }
 
-/// The server's part: until the client closes, or for connecting until it is ended.
-pub(super) async fn serve<T: Transport>(job: &Job, ready: impl FnOnce()) -> io::Result<()> {
+/// The server's part: until the client closes, or for connecting until it is ended. Yields which share of a processor that
+/// took, in percent.
+pub(super) async fn serve<T: Transport>(job: &Job, ready: impl FnOnce()) -> io::Result<f64> {
     let mut listener = T::listen(&Place::of(job)).await?;
     ready();
-    if job.clients > 1 {
-        return serve_many(&mut listener, job).await;
-    }
-    let served = match job.workload {
-        Workload::RoundTrip => echo(&mut listener.accept().await?, job.size_bytes).await,
-        Workload::OneWay => swallow(&mut listener.accept().await?, job).await,
-        Workload::Connect => loop {
+    let mut link = match (job.workload, job.clients) {
+        (Workload::Connect, _) => loop {
             let mut link = listener.accept().await?;
             // The client closes first; waiting for that is part of the work.
-            until_end(echo(&mut link, ANSWER_BYTES).await)?;
+            until_end(echo(&mut link, ANSWER_BYTES, Duration::ZERO).await)?;
         },
+        (_, 1) => listener.accept().await?,
+        _ => return serve_many(&mut listener, job).await,
     };
-    until_end(served)
+    let share = ProcessorShare::from_now();
+    until_end(match job.workload {
+        Workload::OneWay => swallow(&mut link, job).await,
+        Workload::RoundTrip | Workload::Connect => echo(&mut link, job.size_bytes, job.think()).await,
+    })?;
+    Ok(share.percent())
 }
 
 /// A thread for each client, which makes round trips. Of transports that block.
-async fn serve_many<T: Transport>(listener: &mut T, job: &Job) -> io::Result<()> {
+async fn serve_many<T: Transport>(listener: &mut T, job: &Job) -> io::Result<f64> {
+    let share = ProcessorShare::from_now();
     let mut threads = Vec::new();
     for _ in 0..job.clients {
         let mut link = listener.accept().await?;
-        let size_bytes = job.size_bytes;
+        let (size_bytes, think) = (job.size_bytes, job.think());
         threads.push(thread::spawn(move || {
-            at_once(async { until_end(echo(&mut link, size_bytes).await) })
+            at_once(async { until_end(echo(&mut link, size_bytes, think).await) })
         }));
     }
     let gone = |_| io::Error::other("a thread of the server panicked");
-    threads.into_iter().try_for_each(|thread| thread.join().map_err(gone)?)
+    threads
+        .into_iter()
+        .try_for_each(|thread| thread.join().map_err(gone)?)?;
+    Ok(share.percent())
 }
 
 /// The end of a connection is the end of the work, not a failure.
@@ -135,11 +207,22 @@ fn until_end(outcome: io::Result<()>) -> io::Result<()> {
     }
 }
 
-async fn echo(link: &mut impl Link, size_bytes: usize) -> io::Result<()> {
+async fn echo(link: &mut impl Link, size_bytes: usize, think: Duration) -> io::Result<()> {
     let mut block = vec![0; size_bytes];
     loop {
         link.receive(&mut block).await?;
+        work(think);
         link.send(&block).await?;
+    }
+}
+
+/// Keeps the processor for so long.
+fn work(duration: Duration) {
+    if !duration.is_zero() {
+        let start = Instant::now();
+        while start.elapsed() < duration {
+            hint::spin_loop();
+        }
     }
 }
 
@@ -153,18 +236,36 @@ async fn swallow(link: &mut impl Link, job: &Job) -> io::Result<()> {
     }
 }
 
-/// The client's part, which takes the time.
-pub(super) async fn drive<T: Transport>(job: &Job) -> io::Result<Figures> {
+/// The client's part, which takes the time. One of several pairs waits in `connected` for the others.
+pub(super) async fn drive<T: Transport>(job: &Job, connected: impl FnOnce() -> io::Result<()>) -> io::Result<Figures> {
     let place = Place::of(job);
-    match job.workload {
-        Workload::RoundTrip => round_trips(&mut T::connect(&place).await?, job).await,
-        Workload::OneWay => one_way(&mut T::connect(&place).await?, job).await,
-        Workload::Connect => {
+    match (job.workload, job.load) {
+        (Workload::Connect, _) => {
             let mut block = [0; ANSWER_BYTES];
-            batches(job.slice(), async || {
-                exchange(&mut T::connect(&place).await?, &[7; ANSWER_BYTES], &mut block).await
-            })
-            .await
+            let connect = async || exchange(&mut T::connect(&place).await?, &[7; ANSWER_BYTES], &mut block).await;
+            Ok(Figures::of_time(median(&mut batches(job.slice(), connect).await?)))
+        }
+        (Workload::OneWay, _) => one_way(&mut T::connect(&place).await?, job).await,
+        (Workload::RoundTrip, load) => {
+            let mut link = T::connect(&place).await?;
+            let request: Vec<u8> = (0..job.size_bytes).map(|at| (at % 251) as u8).collect();
+            let mut reply = vec![0; job.size_bytes];
+            exchange(&mut link, &request, &mut reply).await?;
+            if reply != request {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the block came back changed",
+                ));
+            }
+            let round_trip = async || exchange(&mut link, &request, &mut reply).await;
+            match load {
+                Load::Alone | Load::Think { .. } => round_trips(job, round_trip).await,
+                Load::Interval { us } => spaced(job, Duration::from_micros(us.into()), round_trip).await,
+                Load::Pairs(_) => {
+                    connected()?;
+                    Ok(Figures::of_time(mean(&batches(job.slice(), round_trip).await?)))
+                }
+            }
         }
     }
 }
@@ -174,45 +275,61 @@ async fn exchange(link: &mut impl Link, request: &[u8], reply: &mut [u8]) -> io:
     link.receive(reply).await
 }
 
-async fn round_trips(link: &mut impl Link, job: &Job) -> io::Result<Figures> {
-    let request: Vec<u8> = (0..job.size_bytes).map(|at| (at % 251) as u8).collect();
-    let mut reply = vec![0; job.size_bytes];
-    exchange(link, &request, &mut reply).await?;
-    if reply != request {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "the block came back changed",
-        ));
-    }
+async fn round_trips(job: &Job, mut round_trip: impl AsyncFnMut() -> io::Result<()>) -> io::Result<Figures> {
     let half = job.slice() / 2;
-    let mut figures = batches(half, async || exchange(link, &request, &mut reply).await).await?;
-    let samples_ns = sample(half, async || exchange(link, &request, &mut reply).await).await?;
-    figures.percentiles = Some(Percentiles {
-        p50_ns: percentile(&samples_ns, 0.5),
-        p99_ns: percentile(&samples_ns, 0.99),
-        p99_9_ns: percentile(&samples_ns, 0.999),
-    });
-    figures.buckets = histogram::count(&samples_ns);
-    Ok(figures)
+    let without_work = |time_ns: f64| time_ns - job.think().as_nanos() as f64;
+    let op_ns = without_work(median(&mut batches(half, &mut round_trip).await?));
+    let samples_ns = sample(half, round_trip).await?;
+    let samples_ns: Vec<f64> = samples_ns.into_iter().map(without_work).collect();
+    Ok(Figures::of_time(op_ns).with_samples(&samples_ns))
+}
+
+/// A round trip each interval, and sleep between them. What has come too late is not made up for.
+async fn spaced(
+    job: &Job,
+    interval: Duration,
+    mut round_trip: impl AsyncFnMut() -> io::Result<()>,
+) -> io::Result<Figures> {
+    // Otherwise the system may let it sleep longer, by a quarter of the usual interval.
+    set_current_timer_slack(Some(NonZeroU64::MIN))?;
+    let share = ProcessorShare::from_now();
+    let mut due = share.since;
+    let mut samples_ns = Vec::new();
+    while samples_ns.is_empty() || share.since.elapsed() < job.slice() {
+        due = (due + interval).max(Instant::now());
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        let start = Instant::now();
+        round_trip().await?;
+        samples_ns.push(start.elapsed().as_nanos() as f64);
+    }
+    let client_percent = share.percent();
+    let op_ns = median(&mut samples_ns);
+    Ok(Figures {
+        client_percent: Some(client_percent),
+        ..Figures::of_time(op_ns).with_samples(&samples_ns)
+    })
 }
 
 async fn one_way(link: &mut impl Link, job: &Job) -> io::Result<Figures> {
     let block = vec![7; job.size_bytes];
     let mut answer = [0; ANSWER_BYTES];
     let count = job.one_way_batch();
-    let mut figures = batches(job.slice(), async || {
+    let mut times_ns = batches(job.slice(), async || {
         for _ in 0..count {
             link.send(&block).await?;
         }
         link.receive(&mut answer).await
     })
     .await?;
-    figures.op_ns /= count as f64;
-    Ok(figures)
+    Ok(Figures::of_time(median(&mut times_ns) / count as f64))
 }
 
-/// Runs the operation in batches for a while, after a tenth of it to warm up.
-async fn batches(duration: Duration, mut operation: impl AsyncFnMut() -> io::Result<()>) -> io::Result<Figures> {
+/// Runs the operation in batches of one size for a while, after a tenth of it to warm up. Yields the time of one operation
+/// in each batch; the batches follow each other at once.
+pub(super) async fn batches(
+    duration: Duration,
+    mut operation: impl AsyncFnMut() -> io::Result<()>,
+) -> io::Result<Vec<f64>> {
     let warm = Instant::now();
     let mut last = warm;
     let mut fastest_ns = f64::INFINITY;
@@ -234,11 +351,7 @@ async fn batches(duration: Duration, mut operation: impl AsyncFnMut() -> io::Res
         times_ns.push((now - last).as_nanos() as f64 / batch as f64);
         last = now;
     }
-    Ok(Figures {
-        op_ns: median(&mut times_ns),
-        percentiles: None,
-        buckets: Vec::new(),
-    })
+    Ok(times_ns)
 }
 
 /// Takes the time of every single operation for a while; the times are sorted.
@@ -283,7 +396,15 @@ pub(super) fn of_all(all: Vec<Figures>) -> Figures {
         op_ns: middle(&|figures| Some(figures.op_ns)).unwrap_or(0.0),
         percentiles: percentiles(),
         buckets: histogram::sum(all.iter().map(|figures| figures.buckets.as_slice())),
+        server_percent: None,
+        client_percent: middle(&|figures| figures.client_percent),
     }
+}
+
+/// Figures for pairs that ran at once: the time in which each of them, on an average, makes a round trip.
+pub(super) fn together(all: &[Figures]) -> Figures {
+    let per_ns: f64 = all.iter().map(|figures| 1.0 / figures.op_ns).sum();
+    Figures::of_time(all.len() as f64 / per_ns)
 }
 
 /// The middle of the values, which are sorted on the way; 0 for none.
@@ -292,58 +413,8 @@ pub(super) fn median(values: &mut [f64]) -> f64 {
     percentile(values, 0.5)
 }
 
-/// A word in a pair of cache lines of its own: processors fetch lines in pairs.
-#[repr(align(128))]
-struct Line(AtomicU64);
-
-/// What the hardware allows: the round trip of a number from one processor to
-/// another and back, in nanoseconds, over two cache lines (one for each
-/// direction, as a ring needs) or by handing a single one to and fro.
-pub(super) fn cache_line_round_trip_ns(cpus: [usize; 2], lines: usize, duration: Duration) -> io::Result<f64> {
-    let words = Arc::new([Line(AtomicU64::new(0)), Line(AtomicU64::new(0))]);
-    let (there, back) = (0, lines - 1);
-    let peer = thread::spawn({
-        let words = Arc::clone(&words);
-        move || -> io::Result<()> {
-            // A failure is told at the end: the other side counts on our turns.
-            let pinned = machine::stay_on(cpus[1]);
-            // Odd numbers go there, even ones come back; u64::MAX is the end.
-            for turn in (1..).step_by(2) {
-                if wait_for(&words[there].0, turn) == u64::MAX {
-                    break;
-                }
-                words[back].0.store(turn + 1, Ordering::Release);
-            }
-            pinned
-        }
-    });
-    let driver = thread::spawn(move || -> io::Result<f64> {
-        let pinned = machine::stay_on(cpus[0]);
-        let mut turn = 1;
-        let figures = at_once(batches(duration, async || {
-            words[there].0.store(turn, Ordering::Release);
-            wait_for(&words[back].0, turn + 1);
-            turn += 2;
-            Ok(())
-        }));
-        words[there].0.store(u64::MAX, Ordering::Release);
-        pinned.and(Ok(figures?.op_ns))
-    });
-    let gone = |_| io::Error::other("a thread of the cache line measurement panicked");
-    let round_trip_ns = driver.join().map_err(gone)??;
-    peer.join().map_err(gone)??;
-    Ok(round_trip_ns)
-}
-
-/// Spins until the word has reached the number; returns what it holds then.
-fn wait_for(word: &AtomicU64, number: u64) -> u64 {
-    loop {
-        let value = word.load(Ordering::Acquire);
-        if value >= number {
-            return value;
-        }
-        hint::spin_loop();
-    }
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 #[cfg(test)]
@@ -358,5 +429,13 @@ mod tests {
         let sorted: Vec<f64> = (0..1000).map(f64::from).collect();
         assert_eq!(percentile(&sorted, 0.99), 990.0);
         assert_eq!(percentile(&sorted, 1.0), 999.0);
+    }
+
+    /// Two pairs, one with a round trip each 10 ns and one each 30, make one each 7.5 together.
+    #[test]
+    fn rates_add_up() {
+        let together = together(&[Figures::of_time(10.0), Figures::of_time(30.0)]);
+        assert_eq!(together.op_ns, 15.0);
+        assert_eq!(mean(&[1.0, 2.0, 6.0]), 3.0);
     }
 }

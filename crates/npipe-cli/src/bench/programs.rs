@@ -3,7 +3,9 @@
 //!
 //! A program is started in the directory where the two processes meet, which is the namespace too, with the arguments
 //! `STYLE server|client WORKLOAD SIZE_BYTES SLICE_MS`; the server prints `ready`, the client its figures as one line of JSON.
+//! What they say on standard error is told if they fail, and only then: libraries greet, and miss what nobody needs.
 
+use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -48,6 +50,10 @@ impl Program {
 
     /// Becomes the program; returns only if that fails.
     pub(super) fn exec(&self, role: Role, job: &Job) -> io::Error {
+        let said = match File::options().create(true).append(true).open(&job.said) {
+            Ok(said) => said,
+            Err(error) => return error,
+        };
         let role = match role {
             Role::Server => "server",
             Role::Client => "client",
@@ -68,6 +74,7 @@ impl Program {
             .args([&self.style, role, &workload])
             .args([job.size_bytes.to_string(), job.slice_ms.to_string()])
             .current_dir(&job.directory)
+            .stderr(said)
             .env("NPIPE_ROOT", &job.directory)
             .exec()
     }

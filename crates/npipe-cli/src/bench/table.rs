@@ -5,42 +5,31 @@
 //! { "npipe": version, "machine": {…}, "plan": {"rounds", "slice_ms", "clients", "seed"},
 //!   "cache_lines": null | {"one_ns", "two_ns"},
 //!   "cells": [{"workload": "round-trip"|"one-way"|"connect", "size_bytes",
-//!              "placement": "two-cores"|"free"|"one-core",
+//!              "pairs", "think_us", "interval_us",
+//!              "placement": "two-cores"|"free"|"one-core"|"shared-cores",
 //!              "transport": "npipe"|"npipe-spin-off"|"npipe-byte"|"seqpacket"|"seqpacket-epoll"|"stream"|
 //!                           "pipe"|"tcp" and, with programs, "c-blocking"|"c-routines"|
 //!                           "c-port"|"wine"|"zero-mq"|"iceoryx2",
 //!              "op_ns", "op_ns_min", "op_ns_max", "per_second",
-//!              "ratio_to_seqpacket", "percentiles": null | {"p50_ns", "p99_ns", "p99_9_ns"}}],
+//!              "ratio_to_seqpacket", "percentiles": null | {"p50_ns", "p99_ns", "p99_9_ns"},
+//!              "processor": null | {"server_percent", "client_percent"}}],
 //!   "failures": [text], "missing": [transport],
 //!   "targets": null | [{"what", "against", "relation": "at_least"|"at_most",
 //!                       "bound", "ratio", "met"}] }
 //! ```
 //! Figures are medians over the rounds. A ratio is how many times faster than
-//! seqpacket; null without it.
+//! seqpacket; null without it. Under a load "pairs" is above 1, or "think_us" or "interval_us" above 0; times are without
+//! what the server works by itself.
 
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::measure::Workload;
+use super::plan::{Cell, Task};
+use super::results::Results;
 use super::targets::Verdict;
 use super::transport::Kind;
-use super::{Cell, Results};
 use crate::table::columns;
-
-/// "round trip 32 B".
-pub(super) fn title(workload: Workload, size_bytes: usize) -> String {
-    let size = match size_bytes {
-        ..1024 => format!("{size_bytes} B"),
-        1024..1_048_576 => format!("{} KiB", size_bytes >> 10),
-        _ => format!("{} MiB", size_bytes >> 20),
-    };
-    match workload {
-        Workload::RoundTrip => format!("round trip {size}"),
-        Workload::OneWay => format!("one way {size}"),
-        Workload::Connect => "connect, exchange, close".to_owned(),
-    }
-}
 
 pub(super) fn json(results: &Results, verdicts: Option<&[Verdict]>) -> Value {
     let cache_lines = results
@@ -65,29 +54,26 @@ pub(super) fn json(results: &Results, verdicts: Option<&[Verdict]>) -> Value {
 
 fn cell_json(results: &Results, cell: Cell) -> Value {
     let spread = results.spread(cell);
+    let load = cell.task.load;
+    let processor = results
+        .processor_percent(cell)
+        .map(|[server, client]| json!({ "server_percent": server, "client_percent": client }));
     json!({
-        "workload": cell.workload,
-        "size_bytes": cell.size_bytes,
+        "workload": cell.task.workload,
+        "size_bytes": cell.task.size_bytes,
+        "pairs": load.pairs(),
+        "think_us": load.think_us(),
+        "interval_us": load.interval_us(),
         "placement": cell.placement,
         "transport": cell.kind,
         "op_ns": spread.median,
         "op_ns_min": spread.min,
         "op_ns_max": spread.max,
-        "per_second": per_second(results, spread.median),
-        "ratio_to_seqpacket": ratio(results, cell),
+        "per_second": results.per_second(cell),
+        "ratio_to_seqpacket": results.ratio(cell),
         "percentiles": results.percentiles(cell),
+        "processor": processor,
     })
-}
-
-/// Operations of all clients together.
-pub(super) fn per_second(results: &Results, op_ns: f64) -> f64 {
-    f64::from(results.plan.clients) * 1e9 / op_ns
-}
-
-pub(super) fn ratio(results: &Results, cell: Cell) -> Option<f64> {
-    let own_ns = results.spread(cell).median;
-    let other_ns = results.op_ns(cell.workload, cell.size_bytes, cell.placement, Kind::Seqpacket)?;
-    Some(other_ns / own_ns)
 }
 
 pub(super) fn text(results: &Results, verdicts: Option<&[Verdict]>) -> String {
@@ -113,8 +99,8 @@ pub(super) fn text(results: &Results, verdicts: Option<&[Verdict]>) -> String {
             "limit    a cache line there and back {one_ns:.0} ns, two lines {two_ns:.0} ns"
         );
     }
-    for (workload, size_bytes) in results.groups() {
-        let _ = write!(text, "\n{}", columns(&group_rows(results, workload, size_bytes)));
+    for task in results.tasks() {
+        let _ = write!(text, "\n{}", columns(&task_rows(results, task)));
     }
     for failure in &results.failures {
         let _ = writeln!(text, "\nnot measured: {failure}");
@@ -128,38 +114,37 @@ pub(super) fn text(results: &Results, verdicts: Option<&[Verdict]>) -> String {
     text
 }
 
-/// A transport in each row, a placement in each column; for round trips the
-/// percentiles as well.
-fn group_rows(results: &Results, workload: Workload, size_bytes: usize) -> Vec<Vec<String>> {
-    let unit = if workload == Workload::RoundTrip {
-        "µs"
-    } else {
-        "per second"
-    };
-    let mut head = vec![format!("{}, {unit}", title(workload, size_bytes))];
-    let placements = results.placements();
+/// A transport in each row, a placement in each column; for times the percentiles as well, and what of a processor the two
+/// processes used.
+fn task_rows(results: &Results, task: Task) -> Vec<Vec<String>> {
+    let unit = if task.is_rate() { "per second" } else { "µs" };
+    let mut head = vec![format!("{}, {unit}", task.title())];
+    let placements = results.placements(task);
     for placement in &placements {
         head.push(placement.title().to_owned());
-        if workload == Workload::RoundTrip {
+        if !task.is_rate() {
             head.push("p50/p99/p99.9".to_owned());
+        }
+        if task.load.interval_us() > 0 {
+            head.push("processor: server, client".to_owned());
         }
     }
     let mut rows = vec![head];
     for kind in Kind::ALL {
         let mut row = vec![format!("  {}", kind.title())];
         for &placement in &placements {
-            let cell = Cell {
-                workload,
-                size_bytes,
-                placement,
-                kind,
-            };
+            let cell = Cell { task, placement, kind };
             row.push(figure(results, cell));
-            if workload == Workload::RoundTrip {
+            if !task.is_rate() {
                 row.push(results.percentiles(cell).map_or_else(String::new, |percentiles| {
                     let times_ns = [percentiles.p50_ns, percentiles.p99_ns, percentiles.p99_9_ns];
                     times_ns.map(microseconds).join("/")
                 }));
+            }
+            if task.load.interval_us() > 0 {
+                let shares = results.processor_percent(cell);
+                let percent = |share: f64| format!("{} %", significant(share));
+                row.push(shares.map_or_else(String::new, |shares| shares.map(percent).join(", ")));
             }
         }
         if row.iter().skip(1).any(|figure| !figure.is_empty()) {
@@ -171,14 +156,15 @@ fn group_rows(results: &Results, workload: Workload, size_bytes: usize) -> Vec<V
 
 /// "0.21 (×173)"; nothing where nothing was measured.
 fn figure(results: &Results, cell: Cell) -> String {
-    let Some(op_ns) = results.op_ns(cell.workload, cell.size_bytes, cell.placement, cell.kind) else {
+    let Some(op_ns) = results.op_ns(cell.task, cell.placement, cell.kind) else {
         return String::new();
     };
-    let amount = match cell.workload {
-        Workload::RoundTrip => microseconds(op_ns),
-        Workload::OneWay | Workload::Connect => grouped(1e9 / op_ns),
+    let amount = match (cell.task.is_rate(), cell.task.load.pairs()) {
+        (false, _) => microseconds(op_ns),
+        (true, 1) => grouped(1e9 / op_ns),
+        (true, _) => grouped(results.per_second(cell)),
     };
-    match ratio(results, cell) {
+    match results.ratio(cell) {
         Some(ratio) => format!("{amount} (×{})", significant(ratio)),
         None => amount,
     }
@@ -232,6 +218,7 @@ fn grouped(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::measure::Workload;
     use super::*;
 
     /// Three digits that count, thousands apart.
@@ -241,6 +228,6 @@ mod tests {
         assert_eq!(grouped(999.4), "999");
         assert_eq!(significant(173.26), "173");
         assert_eq!(significant(0.2134), "0.213");
-        assert_eq!(title(Workload::OneWay, 65536), "one way 64 KiB");
+        assert_eq!(Task::alone(Workload::OneWay, 65536).title(), "one way 64 KiB");
     }
 }

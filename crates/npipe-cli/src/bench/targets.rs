@@ -6,8 +6,9 @@
 use serde::Serialize;
 
 use super::measure::Workload::{self, Connect, OneWay, RoundTrip};
+use super::plan::{Placement, Task};
+use super::results::Results;
 use super::transport::Kind;
-use super::{Placement, Results};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -119,7 +120,8 @@ pub(super) fn verdicts(results: &Results) -> Vec<Verdict> {
 
 impl Target {
     fn verdict(&self, results: &Results) -> Option<Verdict> {
-        let op_ns = |kind| results.op_ns(self.workload, self.size_bytes, self.placement, kind);
+        let task = Task::alone(self.workload, self.size_bytes);
+        let op_ns = |kind| results.op_ns(task, self.placement, kind);
         let own_ns = op_ns(self.subject)?;
         let is_limit = matches!(self.against, Against::TwoCacheLines);
         let (against, other_ns) = match self.against {
@@ -133,12 +135,7 @@ impl Target {
         };
         let ratio = if is_limit { own_ns / other_ns } else { other_ns / own_ns };
         Some(Verdict {
-            what: format!(
-                "{}, {}, {}",
-                super::table::title(self.workload, self.size_bytes),
-                self.placement.title(),
-                self.subject.title()
-            ),
+            what: format!("{}, {}, {}", task.title(), self.placement.title(), self.subject.title()),
             against,
             relation: if is_limit { "at_most" } else { "at_least" },
             bound: self.bound,
@@ -156,9 +153,10 @@ impl Target {
 mod tests {
     use std::collections::HashMap;
 
+    use super::super::machine::Machine;
     use super::super::measure::Figures;
+    use super::super::plan::{Cell, Plan};
     use super::super::programs::Programs;
-    use super::super::{Cell, Machine, Plan};
     use super::*;
 
     /// With made-up figures: a rate, a limit, and a miss.
@@ -166,19 +164,11 @@ mod tests {
     fn verdicts_compare_like_with_like() {
         let figure = |kind, op_ns| {
             let cell = Cell {
-                workload: RoundTrip,
-                size_bytes: 32,
+                task: Task::alone(RoundTrip, 32),
                 placement: TWO,
                 kind,
             };
-            (
-                cell,
-                vec![Figures {
-                    op_ns,
-                    percentiles: None,
-                    buckets: Vec::new(),
-                }],
-            )
+            (cell, vec![Figures::of_time(op_ns)])
         };
         let figures = HashMap::from([
             figure(Kind::Npipe, 200.0),

@@ -15,8 +15,9 @@ use std::task::{Context, Poll, Waker};
 
 use serde::{Deserialize, Serialize};
 
-use super::ASYNCHRONOUS_SIZES;
+use super::load::Load;
 use super::measure::{Job, Workload};
+use super::plan::{ASYNCHRONOUS_SIZES, Task};
 
 /// The transports, in the order of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -88,18 +89,27 @@ impl Kind {
         }
     }
 
-    /// Whether a workload is measured with it. Spinning is about waiting for an answer, and so are styles of servers, which
-    /// only short round trips show. What a pipe carries makes no difference to connecting, there is no connecting to a pipe pair, nor to what connects by itself.
-    pub(super) fn takes_part(self, workload: Workload, size_bytes: usize) -> bool {
+    /// Whether a task is measured with it. Spinning is about waiting for an answer, and so are styles of servers, which
+    /// only short round trips show. What a pipe carries makes no difference to connecting, there is no connecting to a
+    /// pipe pair, nor to what connects by itself. Loads show how ends wait, which is the same in the others.
+    pub(super) fn takes_part(self, task: Task) -> bool {
+        let Task {
+            load,
+            workload,
+            size_bytes,
+        } = task;
         let is_round_trip = workload == Workload::RoundTrip;
         match self {
+            Kind::Npipe | Kind::Seqpacket | Kind::Stream => true,
             Kind::NpipeSpinOff => is_round_trip,
+            Kind::Pipe => workload != Workload::Connect,
+            _ if load != Load::Alone => false,
+            Kind::Tcp => true,
             Kind::CBlocking | Kind::CRoutines | Kind::CPort | Kind::SeqpacketEpoll => is_round_trip && size_bytes == 32,
             Kind::NpipeTokioSpinOff => is_round_trip && ASYNCHRONOUS_SIZES.contains(&size_bytes),
             Kind::NpipeTokio | Kind::TokioUnix | Kind::Interprocess => ASYNCHRONOUS_SIZES.contains(&size_bytes),
-            Kind::NpipeByte | Kind::Pipe | Kind::ZeroMq | Kind::Iceoryx2 => workload != Workload::Connect,
+            Kind::NpipeByte | Kind::ZeroMq | Kind::Iceoryx2 => workload != Workload::Connect,
             Kind::Wine => workload != Workload::OneWay && size_bytes == 32,
-            Kind::Npipe | Kind::Seqpacket | Kind::Stream | Kind::Tcp => true,
         }
     }
 

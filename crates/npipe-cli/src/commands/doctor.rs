@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::PathBuf;
 
 use npipe::{Condition, Namespace, PipeName, Survey, SurveyEntry};
-use rustix::process::{Resource, getrlimit, getuid};
+use rustix::process::{Resource, Rlimit, getrlimit, getuid};
 use rustix::thread::sched_getaffinity;
 use serde_json::{Value, json};
 
@@ -84,8 +84,12 @@ pub(super) fn run(as_json: bool) -> Result<(), Failure> {
         )),
     }
     findings.push(processors());
-    findings.push(descriptors());
-    findings.push(mappings());
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    findings.push(descriptors(current, maximum));
+    let limit = fs::read_to_string("/proc/sys/vm/max_map_count");
+    findings.push(mappings(
+        limit.and_then(|text| text.trim().parse().map_err(io::Error::other)),
+    ));
     if as_json {
         output::json(&Value::Array(findings.iter().map(finding_json).collect()))?;
     } else {
@@ -250,24 +254,18 @@ fn foreign_entries(survey: &Survey) -> Vec<Finding> {
 /// One name, several users: each opens the one that was there first.
 fn foreign_servers(survey: &Survey) -> Finding {
     const CHECK: &str = "foreign servers";
-    let mut owners: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-    for entry in survey
-        .entries
-        .iter()
-        .filter(|entry| entry.condition == Condition::Serving)
-    {
+    let mut servers: BTreeMap<_, Vec<(&PipeName, u32)>> = BTreeMap::new();
+    for entry in of(survey, Condition::Serving) {
         if let Some(name) = &entry.name {
-            owners
-                .entry(name.to_string().to_lowercase())
-                .or_default()
-                .push(entry.owner_uid);
+            servers.entry(name.key()).or_default().push((name, entry.owner_uid));
         }
     }
-    let clashes = owners.iter().filter(|(_, owners)| owners.len() > 1);
-    let clashes: Vec<_> = clashes
-        .map(|(name, owners)| {
-            let users: Vec<_> = owners.iter().map(|uid| people::user(*uid)).collect();
-            format!("{} by {}", printable(name), users.join(" and "))
+    let clashes: Vec<_> = servers
+        .values()
+        .filter(|servers| servers.len() > 1)
+        .map(|servers| {
+            let users: Vec<_> = servers.iter().map(|(_, uid)| people::user(*uid)).collect();
+            format!("{} by {}", shown(servers[0].0), users.join(" and "))
         })
         .collect();
     if !clashes.is_empty() {
@@ -279,11 +277,8 @@ fn foreign_servers(survey: &Survey) -> Finding {
         );
     }
     let own_uid = getuid().as_raw();
-    let foreign = survey
-        .entries
-        .iter()
-        .filter(|entry| entry.condition == Condition::Serving && entry.owner_uid != own_uid);
-    match foreign.count() {
+    let serving = of(survey, Condition::Serving).into_iter();
+    match serving.filter(|entry| entry.owner_uid != own_uid).count() {
         0 => Finding::ok(CHECK, "no name is served by another user"),
         foreign => Finding::new(
             CHECK,
@@ -370,16 +365,12 @@ fn processors() -> Finding {
     }
 }
 
-fn descriptors() -> Finding {
+/// By their limits, which may be none.
+fn descriptors(current: Option<u64>, maximum: Option<u64>) -> Finding {
     const CHECK: &str = "descriptors";
-    let limit = getrlimit(Resource::Nofile);
     let shown = |limit: Option<u64>| limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
-    let text = format!(
-        "{} for a process, {} if it asks",
-        shown(limit.current),
-        shown(limit.maximum)
-    );
-    match limit.current {
+    let text = format!("{} for a process, {} if it asks", shown(current), shown(maximum));
+    match current {
         Some(current) if current < FEW_DESCRIPTORS => Finding::new(
             CHECK,
             Level::Problem,
@@ -390,10 +381,9 @@ fn descriptors() -> Finding {
     }
 }
 
-fn mappings() -> Finding {
+/// By their limit, if the system tells it.
+fn mappings(limit: io::Result<u64>) -> Finding {
     const CHECK: &str = "mappings";
-    let text = fs::read_to_string("/proc/sys/vm/max_map_count");
-    let limit = text.and_then(|text| text.trim().parse::<u64>().map_err(io::Error::other));
     match limit {
         Ok(limit) if limit < USUAL_MAPPINGS => Finding::new(
             CHECK,
@@ -449,6 +439,26 @@ fn some_of(texts: impl ExactSizeIterator<Item = String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Too few need a hand; no limit is none, and what cannot be read is said.
+    #[test]
+    fn limits_are_judged() {
+        let level = |current| descriptors(current, Some(4096)).level;
+        assert_eq!(
+            [level(Some(1023)), level(Some(1024)), level(None)],
+            [Level::Problem, Level::Ok, Level::Ok]
+        );
+        assert_eq!(
+            descriptors(None, None).message,
+            "unlimited for a process, unlimited if it asks"
+        );
+        let few = mappings(Ok(USUAL_MAPPINGS - 1));
+        assert_eq!(few.level, Level::Problem);
+        assert!(few.hint.contains("sysctl vm.max_map_count=65530"), "{}", few.hint);
+        assert_eq!(mappings(Ok(USUAL_MAPPINGS)).level, Level::Ok);
+        let unknown = mappings(Err(io::ErrorKind::NotFound.into()));
+        assert_eq!((unknown.level, unknown.hint.as_str()), (Level::Note, "mount /proc"));
+    }
 
     /// One and many.
     #[test]

@@ -186,28 +186,43 @@ fn info_tells_what_has_passed() {
     }
 }
 
-/// Of two processes that serve a name the one that answers tells of its own instances. semantics 28
+/// Of two processes that serve a name each tells of its own instances, and of one that is stopped nothing is told.
+/// semantics 28
 #[test]
-fn info_tells_what_the_answering_process_has() {
+fn info_tells_what_each_process_has() {
     let root = Root::new();
     let mut servers = [root.serve(&["room"]), root.serve(&["room"])];
     // Those who have listened longest are taken first: one of each.
     let open = || ClientOptions::new().root(root.path()).open(r"\\.\pipe\room");
-    let _clients = [open().expect("a free instance"), open().expect("a free instance")];
+    let clients = [open().expect("a free instance"), open().expect("a free instance")];
     for server in &mut servers {
         assert!(server.log_line().ends_with(" connected"));
     }
-    let info = root.run(&["info", "room", "--json"]).document();
-    for server in &servers {
+    for (client, text) in clients.iter().zip(["one", "three"]) {
+        client.write(text.as_bytes()).expect("it is read");
+        client.flush().expect("it is read");
+    }
+    let bytes_of = |info: &Value, server: &crate::Server| {
         let instances = info["instances"].as_array().expect("an array");
         let taken = instances
             .iter()
             .find(|instance| instance["server_pid"] == server.pid() && instance["state"] == "connected");
         let taken = taken.expect("the client's instance");
-        let is_own = info["server_pid"] == server.pid();
-        assert_eq!(taken["in"].is_object(), is_own, "{info}");
+        assert_eq!(taken["client"]["pid"], std::process::id());
         assert!(taken["age_ms"].is_u64(), "{info}");
-    }
+        taken["in"]["bytes"].clone()
+    };
+    let info = root.run(&["info", "room", "--json"]).document();
+    let mut passed = servers.each_ref().map(|server| bytes_of(&info, server).as_u64());
+    passed.sort_unstable();
+    assert_eq!(passed, [Some(3), Some(5)], "{info}");
+
+    let is_leader = |server: &crate::Server| info["server_pid"] == server.pid();
+    let (leaders, followers): (Vec<_>, Vec<_>) = servers.iter().partition(|server| is_leader(server));
+    followers[0].stop();
+    let info = root.run(&["info", "room", "--json"]).document();
+    assert!(bytes_of(&info, leaders[0]).is_u64(), "{info}");
+    assert_eq!(bytes_of(&info, followers[0]), json!(null), "{info}");
 }
 
 /// What a pipe holds that nobody reads, as its server's answer has it. semantics 119, 142

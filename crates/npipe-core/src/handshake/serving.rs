@@ -9,6 +9,7 @@
 //! | [`Serving::Create`] | [`Serving::Created`], [`Serving::NotCreated`] |
 //! | [`Serving::Post`]: an instance has changed | |
 //! | | [`Serving::Admit`] and the socket of a client for an instance |
+//! | | [`Serving::Asked`] and the socket of somebody who wants to know about the member's instances |
 //! | | [`Serving::Members`]: who would have to come again if the leader died |
 //! | | [`Serving::Security`]: the descriptor, when it has changed |
 //!
@@ -94,6 +95,8 @@ pub enum Serving {
         /// How many instances the pipe has.
         instances: u32,
     },
+    /// Somebody asks about the member's own instances, and is answered by it; the socket comes along.
+    Asked,
     /// Who is a member at this moment.
     Members {
         /// Their numbers.
@@ -134,6 +137,7 @@ pub(super) mod kind {
     pub(in crate::handshake) const ADMIT: u16 = 38;
     pub(in crate::handshake) const MEMBERS: u16 = 39;
     pub(in crate::handshake) const SECURITY: u16 = 40;
+    pub(in crate::handshake) const ASKED: u16 = 41;
 }
 
 const READ_MODES: [ReadMode; 2] = [ReadMode::Byte, ReadMode::Message];
@@ -198,10 +202,9 @@ impl Serving {
                 fields.u32(tag::INSTANCE_COUNT, *instances);
                 kind::ADMIT
             }
+            Serving::Asked => kind::ASKED,
             Serving::Members { members } => {
-                for member in members.iter().take(MAX_LISTED) {
-                    fields.u64(tag::MEMBER, *member);
-                }
+                write_members(members, fields);
                 kind::MEMBERS
             }
             Serving::Security { security } => {
@@ -251,6 +254,7 @@ impl Serving {
                 qos: qos_in(fields)?,
                 instances: fields.u32(tag::INSTANCE_COUNT)?,
             },
+            kind::ASKED => Serving::Asked,
             kind::MEMBERS => Serving::Members {
                 members: fields.all_u64(tag::MEMBER).collect::<Result<_, _>>()?,
             },
@@ -263,7 +267,7 @@ impl Serving {
 
     /// Whether a descriptor comes along with it.
     pub const fn brings_descriptor(&self) -> bool {
-        matches!(self, Serving::Joined { .. } | Serving::Admit { .. })
+        matches!(self, Serving::Joined { .. } | Serving::Admit { .. } | Serving::Asked)
     }
 }
 
@@ -271,6 +275,13 @@ impl Serving {
 fn write_choice(number: u64, since: u64, fields: &mut FieldWriter) {
     fields.u64(tag::NUMBER, number);
     fields.u64(tag::SINCE, since);
+}
+
+/// As many as fit.
+fn write_members(members: &[u64], fields: &mut FieldWriter) {
+    for member in members.iter().take(MAX_LISTED) {
+        fields.u64(tag::MEMBER, *member);
+    }
 }
 
 impl WantedInstance {

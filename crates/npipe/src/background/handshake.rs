@@ -339,7 +339,7 @@ impl Visitor {
                 self.open(background, host, &name, (access, qos)).map(|()| Next::Leave)
             }
             Message::Wait { name } => self.wait(host, &name, token),
-            Message::Query { name } => self.query(host, name.as_ref()),
+            Message::Query { name, server_pid } => self.query(host, name.as_ref(), server_pid),
             Message::SetSecurity {
                 pipe_id,
                 parts,
@@ -388,9 +388,14 @@ impl Visitor {
         Ok(if sent { Next::Stay } else { Next::Leave })
     }
 
-    fn query(&mut self, host: &Host, name: Option<&PipeName>) -> Result<Next, Status> {
+    fn query(&mut self, host: &Host, name: Option<&PipeName>, server_pid: Option<u32>) -> Result<Next, Status> {
         if let Some(name) = name {
             Visitor::check_name(host, name)?;
+        }
+        // Each process knows what has passed through its own instances; nobody else waits for it.
+        if let Some(pid) = server_pid.filter(|&pid| pid != identity::own_pid()) {
+            locked(&host.state).pass_on_question(pid, &self.socket)?;
+            return Ok(Next::Leave);
         }
         self.send(&Message::Info(host.report()));
         Ok(Next::Leave)

@@ -193,6 +193,7 @@ impl HostState {
 impl Host {
     /// Takes in what the leader has said by now. `Some`: the line is cut; when to look for the next leader.
     pub(crate) fn hear_leader(self: &Arc<Host>) -> Option<Instant> {
+        let mut asking = Vec::new();
         let mut state = locked(&self.state);
         let cut = loop {
             let Role::Following(follower) = &mut state.role else {
@@ -200,6 +201,7 @@ impl Host {
             };
             let line = follower.line.as_mut()?;
             match line.flush().and_then(|()| line.receive()) {
+                Ok(Some((Serving::Asked, Some(client)))) => asking.push(client),
                 Ok(Some((message, descriptor))) => self.obey(&mut state, message, descriptor),
                 Ok(None) => break false,
                 Err(Cut) => break true,
@@ -211,6 +213,10 @@ impl Host {
         }
         drop(state);
         self.answered.notify_all();
+        for client in asking {
+            // Whoever does not take the answer at once goes without.
+            let _ = socket::send(client.as_fd(), &Message::Info(self.report()).encode(), None);
+        }
         if cut { self.seek_leader() } else { None }
     }
 

@@ -384,6 +384,24 @@ impl HostState {
         sent
     }
 
+    /// Passes somebody on to a member who wants to know about its instances. One that has not read what it was told last is
+    /// not asked: questions of strangers do not pile up for a process that is stopped.
+    pub(crate) fn pass_on_question(&mut self, pid: u32, client: &Arc<ProcessFd>) -> Result<(), Status> {
+        let Role::Leading(leader) = &mut self.role else {
+            return Err(Status::InvalidParameter);
+        };
+        let asked = leader.members.iter_mut().find(|(_, member)| member.pid == pid);
+        let (&owner, member) = asked.ok_or(Status::InvalidParameter)?;
+        if !member.line.is_clear() {
+            return Err(Status::PipeNotAvailable);
+        }
+        if member.line.send(Serving::Asked, Some(client.clone())).is_err() {
+            self.lose(owner);
+            return Err(Status::PipeNotAvailable);
+        }
+        Ok(())
+    }
+
     /// A member has gone, and with it its instances.
     pub(super) fn lose(&mut self, owner: OwnerId) {
         let Role::Leading(leader) = &mut self.role else { return };

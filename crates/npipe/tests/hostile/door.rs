@@ -58,7 +58,11 @@ fn nonsense(random: &mut Random) -> Vec<u8> {
                     kind: random.next() as u16,
                 }
                 .encode(),
-                _ => Message::Query { name: Some(name) }.encode(),
+                _ => Message::Query {
+                    name: Some(name),
+                    server_pid: None,
+                }
+                .encode(),
             };
             bytes.extend(bytes.clone());
         }

@@ -60,7 +60,11 @@ fn requests_have_a_deadline() {
     let _server = place.bytes().create(NAME).unwrap();
     // At that pace it takes longer than anybody would wait.
     let long_name = PipeName::from_path(format!(r"\\.\pipe\{}", "x".repeat(200)).as_bytes()).unwrap();
-    let request = Message::Query { name: Some(long_name) }.encode();
+    let request = Message::Query {
+        name: Some(long_name),
+        server_pid: None,
+    }
+    .encode();
     let start = Instant::now();
     let mut silent = knock(&place, owner, 1, b"").remove(0);
     let mut slow = knock(&place, owner, 1, &request[..1]).remove(0);

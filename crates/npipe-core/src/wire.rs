@@ -69,6 +69,11 @@ pub trait Outlet {
     /// Publishes how many live bytes this end has queued, for the reader's peek.
     fn publish_queued(&mut self, live_bytes: u64);
 
+    /// The same, with the next part that is put at the latest: one that follows at once spares a look at shared memory.
+    fn count_queued(&mut self, live_bytes: u64) {
+        self.publish_queued(live_bytes);
+    }
+
     /// Whether the lane takes a frame of `length` bytes whole, now, as far as this end knows.
     fn has_room(&self, length: u32) -> bool;
 

@@ -250,10 +250,12 @@ impl<O: Outlet> Writer<O> {
     }
 
     /// Whether a frame of `length` bytes may be placed whole now, after everything before it.
+    #[inline]
     fn has_room(&mut self, length: u32) -> bool {
         self.place_empties() && self.lane.as_mut().is_some_and(|lane| lane_has_room(lane, length))
     }
 
+    #[inline]
     fn fits(&mut self, length: u32) -> bool {
         if self.known.in_doubt {
             self.settle_doubt();
@@ -285,10 +287,12 @@ impl<O: Outlet> Writer<O> {
     ///
     /// Their writes have long returned. Other calls on this half do this by the way; an owner without any calls it once
     /// more when the reader has taken something.
+    #[inline]
     pub fn place_empties(&mut self) -> bool {
-        if self.known.owed == 0 && self.known.calls.is_empty() {
-            return true;
-        }
+        (self.known.owed == 0 && self.known.calls.is_empty()) || self.place_owed()
+    }
+
+    fn place_owed(&mut self) -> bool {
         let Some(lane) = &mut self.lane else { return false };
         if !put_empties(lane, &mut self.known.owed) {
             return false;
@@ -308,14 +312,18 @@ impl<O: Outlet> Writer<O> {
         };
         self.known.queued = self.known.queued.wrapping_add(u64::from(length));
         self.known.messages = self.known.messages.wrapping_add(1);
-        lane.publish_queued(self.known.queued);
+        lane.count_queued(self.known.queued);
         let mut ticket = O::Ticket::default();
         let mut placed = 0;
         if turn {
             placed = place(lane, &mut ticket, Frame { length, standing }, 0, data);
-            if placed == length && (standing == Standing::Complete || self.is_within_quota(self.known.queued)) {
-                return Progress::Done(data.len());
-            }
+        }
+        if placed == 0 {
+            // No part tells of it (semantics 142).
+            lane.publish_queued(self.known.queued);
+        }
+        if placed == length && (standing == Standing::Complete || self.is_within_quota(self.known.queued)) {
+            return Progress::Done(data.len());
         }
         let id = self.next_id();
         let end = self.known.queued;

@@ -35,6 +35,12 @@ pub trait Memory: Send + Sync {
     /// The word at a multiple of 8 in the lane that `writer` writes.
     fn word(&self, writer: Side, offset: u64) -> &AtomicU64;
 
+    /// The word there and the one behind it: a header.
+    #[inline]
+    fn header(&self, writer: Side, offset: u64) -> [&AtomicU64; 2] {
+        [offset, offset + 8].map(|offset| self.word(writer, offset))
+    }
+
     /// Gives the pages of a lane between two offsets back to the system; they read as zero afterwards. A hint.
     fn discard(&self, _writer: Side, _offsets: Range<u64>) {}
 

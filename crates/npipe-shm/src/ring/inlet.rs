@@ -141,9 +141,16 @@ impl<M: Memory> RingInlet<M> {
     /// Looks at the tail once, so that a writer who retracts frame after frame cannot keep us here.
     #[inline]
     fn settle_head(&mut self) -> Result<Met, Status> {
+        // What is complete changes no more.
+        if self.known.entered && self.known.part.kind == Kind::Complete {
+            return Ok(Met::Payload);
+        }
+        self.find_head()
+    }
+
+    fn find_head(&mut self) -> Result<Met, Status> {
         if self.known.entered {
-            // What is complete changes no more.
-            if self.known.part.kind == Kind::Complete || !self.is_retracted()? {
+            if !self.is_retracted()? {
                 return Ok(Met::Payload);
             }
             self.abandon();

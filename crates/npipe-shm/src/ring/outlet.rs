@@ -148,9 +148,15 @@ impl<M: Memory> RingOutlet<M> {
     /// many bytes the part takes; `None` when the lane is full.
     #[inline]
     fn reserve(&mut self, left: u64) -> Option<u64> {
-        if self.known.space.stays_here(left) {
-            return Some(self.known.space.part_of(left));
+        if !self.known.space.stays_here(left) {
+            self.look_for_room(left)?;
         }
+        Some(self.known.space.part_of(left))
+    }
+
+    /// Moves the tail to where there is room as far as the reader is by now; `None` when the lane is full.
+    #[inline(never)]
+    fn look_for_room(&mut self, left: u64) -> Option<()> {
         self.note_head();
         let mut choice = self.known.space.choose(left)?;
         if matches!(choice, Choice::Jump(offset) if offset >= self.lane.small_bytes) && !self.memory.map_large() {
@@ -165,27 +171,26 @@ impl<M: Memory> RingOutlet<M> {
             self.write_header(self.known.space.tail().offset(), State::new(Kind::Jump, false), extent);
             self.known.space.jump(offset);
         }
-        Some(self.known.space.part_of(left))
+        Some(())
     }
 
     #[inline]
     fn write_header(&self, at: u64, state: State, extent: Extent) {
-        self.memory
-            .word(self.side, at + 8)
-            .store(extent.to_word(), Ordering::Relaxed);
-        self.memory.word(self.side, at).store(state.0, Ordering::Relaxed);
+        let [first, second] = self.memory.header(self.side, at);
+        second.store(extent.to_word(), Ordering::Relaxed);
+        first.store(state.0, Ordering::Relaxed);
     }
 
     /// Moves the tail, which publishes everything before it; pairs with the reader's load of it.
+    ///
+    /// The count goes with it, in one visit to their cache line: a reader that spins takes the line away between two.
     #[inline]
     fn move_tail(&mut self, span: u64) {
         self.known.space.advance(span);
         if !self.held_back {
-            self.own()
-                .writer
-                .0
-                .tail
-                .store(self.known.space.tail().0, Ordering::Release);
+            let writer = &self.own().writer.0;
+            writer.queued.store(self.known.queued, Ordering::Relaxed);
+            writer.tail.store(self.known.space.tail().0, Ordering::Release);
         }
     }
 
@@ -318,6 +323,11 @@ impl<M: Memory> Outlet for RingOutlet<M> {
         if !self.held_back {
             self.own().writer.0.queued.store(live_bytes, Ordering::Relaxed);
         }
+    }
+
+    #[inline]
+    fn count_queued(&mut self, live_bytes: u64) {
+        self.known.queued = live_bytes;
     }
 
     #[inline]

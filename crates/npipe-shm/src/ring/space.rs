@@ -63,6 +63,10 @@ pub(crate) struct Space {
     earlier: VecDeque<Region>,
     /// How far the tail ever came since pages were given back.
     farthest: u64,
+    /// How far small frames follow each other without another look at the head: what was free when it was last looked at,
+    /// up to the end of a page. The head's cache line is the reader's, which moves it with every message.
+    #[serde(skip)]
+    known_end: u64,
 }
 
 /// Where a part goes.
@@ -82,6 +86,7 @@ impl Space {
             start: 0,
             earlier: VecDeque::new(),
             farthest: 0,
+            known_end: 0,
         }
     }
 
@@ -122,6 +127,14 @@ impl Space {
         });
         self.tail = self.tail.jump(offset);
         self.start = offset;
+        self.know_end();
+    }
+
+    /// What was free at the tail stays free until a part is placed there, whatever the reader does.
+    fn know_end(&mut self) {
+        let here = self.tail.offset();
+        let page = self.lane.restart_bytes();
+        self.known_end = (here + self.room(here) + SLACK_BYTES).min((here / page + 1) * page);
     }
 
     /// Takes note of where the reader is. A head that no honest reader can have is ignored: it frees nothing.
@@ -148,7 +161,7 @@ impl Space {
     /// Whether the next part of a frame goes to the tail without a costly look at the head.
     #[inline]
     pub(crate) fn stays_here(&self, left: u64) -> bool {
-        self.earlier.is_empty() && !self.lane.is_bulky(left) && self.keeps_to_page(self.part_of(left))
+        !self.lane.is_bulky(left) && self.tail.offset() + part_span(self.part_of(left)) + SLACK_BYTES <= self.known_end
     }
 
     /// Whether a part of `bytes` at the tail, and a jump behind it, keep to the first page.
@@ -200,7 +213,15 @@ impl Space {
     }
 
     /// Where the next part goes of a frame of which `left` bytes are to be placed; `None` when there is no room.
-    pub(crate) fn choose(&self, left: u64) -> Option<Choice> {
+    pub(crate) fn choose(&mut self, left: u64) -> Option<Choice> {
+        let choice = self.place_of(left);
+        if choice == Some(Choice::Here) {
+            self.know_end();
+        }
+        choice
+    }
+
+    fn place_of(&self, left: u64) -> Option<Choice> {
         let (span, want) = (part_span(self.part_of(left)), self.lane.want(left));
         let small = self.lane.small_bytes;
         let here = self.tail.offset();

@@ -61,8 +61,9 @@ pub(crate) fn part_at<M: Memory + ?Sized>(
     if at.offset() >= lane.small_bytes && !memory.map_large() {
         return Err(Status::InsufficientResources);
     }
-    let state = State(memory.word(writer, at.offset()).load(Ordering::Acquire));
-    let extent = Extent::from_word(memory.word(writer, at.offset() + 8).load(Ordering::Relaxed));
+    let [state, extent] = memory.header(writer, at.offset());
+    let state = State(state.load(Ordering::Acquire));
+    let extent = Extent::from_word(extent.load(Ordering::Relaxed));
     let kind = state.kind().ok_or(Status::PeerMisbehaved)?;
     let next = match kind {
         Kind::Complete | Kind::Pending | Kind::Cancelled => {

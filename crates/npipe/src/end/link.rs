@@ -2,6 +2,9 @@
 //!
 //! What decides lies here, in private memory: once the peer is known to be closed it stays so, whatever its words say.
 
+mod memory;
+mod spin;
+
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -9,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use npipe_core::wire::PeerState;
 use npipe_core::{CallId, SecurityQos};
-use npipe_shm::control::{Control, EndWords, Standing};
+use npipe_shm::control::{EndWords, Standing};
 use npipe_shm::doorbell::{self, Cause, Sleeper};
-use npipe_shm::layout::{Layout, SMALL_BYTES, Side};
+use npipe_shm::layout::{Layout, Side};
 use npipe_shm::memory::Memory;
 use npipe_shm::object::Half;
 
@@ -20,7 +23,7 @@ use crate::object::{Counted, Object};
 use crate::sys::forks::{self, ProcessFd};
 use crate::sys::identity::{self, PeerCredentials};
 use crate::sys::segment::Segment;
-use crate::sys::{cpu, futex, socket};
+use crate::sys::{futex, socket};
 
 /// Who is at the other end, and what it lets this one do with its identity.
 #[derive(Clone, Debug)]
@@ -54,6 +57,8 @@ pub(crate) struct Link {
     /// How long a wait spins before it sleeps, in nanoseconds; adapts between the limits.
     spin_ns: AtomicU64,
     max_spin_ns: u64,
+    /// How many waits are to come that do not give way to a peer on the same processor.
+    stubborn_waits: AtomicU32,
     token: AtomicU64,
     /// The segment's, kept if another process may be passed this end.
     descriptor: Option<ProcessFd>,
@@ -78,9 +83,6 @@ impl Drop for Link {
 
 const DECIDED_CLOSED: u32 = 1;
 const DECIDED_DISCONNECTED: u32 = 2;
-
-/// Waits shorter than this are not worth a look at the clock, and no spin shrinks below it.
-const MIN_SPIN_NS: u64 = 1_000;
 
 /// What an end and its peer have written and read, in live bytes.
 #[derive(Clone, Copy, Debug)]
@@ -144,6 +146,7 @@ impl Link {
             alarm: AtomicU32::new(0),
             spin_ns: AtomicU64::new(max_spin_ns),
             max_spin_ns,
+            stubborn_waits: AtomicU32::new(0),
             token: AtomicU64::new(0),
             descriptor,
             object: OnceLock::new(),
@@ -383,56 +386,6 @@ impl Link {
         }
     }
 
-    /// Spins until something differs from `seen`, for as long as it has paid off lately. `false`: it has not.
-    pub(crate) fn spin(&self, wish: Wish, seen: Glance, deadline: Option<Instant>) -> bool {
-        let budget_ns = self.spin_ns.load(Ordering::Relaxed);
-        if budget_ns == 0 || self.shares_processor() {
-            return false;
-        }
-        /// A prompt answer comes before the first look at the clock.
-        const LOOKS: u32 = 64;
-        let mut start = None;
-        loop {
-            for _ in 0..LOOKS {
-                if self.glance(wish) != seen {
-                    self.spun_well(budget_ns);
-                    return true;
-                }
-                std::hint::spin_loop();
-            }
-            let now = Instant::now();
-            let spent = now.duration_since(*start.get_or_insert(now));
-            if spent.as_nanos() as u64 >= budget_ns || deadline.is_some_and(|end| end <= now) {
-                return false;
-            }
-        }
-    }
-
-    /// Spins for data with the lock of the reading half held, which spares a prompt peer's answer the way to that lock.
-    /// Shorter than anybody who wants the lock would notice.
-    #[inline]
-    pub(crate) fn spin_held(&self, seen: Glance) -> bool {
-        const LOOKS: u32 = 64;
-        let budget_ns = self.spin_ns.load(Ordering::Relaxed);
-        if budget_ns == 0 || self.shares_processor() {
-            return false;
-        }
-        for _ in 0..LOOKS {
-            if self.glance(Wish::Data) != seen {
-                self.spun_well(budget_ns);
-                return true;
-            }
-            std::hint::spin_loop();
-        }
-        false
-    }
-
-    /// How long a wait may spin now, in nanoseconds; `None`: not at all.
-    pub(crate) fn spin_budget(&self) -> Option<u64> {
-        let budget_ns = self.spin_ns.load(Ordering::Relaxed);
-        (budget_ns > 0 && !self.shares_processor()).then_some(budget_ns)
-    }
-
     /// Counts the calling thread among the sleepers. It looks once more before it sleeps on the bell, and not on the bell
     /// alone.
     pub(crate) fn announce(&self, wish: Wish) -> Asleep<'_> {
@@ -442,44 +395,6 @@ impl Link {
             sleeper,
             bell: &self.own_words().bell.0,
         }
-    }
-
-    /// A spin was worth it: the next one may be longer.
-    pub(crate) fn spun_well(&self, budget_ns: u64) {
-        if budget_ns < self.max_spin_ns {
-            self.spin_ns
-                .store((budget_ns * 2).min(self.max_spin_ns), Ordering::Relaxed);
-        }
-    }
-
-    /// Publishes where we run and tells whether the peer was last seen on the same processor: then it can only go on when
-    /// we sleep.
-    fn shares_processor(&self) -> bool {
-        let here = self.publish_processor();
-        self.peer_words().attention.0.processor.load(Ordering::Relaxed) == here
-    }
-
-    /// Publishes where we run, for the peer, who does not spin on the same processor: one more than its number.
-    pub(crate) fn publish_processor(&self) -> u32 {
-        let here = cpu::current().wrapping_add(1);
-        let own = &self.own_words().attention.0.processor;
-        if own.load(Ordering::Relaxed) != here {
-            own.store(here, Ordering::Relaxed);
-        }
-        here
-    }
-
-    /// Learns from a sleep after `waited` in all: had a longer spin met what it waited for?
-    pub(crate) fn slept(&self, waited: Duration) {
-        if self.max_spin_ns == 0 {
-            return;
-        }
-        let now = self.spin_ns.load(Ordering::Relaxed);
-        let worth = waited.as_nanos() as u64 <= self.max_spin_ns;
-        let next = if worth { now * 2 } else { now / 2 };
-        let least = MIN_SPIN_NS.min(self.max_spin_ns);
-        self.spin_ns
-            .store(next.clamp(least, self.max_spin_ns), Ordering::Relaxed);
     }
 
     /// Sleeps until the peer rings or the alarm sounds. `ready` is asked once more before, and ends the wait if it says so.
@@ -496,7 +411,7 @@ impl Link {
         } else {
             futex::wait_either((bell, rung), (&self.alarm, alarm), deadline);
         }
-        self.shares_processor();
+        self.publish_processor();
     }
 }
 
@@ -512,86 +427,5 @@ impl Asleep<'_> {
     /// The value of the bell for which to sleep.
     pub(crate) fn rung(&self) -> u32 {
         self.sleeper.bell()
-    }
-}
-
-impl Memory for Link {
-    #[inline]
-    fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    #[inline]
-    fn control(&self) -> &Control {
-        self.segment.initial().head()
-    }
-
-    #[inline]
-    fn standing(&self, _side: Side) -> PeerState {
-        self.standing_of_peer()
-    }
-
-    fn map_large(&self) -> bool {
-        self.segment.full().is_ok()
-    }
-
-    #[inline]
-    fn word(&self, writer: Side, offset: u64) -> &AtomicU64 {
-        match offset < SMALL_BYTES {
-            true => self
-                .segment
-                .initial()
-                .atomic_u64((Layout::small_at(writer) + offset) as usize),
-            false => self.large().atomic_u64(self.large_offset(writer, offset)),
-        }
-    }
-
-    fn discard(&self, writer: Side, offsets: std::ops::Range<u64>) {
-        let (from, to) = (offsets.start, offsets.end);
-        let at = Layout::small_at(writer);
-        let small = at + from.min(SMALL_BYTES)..at + to.min(SMALL_BYTES);
-        // A hint: pages that are kept cost memory and nothing else.
-        let _ = self.segment.initial().discard(small.start as usize..small.end as usize);
-        if let Some(map) = self.segment.full_if_mapped()
-            && to > SMALL_BYTES
-        {
-            let _ = map.discard(self.large_offset(writer, from.max(SMALL_BYTES))..self.large_offset(writer, to));
-        }
-    }
-
-    #[inline]
-    fn copy_in(&self, writer: Side, offset: u64, from: &[u8]) {
-        match offset < SMALL_BYTES {
-            true => self
-                .segment
-                .initial()
-                .copy_in((Layout::small_at(writer) + offset) as usize, from),
-            false => self.large().copy_in(self.large_offset(writer, offset), from),
-        }
-    }
-
-    #[inline]
-    fn copy_out(&self, writer: Side, offset: u64, into: &mut [u8]) {
-        match offset < SMALL_BYTES {
-            true => self
-                .segment
-                .initial()
-                .copy_out((Layout::small_at(writer) + offset) as usize, into),
-            false => self.large().copy_out(self.large_offset(writer, offset), into),
-        }
-    }
-}
-
-impl Link {
-    fn large_offset(&self, writer: Side, offset: u64) -> usize {
-        (self.layout.large_at(writer) + offset - SMALL_BYTES) as usize
-    }
-
-    fn large(&self) -> &crate::sys::segment::Map {
-        match self.segment.full_if_mapped() {
-            Some(map) => map,
-            // The ring maps the large areas before it goes there.
-            None => unreachable!("the large area is used before it is mapped"),
-        }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn wait_for<T>(
     // Read when the first spin is over: a wait that ends before needs no clock.
     let mut start = None;
     loop {
-        if link.spin(wish, seen, deadline) {
+        if link.spin(wish, seen, deadline) || link.give_way(wish, seen) {
             seen = link.glance(wish);
             match poll(Look::Awake) {
                 Poll::Ready(value) => return Some(value),
@@ -73,7 +73,7 @@ pub(crate) fn wait_for<T>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::os::fd::{AsFd, OwnedFd};
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
@@ -86,13 +86,12 @@ mod tests {
     use crate::sys::segment::Segment;
 
     /// A server's side of a connection without a client.
-    fn link() -> Arc<Link> {
+    pub(in crate::end) fn link(spin: Duration) -> Arc<Link> {
         let layout = Layout::new(0, 0);
         let first_bytes = Layout::first_bytes() as usize;
         let (segment, _) = Segment::create(layout.total_bytes(), first_bytes).expect("a segment");
         let (socket, _) = std::os::unix::net::UnixStream::pair().expect("a pair");
         let peer = identity::peer_credentials(socket.as_fd()).expect("we are the peer");
-        let spin = Duration::from_micros(20);
         Link::new(
             segment,
             layout,
@@ -110,7 +109,7 @@ mod tests {
     #[test]
     fn a_deadline_holds_while_the_peer_stirs() {
         const PATIENCE: Duration = Duration::from_secs(10);
-        let link = link();
+        let link = link(Duration::from_micros(20));
         let stir = || {
             let words = link.control().end(Side::Client);
             words.reader.0.empties.fetch_add(1, Ordering::SeqCst);

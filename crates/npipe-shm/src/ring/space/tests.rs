@@ -18,6 +18,8 @@ struct Model {
     marked: bool,
     /// Whether each part is compared with all that is unread, which takes its time.
     compares: bool,
+    /// How often the writer has looked where the reader is.
+    looks: u64,
 }
 
 impl Model {
@@ -28,6 +30,7 @@ impl Model {
             lane,
             marked: true,
             compares: true,
+            looks: 0,
         }
     }
 
@@ -61,6 +64,7 @@ impl Model {
     /// Places the next part of a frame; `None` when there is no room.
     fn put_part(&mut self, left: u64) -> Option<u64> {
         if !self.space.stays_here(left) {
+            self.looks += 1;
             self.space.note_head(self.head());
             if let Choice::Jump(offset) = self.space.choose(left)? {
                 self.place(part_span(0), self.space.tail().jump(offset));
@@ -284,6 +288,31 @@ fn a_quota_of_messages_of_any_sizes_always_finds_room() {
             };
             within_quota(quota_bytes, &mut sizes, || next() % u64::from(quota_bytes) + 1, 100_000);
         }
+    }
+}
+
+/// Small messages look at the head once in a page, whether the reader keeps up or not.
+///
+/// semantics 119
+#[test]
+fn the_head_is_looked_at_once_in_a_page() {
+    const MESSAGES: u64 = 10_000;
+    let lane = Layout::new(0, 0).lane(Side::Server);
+    for behind in [0, 1, 100, 1000] {
+        let mut model = Model::new(lane);
+        for _ in 0..MESSAGES {
+            assert_eq!(model.put(32), 32);
+            while model.unread.len() > behind {
+                model.read(1);
+            }
+        }
+        let pages = MESSAGES * part_span(32) / lane.restart_bytes();
+        // Each lap has a page more that it does not fill, and a first one.
+        assert!(
+            model.looks <= pages * 5 / 4 + 10,
+            "{behind} behind: {} looks, {pages} pages",
+            model.looks
+        );
     }
 }
 

@@ -226,6 +226,17 @@ impl Map {
         unsafe { &*word }
     }
 
+    /// The double word at `offset` and the one behind it.
+    ///
+    /// # Panics
+    /// If they are not aligned or not within the mapping.
+    #[inline]
+    pub(crate) fn atomic_u64s(&self, offset: usize) -> &[AtomicU64; 2] {
+        let words = self.aligned::<[AtomicU64; 2]>(offset);
+        // SAFETY: as in `atomic_u64`.
+        unsafe { &*words }
+    }
+
     /// The words at the beginning of the mapping.
     ///
     /// # Panics

@@ -2,6 +2,8 @@
 //!
 //! What decides lies here, in private memory: once the peer is known to be closed it stays so, whatever its words say.
 
+mod delegate;
+
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -15,6 +17,8 @@ use npipe_shm::layout::{Layout, SMALL_BYTES, Side};
 use npipe_shm::memory::Memory;
 use npipe_shm::object::Half;
 
+use super::pledge::Pledge;
+use super::spin::Spin;
 use crate::background;
 use crate::object::{Counted, Object};
 use crate::sys::forks::{self, ProcessFd};
@@ -51,14 +55,15 @@ pub(crate) struct Link {
     decided: AtomicU32,
     /// Changes when something happens that the peer's words do not tell: its death, a cancellation.
     alarm: AtomicU32,
-    /// How long a wait spins before it sleeps, in nanoseconds; adapts between the limits.
-    spin_ns: AtomicU64,
-    max_spin_ns: u64,
+    /// How long a wait spins before it sleeps.
+    spin: Spin,
     token: AtomicU64,
     /// The segment's, kept if another process may be passed this end.
     descriptor: Option<ProcessFd>,
     /// What this end is once it was passed on.
     object: OnceLock<Arc<Object>>,
+    /// Whether a thread of ours is sure to come back to what it has started.
+    pledge: Pledge,
     /// Whether the background thread listens for the peer's bell.
     heeds_bell: AtomicBool,
     /// Whether somebody else hears it, in the background thread's place.
@@ -78,9 +83,6 @@ impl Drop for Link {
 
 const DECIDED_CLOSED: u32 = 1;
 const DECIDED_DISCONNECTED: u32 = 2;
-
-/// Waits shorter than this are not worth a look at the clock, and no spin shrinks below it.
-const MIN_SPIN_NS: u64 = 1_000;
 
 /// What an end and its peer have written and read, in live bytes.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +105,11 @@ pub enum Wish {
 }
 
 impl Wish {
+    /// This and that.
+    pub(crate) fn and(self, other: Wish) -> Wish {
+        if self == other { self } else { Wish::Both }
+    }
+
     fn cause(self) -> Cause {
         match self {
             Wish::Data => Cause::DATA,
@@ -132,7 +139,6 @@ impl Link {
         max_spin: Duration,
         descriptor: Option<ProcessFd>,
     ) -> Arc<Link> {
-        let max_spin_ns = max_spin.as_nanos().min(u64::MAX.into()) as u64;
         let link = Link {
             segment,
             layout,
@@ -142,11 +148,11 @@ impl Link {
             peer,
             decided: AtomicU32::new(0),
             alarm: AtomicU32::new(0),
-            spin_ns: AtomicU64::new(max_spin_ns),
-            max_spin_ns,
+            spin: Spin::new(max_spin),
             token: AtomicU64::new(0),
             descriptor,
             object: OnceLock::new(),
+            pledge: Pledge::default(),
             heeds_bell: AtomicBool::new(false),
             heard_elsewhere: AtomicBool::new(false),
             generation: forks::generation(),
@@ -336,32 +342,6 @@ impl Link {
         }
     }
 
-    /// The peer's background thread gets a byte. If there is no room for it, it has one that it has not read.
-    #[cold]
-    fn ring_delegate(&self) {
-        let _ = socket::send(self.socket(), &[0], None);
-    }
-
-    /// Takes the bytes with which the peer has rung. Whatever else a peer sends here means no more than that. `false`: the
-    /// socket has hung up.
-    pub(crate) fn hear_bell(&self) -> bool {
-        matches!(socket::recv(self.socket(), &mut [0; 512]), Ok(None | Some(1..)))
-    }
-
-    /// Has the peer ring the background thread, once, when there is something to do for what `wish` says. The caller
-    /// looks once more before it relies on it.
-    pub(crate) fn call_delegate(&self, wish: Wish) {
-        doorbell::call_delegate(self.own_words(), wish.cause());
-    }
-
-    /// Ends [`Link::call_delegate`]: a thread of ours looks after what `wish` says.
-    pub(crate) fn dismiss_delegate(&self, wish: Wish) {
-        if self.object().is_none() {
-            // Else it may have been called by another holder.
-            doorbell::dismiss_delegate(self.own_words(), wish.cause());
-        }
-    }
-
     #[inline]
     pub(crate) fn glance(&self, wish: Wish) -> Glance {
         let tail = || self.peer_words().writer.0.tail.load(Ordering::Acquire);
@@ -385,10 +365,9 @@ impl Link {
 
     /// Spins until something differs from `seen`, for as long as it has paid off lately. `false`: it has not.
     pub(crate) fn spin(&self, wish: Wish, seen: Glance, deadline: Option<Instant>) -> bool {
-        let budget_ns = self.spin_ns.load(Ordering::Relaxed);
-        if budget_ns == 0 || self.shares_processor() {
+        let Some(budget_ns) = self.spin_budget() else {
             return false;
-        }
+        };
         /// A prompt answer comes before the first look at the clock.
         const LOOKS: u32 = 64;
         let mut start = None;
@@ -413,10 +392,9 @@ impl Link {
     #[inline]
     pub(crate) fn spin_held(&self, seen: Glance) -> bool {
         const LOOKS: u32 = 64;
-        let budget_ns = self.spin_ns.load(Ordering::Relaxed);
-        if budget_ns == 0 || self.shares_processor() {
+        let Some(budget_ns) = self.spin_budget() else {
             return false;
-        }
+        };
         for _ in 0..LOOKS {
             if self.glance(Wish::Data) != seen {
                 self.spun_well(budget_ns);
@@ -428,9 +406,15 @@ impl Link {
     }
 
     /// How long a wait may spin now, in nanoseconds; `None`: not at all.
+    #[inline]
     pub(crate) fn spin_budget(&self) -> Option<u64> {
-        let budget_ns = self.spin_ns.load(Ordering::Relaxed);
+        let budget_ns = self.spin.budget_ns();
         (budget_ns > 0 && !self.shares_processor()).then_some(budget_ns)
+    }
+
+    /// Whether a thread may sleep on a word alone that the peer can write: it could move the sleeper elsewhere.
+    pub(crate) fn trusts_peer(&self) -> bool {
+        self.peer_is_trusted
     }
 
     /// Counts the calling thread among the sleepers. It looks once more before it sleeps on the bell, and not on the bell
@@ -445,11 +429,9 @@ impl Link {
     }
 
     /// A spin was worth it: the next one may be longer.
+    #[inline]
     pub(crate) fn spun_well(&self, budget_ns: u64) {
-        if budget_ns < self.max_spin_ns {
-            self.spin_ns
-                .store((budget_ns * 2).min(self.max_spin_ns), Ordering::Relaxed);
-        }
+        self.spin.paid_off(budget_ns);
     }
 
     /// Publishes where we run and tells whether the peer was last seen on the same processor: then it can only go on when
@@ -471,15 +453,7 @@ impl Link {
 
     /// Learns from a sleep after `waited` in all: had a longer spin met what it waited for?
     pub(crate) fn slept(&self, waited: Duration) {
-        if self.max_spin_ns == 0 {
-            return;
-        }
-        let now = self.spin_ns.load(Ordering::Relaxed);
-        let worth = waited.as_nanos() as u64 <= self.max_spin_ns;
-        let next = if worth { now * 2 } else { now / 2 };
-        let least = MIN_SPIN_NS.min(self.max_spin_ns);
-        self.spin_ns
-            .store(next.clamp(least, self.max_spin_ns), Ordering::Relaxed);
+        self.spin.slept(waited);
     }
 
     /// Sleeps until the peer rings or the alarm sounds. `ready` is asked once more before, and ends the wait if it says so.

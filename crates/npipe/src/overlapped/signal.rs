@@ -55,7 +55,7 @@ impl Signal {
 
     #[cold]
     fn wake(&self, sleepers: u32) {
-        if sleepers % ON_A_BELL > 0 {
+        if sleepers & (ON_A_BELL - 1) > 0 {
             futex::wake_private(&self.notices);
         }
         if sleepers >= ON_A_BELL

@@ -46,6 +46,30 @@ static void t_packets(void)
     CloseHandle(s); CloseHandle(port); ov_free(&r); ov_free(&w);
 }
 
+static const char *opened_name;
+static DWORD WINAPI opens(LPVOID client) { *(HANDLE *)client = op(opened_name, RW, 0); return 0; }
+
+/* An operation is none of a port's that its handle gets when the operation is over. */
+static void t_late_ports(void)
+{
+    int i, packets = 0;
+    for (i = 0; i < 50; i++)
+    {
+        HANDLE s, c = INVALID_HANDLE_VALUE, port, t; OV v; DWORD n; ULONG_PTR key; OVERLAPPED *o;
+        opened_name = newname();
+        s = mk(opened_name, PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED, BYTEPIPE, 1, 64, 64);
+        ov_init(&v);
+        ConnectNamedPipe(s, &v.o);
+        t = CreateThread(NULL, 0, opens, &c, 0, NULL);
+        WaitForSingleObject(v.o.hEvent, 10000);
+        port = port_of(s, 1);
+        WaitForSingleObject(t, 10000);
+        packets += GetQueuedCompletionStatus(port, &n, &key, &o, 1);
+        CloseHandle(t); CloseHandle(c); CloseHandle(s); CloseHandle(port); ov_free(&v);
+    }
+    P("port_after_the_operation", "%d packets", packets);
+}
+
 static void t_connects(void)
 {
     const char *n = newname(), *a; HANDLE s = mk(n, PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED, BYTEPIPE, 1, 64, 64), c, port = port_of(s, 1); OV v;
@@ -196,7 +220,7 @@ static void t_unregistered(void)
 
 int main(int argc, char **argv)
 {
-    static const SECTION s[] = { { "packets", t_packets }, { "connects", t_connects }, { "rules", t_rules }, { "waiting", t_waiting },
+    static const SECTION s[] = { { "packets", t_packets }, { "connects", t_connects }, { "late_ports", t_late_ports }, { "rules", t_rules }, { "waiting", t_waiting },
         { "threads", t_threads }, { "cancel", t_cancel }, { "pool", t_pool }, { "unregistered", t_unregistered }, { NULL, NULL } };
     return probe_run("ports", s, argc, argv);
 }

@@ -304,8 +304,7 @@ impl Wait {
     /// Finishes the wait if its objects allow it. Once finished, it takes no more.
     fn try_finish(&self) -> bool {
         let mut outcome = locked(&self.outcome);
-        // A sleep has no objects and is never finished by them.
-        if outcome.is_some() || self.objects.is_empty() {
+        if outcome.is_some() {
             return false;
         }
         *outcome = try_take(&self.objects, self.all, &self.thread);
@@ -349,18 +348,22 @@ pub(crate) fn deadline(timeout_ms: u32) -> Option<Instant> {
     (timeout_ms != INFINITE).then(|| Instant::now() + Duration::from_millis(timeout_ms.into()))
 }
 
-/// Waits for one of the objects or for all of them; for none of them, sleeps. WAIT_IO_COMPLETION means that the thread has
-/// calls to run, which it has not run yet.
+/// Waits for nothing but calls to run, if it is alertable: WAIT_IO_COMPLETION when there are some, which have not run yet,
+/// or WAIT_TIMEOUT.
+// semantics 236-238, 244
+pub(crate) fn sleep(timeout_ms: u32, alertable: bool) -> u32 {
+    let thread = Thread::current();
+    let called = || (alertable && thread.has_calls()).then_some(WAIT_IO_COMPLETION);
+    engine::wait_until(&[&**thread.signal()], deadline(timeout_ms), called).unwrap_or(WAIT_TIMEOUT)
+}
+
+/// Waits for one of the objects or for all of them. WAIT_IO_COMPLETION is as for [`sleep`].
 // semantics 236-238, 244
 pub(crate) fn wait(objects: Vec<Arc<Waitable>>, all: bool, timeout_ms: u32, alertable: bool) -> u32 {
     let thread = Thread::current();
     // An object that is signaled already comes before calls that are due.
     let guard = lock();
-    let ready = if objects.is_empty() {
-        None
-    } else {
-        try_take(&objects, all, &thread)
-    };
+    let ready = try_take(&objects, all, &thread);
     drop(guard);
     if let Some(outcome) = ready {
         released_by(&objects, all, outcome);
@@ -380,11 +383,11 @@ pub(crate) fn wait(objects: Vec<Arc<Waitable>>, all: bool, timeout_ms: u32, aler
     wait.hang_on();
     drop(guard);
     let found = engine::wait_until(&signals, deadline(timeout_ms), || {
-        let guard = lock();
+        let _guard = lock();
         // Gates open without the lock; what hangs on the objects by now misses none.
         wait.try_finish();
         let outcome = *locked(&wait.outcome);
-        outcome.or_else(|| (alertable && thread.has_calls(&guard)).then_some(WAIT_IO_COMPLETION))
+        outcome.or_else(|| (alertable && thread.has_calls()).then_some(WAIT_IO_COMPLETION))
     });
     let _guard = lock();
     wait.let_go();

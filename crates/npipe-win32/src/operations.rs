@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use npipe::Status;
-use npipe::overlapped::engine::{self, Completion, OperationId, Order, Refused, Signal, Sink, Started};
+use npipe::overlapped::engine::{self, Completion, IntoOrder, OperationId, Order, Refused, Signal, Sink, Started};
 use npipe::{PipeServer, PipeStream};
 
 use crate::dispatch::{Waitable, locked};
@@ -23,6 +23,7 @@ use crate::threads::{Call, CompletionRoutine, Thread};
 use crate::types::{Bool, OVERLAPPED, STATUS_PENDING, TRUE, code};
 
 /// Who is told of a completion, beside the structure.
+#[derive(Clone)]
 enum Notice {
     Event(Arc<Waitable>),
     /// The handle itself (semantics 72, 221).
@@ -33,15 +34,20 @@ enum Notice {
     },
 }
 
-/// One operation, from its start to its completion.
-struct Operation {
-    end: Arc<PipeEnd>,
+/// All who are told of a completion.
+#[derive(Clone)]
+struct Told {
     structure: Kept<OVERLAPPED>,
     notice: Notice,
     /// Whether the port hears of it (semantics 226).
     posts: bool,
-    /// Known once it is pending.
-    id: OnceLock<OperationId>,
+}
+
+/// One operation that is pending. What is complete at once never becomes one.
+struct Operation {
+    id: OperationId,
+    end: Arc<PipeEnd>,
+    told: Told,
 }
 
 /// The operations of an end that may be pending.
@@ -83,8 +89,8 @@ impl Pending {
     fn find(&self, structure: Shared<'_, OVERLAPPED>) -> Option<OperationId> {
         locked(&self.operations)
             .iter()
-            .find(|operation| operation.structure.is(structure))
-            .and_then(|operation| operation.id.get().copied())
+            .find(|operation| operation.told.structure.is(structure))
+            .map(|operation| operation.id)
     }
 }
 
@@ -113,23 +119,22 @@ impl Result {
     }
 }
 
-impl Operation {
+impl Told {
     /// Tells everybody. `immediate`: the call that started it has not returned.
     // semantics 212, 214, 235, 246-250
-    fn finish(&self, completion: &Completion, immediate: bool) {
+    fn tell(&self, end: &PipeEnd, completion: &Completion, immediate: bool) {
         let result = Result::of(completion);
         let structure = self.structure.get();
-        self.end.channel.acquire();
+        end.channel.acquire();
         sanitizer::release(structure);
         structure.InternalHigh.store(result.bytes, Ordering::Relaxed);
         structure.Internal.store(result.status, Ordering::Release);
-        let pending = &self.end.pending;
+        let pending = &end.pending;
         let skips = immediate && result.status == 0 && pending.skips_port.load(Ordering::Relaxed);
+        // The port that the handle has now, and not one that it gets by a thread which this wakes.
+        let port = pending.port().filter(|_| self.posts && !skips);
         let post = || {
-            if let Some(Association { port, key }) = pending.port()
-                && self.posts
-                && !skips
-            {
+            if let Some(Association { port, key }) = port {
                 port.push(Packet {
                     key: *key,
                     overlapped: self.structure.address(),
@@ -144,11 +149,12 @@ impl Operation {
                 post();
             }
             Notice::Handle => {
-                self.end.gate().open_gate();
+                end.gate().open_gate();
                 post();
             }
+            // Either the thread itself is here and does not wait, or the engine notifies its signal afterwards.
             Notice::Routine { thread, routine } => {
-                thread.queue(Call::Completion {
+                thread.queue_quietly(Call::Completion {
                     routine: *routine,
                     error: overlapped::result_of(result.status),
                     bytes: result.bytes as u32,
@@ -159,12 +165,12 @@ impl Operation {
     }
 
     /// What threads sleep on that may wait for it.
-    fn signal(&self) -> Arc<Signal> {
-        match (&self.notice, self.end.pending.port()) {
+    fn signal(&self, end: &PipeEnd) -> Arc<Signal> {
+        match (&self.notice, end.pending.port()) {
             (Notice::Routine { thread, .. }, _) => Arc::clone(thread.signal()),
             (_, Some(association)) if self.posts => Arc::clone(association.port.signal()),
             (Notice::Event(event), _) => Arc::clone(event.signal()),
-            (Notice::Handle, _) => Arc::clone(self.end.gate().signal()),
+            (Notice::Handle, _) => Arc::clone(end.gate().signal()),
         }
     }
 }
@@ -172,7 +178,7 @@ impl Operation {
 impl Sink for Operation {
     fn complete(&self, completion: Completion) {
         self.end.pending.forget(self);
-        self.finish(&completion, false);
+        self.told.tell(&self.end, &completion, false);
     }
 }
 
@@ -185,7 +191,7 @@ enum Work<'a> {
 }
 
 impl Work<'_> {
-    fn start(self, stream: &PipeStream, order: Order) -> std::result::Result<Started, Refused> {
+    fn start(self, stream: &PipeStream, order: impl IntoOrder) -> std::result::Result<Started, Refused> {
         match self {
             Work::Read(into) => engine::read(stream, into, order),
             Work::Write(data) => engine::write(stream, data, order),
@@ -196,52 +202,38 @@ impl Work<'_> {
 }
 
 /// Starts an operation; `None` while it is pending.
-fn start(
-    end: &Arc<PipeEnd>,
-    structure: Kept<OVERLAPPED>,
-    notice: Notice,
-    posts: bool,
-    work: Work<'_>,
-) -> Outcome<Option<overlapped::Moved>> {
+fn start(end: &Arc<PipeEnd>, told: &Told, work: Work<'_>) -> Outcome<Option<overlapped::Moved>> {
     // semantics 213
-    match &notice {
+    match &told.notice {
         Notice::Event(event) => drop(event.set_event(false)),
         Notice::Handle => end.gate().close_gate(),
         Notice::Routine { .. } => {}
     }
-    structure.get().Internal.store(STATUS_PENDING, Ordering::Relaxed);
+    told.structure.get().Internal.store(STATUS_PENDING, Ordering::Relaxed);
     end.channel.release();
-    let operation = Arc::new(Operation {
-        end: Arc::clone(end),
-        structure,
-        notice,
-        posts,
-        id: OnceLock::new(),
-    });
-    // Listed before it starts, since it may be complete before we hear of it.
-    locked(&end.pending.operations).push(Arc::clone(&operation));
-    let order = Order {
-        sink: operation.clone(),
-        signal: operation.signal(),
-        issuer: Some(Thread::issues_on(end)),
+    let order = |id| {
+        let operation = Arc::new(Operation {
+            id,
+            end: Arc::clone(end),
+            told: told.clone(),
+        });
+        // Listed before anybody can complete it, who takes it from the list.
+        locked(&end.pending.operations).push(Arc::clone(&operation));
+        Order {
+            sink: operation,
+            signal: told.signal(end),
+            issuer: Some(Thread::issues_on(end)),
+        }
     };
     let started = work.start(end, order);
-    if let Ok(Started::Pending(id)) = &started {
-        // It is set once only, here.
-        let _ = operation.id.set(*id);
-    }
     local::settle();
     match started {
         Ok(Started::Pending(_)) => Ok(None),
         Ok(Started::Complete(completion)) => {
-            end.pending.forget(&operation);
-            operation.finish(&completion, true);
+            told.tell(end, &completion, true);
             Ok(Some(completion.result?.into()))
         }
-        Err(refused) => {
-            end.pending.forget(&operation);
-            Err(refused.status.into())
-        }
+        Err(refused) => Err(refused.status.into()),
     }
 }
 
@@ -251,11 +243,14 @@ fn start_signaling(
     structure: Shared<'_, OVERLAPPED>,
     work: Work<'_>,
 ) -> Outcome<Option<overlapped::Moved>> {
-    let kept = structure.keep()?;
-    let notice = overlapped::event(kept.get())?.map_or(Notice::Handle, Notice::Event);
-    // semantics 226
-    let posts = kept.get().hEvent.load(Ordering::Relaxed) & 1 == 0;
-    start(end, kept, notice, posts, work)
+    let structure = structure.keep()?;
+    let told = Told {
+        notice: overlapped::event(structure.get())?.map_or(Notice::Handle, Notice::Event),
+        // semantics 226
+        posts: structure.get().hEvent.load(Ordering::Relaxed) & 1 == 0,
+        structure,
+    };
+    start(end, &told, work)
 }
 
 /// What ReadFile and its kin return for an operation that they started.
@@ -326,7 +321,12 @@ fn start_with_routine(
         return Err(invalid);
     }
     let thread = Thread::current();
-    let started = start(end, structure.keep()?, Notice::Routine { thread, routine }, false, work)?;
+    let told = Told {
+        structure: structure.keep()?,
+        notice: Notice::Routine { thread, routine },
+        posts: false,
+    };
+    let started = start(end, &told, work)?;
     Ok(started.is_some_and(|moved| moved.more))
 }
 
@@ -372,7 +372,7 @@ pub(crate) fn finish_with_routine(
     }
     let moved = overlapped::filling(kept.get(), act)?;
     let error = if moved.more { code::MORE_DATA } else { code::SUCCESS };
-    Thread::current().queue(Call::Completion {
+    Thread::current().queue_quietly(Call::Completion {
         routine,
         error,
         bytes: moved.bytes as u32,

@@ -119,6 +119,12 @@ impl<'a, T> Shared<'a, T> {
 /// A [`Shared`] structure that an operation keeps until it is over, on whichever threads.
 pub(crate) struct Kept<T>(*const T);
 
+impl<T> Clone for Kept<T> {
+    fn clone(&self) -> Self {
+        Kept(self.0)
+    }
+}
+
 // SAFETY: `T` consists of atomic words, which any thread may use.
 unsafe impl<T: Sync> Send for Kept<T> {}
 // SAFETY: as above.

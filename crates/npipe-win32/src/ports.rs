@@ -90,30 +90,39 @@ impl Port {
 
     /// The next packet, for threads of the library; `None` when the port is closed.
     pub(crate) fn next(&self) -> Option<Packet> {
-        self.take(1, INFINITE, false).ok().map(|packets| packets[0])
+        self.take_one(INFINITE).ok()
     }
 
-    /// Up to `limit` packets, waiting for the first.
-    fn take(&self, limit: usize, timeout_ms: u32, alertable: bool) -> Result<Vec<Packet>, Nothing> {
+    /// The next packet, waiting for it.
+    fn take_one(&self, timeout_ms: u32) -> Result<Packet, Nothing> {
+        let deadline = dispatch::deadline(timeout_ms);
+        let look = || self.look(VecDeque::pop_front);
+        engine::wait_until(&[&*self.signal], deadline, look).unwrap_or(Err(Nothing::TimedOut))
+    }
+
+    /// Up to `limit` packets, waiting for the first, or for calls that are to run.
+    fn take_many(&self, limit: usize, timeout_ms: u32, alertable: bool) -> Result<Vec<Packet>, Nothing> {
         let thread = Thread::current();
-        let take = || {
-            let mut packets = locked(&self.packets);
+        let take = |packets: &mut VecDeque<Packet>| {
             let count = packets.len().min(limit);
             (count > 0).then(|| packets.drain(..count).collect())
         };
         let signals = [&*self.signal, &**thread.signal()];
         let signals = if alertable { &signals[..] } else { &signals[..1] };
         let found = engine::wait_until(signals, dispatch::deadline(timeout_ms), || {
-            if let Some(packets) = take() {
-                sanitizer::acquire(self);
-                return Some(Ok(packets));
-            }
-            if self.handles.load(Ordering::Acquire) == 0 {
-                return Some(Err(Nothing::Closed));
-            }
-            (alertable && thread.has_calls(&dispatch::lock())).then_some(Err(Nothing::Calls))
+            let called = || (alertable && thread.has_calls()).then_some(Err(Nothing::Calls));
+            self.look(take).or_else(called)
         });
         found.unwrap_or(Err(Nothing::TimedOut))
+    }
+
+    /// What `take` finds, or that there will be no more.
+    fn look<T>(&self, take: impl FnOnce(&mut VecDeque<Packet>) -> Option<T>) -> Option<Result<T, Nothing>> {
+        if let Some(taken) = take(&mut locked(&self.packets)) {
+            sanitizer::acquire(self);
+            return Some(Ok(taken));
+        }
+        (self.handles.load(Ordering::Acquire) == 0).then_some(Err(Nothing::Closed))
     }
 }
 
@@ -187,8 +196,8 @@ crate::export! {
         // Without a packet it is NULL, why ever there is none.
         overlapped.set(0);
         let port = port(handle)?;
-        let packet = match port.take(1, timeout_ms, false) {
-            Ok(packets) => packets[0],
+        let packet = match port.take_one(timeout_ms) {
+            Ok(packet) => packet,
             Err(Nothing::Closed) => return Err(Failure(code::ABANDONED_WAIT_0)),
             Err(_) => return Err(Failure(WAIT_TIMEOUT)),
         };
@@ -231,7 +240,7 @@ fn take_many(
     if entries.is_null() || limit == 0 {
         return Err(Failure(code::INVALID_PARAMETER));
     }
-    let packets = match port.take(limit as usize, timeout_ms, alertable != FALSE) {
+    let packets = match port.take_many(limit as usize, timeout_ms, alertable != FALSE) {
         Ok(packets) => packets,
         Err(Nothing::Closed) => return Ok(Err(code::ABANDONED_WAIT_0)),
         Err(Nothing::Calls) => return Ok(Err(WAIT_IO_COMPLETION)),

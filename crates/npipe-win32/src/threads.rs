@@ -23,7 +23,7 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use npipe::Access;
 use npipe::overlapped::engine::{self, BlockedCall, Issuer, Signal};
 
-use crate::dispatch::{self, Guard, Waitable, locked};
+use crate::dispatch::{self, Waitable, locked};
 use crate::failure::{Failure, Outcome, boundary};
 use crate::handles;
 use crate::object::Object;
@@ -95,6 +95,8 @@ pub(crate) struct Thread {
 
 #[derive(Default)]
 struct State {
+    /// No call will run any more.
+    is_over: bool,
     calls: VecDeque<Call>,
     owned: Vec<Arc<Waitable>>,
     /// How the engine knows it, and the ends on which it has started operations.
@@ -194,26 +196,30 @@ impl Thread {
         *state.issuer.get_or_insert_with(engine::current_issuer)
     }
 
-    pub(crate) fn has_calls(&self, _guard: &Guard) -> bool {
+    pub(crate) fn has_calls(&self) -> bool {
         !locked(&self.state).calls.is_empty()
     }
 
     /// Queues a call; false if the thread is over.
     pub(crate) fn queue(&self, call: Call) -> bool {
-        sanitizer::release(self);
-        let _guard = dispatch::lock();
-        if self.is_over() {
-            return false;
+        let queued = self.queue_quietly(call);
+        if queued {
+            self.wake();
         }
+        queued
+    }
+
+    /// The same for a thread that does not wait, or that is woken afterwards.
+    pub(crate) fn queue_quietly(&self, call: Call) -> bool {
+        sanitizer::release(self);
         let mut state = locked(&self.state);
-        state.calls.push_back(call);
-        drop(state);
-        self.wake();
-        true
+        if !state.is_over {
+            state.calls.push_back(call);
+        }
+        !state.is_over
     }
 
     fn next_call(&self) -> Option<Call> {
-        let _guard = dispatch::lock();
         let call = locked(&self.state).calls.pop_front()?;
         sanitizer::acquire(self);
         Some(call)
@@ -233,7 +239,11 @@ impl Thread {
     }
 
     fn end(&self) {
-        let state = std::mem::take(&mut *locked(&self.state));
+        let over = State {
+            is_over: true,
+            ..State::default()
+        };
+        let state = std::mem::replace(&mut *locked(&self.state), over);
         // Their completions take locks of their own.
         if let Some(issuer) = state.issuer {
             for end in state.ends.known.values() {
@@ -499,7 +509,7 @@ crate::export_unwinding! {
 
     /// SleepEx: 0, or WAIT_IO_COMPLETION when calls have run.
     fn SleepEx(timeout_ms: u32, alertable: Bool) -> u32 {
-        let outcome = boundary(0, || Ok(dispatch::wait(Vec::new(), false, timeout_ms, alertable != FALSE)));
+        let outcome = boundary(0, || Ok(dispatch::sleep(timeout_ms, alertable != FALSE)));
         match deliver(outcome) {
             crate::types::WAIT_IO_COMPLETION => crate::types::WAIT_IO_COMPLETION,
             _ => 0,

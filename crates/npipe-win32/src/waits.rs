@@ -77,7 +77,7 @@ crate::export! {
         if timeout_ms == 0 {
             std::thread::yield_now();
         } else {
-            dispatch::wait(Vec::new(), false, timeout_ms, false);
+            dispatch::sleep(timeout_ms, false);
         }
         Ok(())
     }

@@ -229,6 +229,8 @@ impl ServerOptions {
     }
 
     /// How long calls that wait look for a change before they sleep, 20 µs at most by default; zero sleeps at once.
+    ///
+    /// Of calls that look in vain, one in 64 looks four times as long, to find out whether both ends could be awake.
     pub fn spin(&mut self, limit: Duration) -> &mut ServerOptions {
         self.spin = limit;
         self
@@ -421,6 +423,8 @@ impl ClientOptions {
     }
 
     /// How long calls that wait look for a change before they sleep, 20 µs at most by default; zero sleeps at once.
+    ///
+    /// Of calls that look in vain, one in 64 looks four times as long, to find out whether both ends could be awake.
     pub fn spin(&mut self, limit: Duration) -> &mut ClientOptions {
         self.spin = limit;
         self

@@ -14,10 +14,12 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Instant;
 
 use npipe_core::pipe::{ConnectionId, InstanceId, OwnerId};
 use npipe_shm::object::Seen;
 
+use crate::end::pledge::TICK;
 use crate::end::{End, link::Link, locked};
 use crate::host::{Host, Line, Seat};
 use crate::process::Process;
@@ -37,6 +39,8 @@ pub(crate) struct Background {
     watches: Mutex<HashMap<u64, Watch>>,
     next_token: AtomicU64,
     spare: Spare,
+    /// Connections whose threads are trusted to come back.
+    trusted: Mutex<Vec<(Weak<Link>, Weak<End>)>>,
 }
 
 /// Why a descriptor is watched.
@@ -73,6 +77,7 @@ fn running() -> SysResult<Arc<Background>> {
         next_token: AtomicU64::new(1),
         // Before anything can run out.
         spare: Spare::new(),
+        trusted: Mutex::default(),
     });
     let runner = background.clone();
     let thread = std::thread::Builder::new()
@@ -208,6 +213,17 @@ pub(crate) fn ignore(link: &Link) {
         // Fails if it is not watched any more.
         let _ = background.poller.modify(link.socket(), token, Interest::Hangup);
     }
+}
+
+/// Has the thread look now and then whether the threads of a connection come back to what they have started.
+#[cold]
+pub(crate) fn trust(link: &Arc<Link>, end: &Arc<End>) {
+    let Ok(background) = running() else {
+        return link.pledge().distrust();
+    };
+    locked(&background.trusted).push((Arc::downgrade(link), Arc::downgrade(end)));
+    // It may be asleep for as long as nothing happens.
+    stir(link);
 }
 
 /// Has the thread look after the calls of a new connection's end, for somebody who holds locks that are in the way.
@@ -363,6 +379,25 @@ impl Background {
         }
         end.entrust();
     }
+
+    /// When to look at those who are trusted.
+    fn next_tick(&self) -> Option<Instant> {
+        (!locked(&self.trusted).is_empty()).then(|| Instant::now() + TICK)
+    }
+
+    /// Looks at them. What nobody comes back to is looked after here from now on.
+    fn tick(&self) {
+        let mut broken = Vec::new();
+        locked(&self.trusted).retain(|(link, end)| match link.upgrade() {
+            Some(link) if link.pledge().tick() => true,
+            _ => {
+                broken.extend(end.upgrade());
+                false
+            }
+        });
+        // Without the lock: others are taken.
+        broken.iter().for_each(|end| end.entrust());
+    }
 }
 
 fn run(background: &Background) {
@@ -371,10 +406,16 @@ fn run(background: &Background) {
     HERE.set(true);
     let mut desk = handshake::Desk::new(background);
     let mut events = Vec::new();
+    let mut tick = None;
     loop {
-        if background.poller.wait(&mut events, desk.next_deadline()).is_err() {
+        tick = tick.or_else(|| background.next_tick());
+        let until = desk.next_deadline().into_iter().chain(tick).min();
+        if background.poller.wait(&mut events, until).is_err() {
             // Only a descriptor that is not one can do this; there is nothing left to watch.
             return;
+        }
+        if tick.take_if(|tick| *tick <= Instant::now()).is_some() {
+            background.tick();
         }
         for event in &events {
             let watch = locked(&background.watches).get(&event.token).cloned();

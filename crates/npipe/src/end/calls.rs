@@ -18,6 +18,7 @@ use std::task::Poll;
 use npipe_core::{CallId, ReadOutcome, Status};
 use npipe_shm::doorbell::Cause;
 use npipe_shm::object::Half;
+use smallvec::SmallVec;
 
 use super::link::{Glance, Link, Wish};
 use super::{End, locked};
@@ -142,7 +143,8 @@ impl Calls {
         if queue.completed.is_empty() {
             return;
         }
-        let completed = std::mem::take(&mut queue.completed);
+        // Mostly it is one, and the queue keeps its room for the next.
+        let completed: SmallVec<[Order; 1]> = queue.completed.drain(..).collect();
         drop(queue);
         self.count.fetch_sub(completed.len(), Ordering::AcqRel);
         for order in completed {
@@ -175,29 +177,30 @@ impl End {
             return;
         }
         let mut queue = self.calls.lock();
-        self.delegate(&mut queue);
+        self.go_on(&mut queue);
+        self.delegate(&mut queue, self.link().as_deref(), Link::call_delegate);
         self.calls.tell_of(queue);
     }
 
-    /// Has the peer ring the delegate for what is pending, after one more look at it.
-    pub(super) fn delegate(&self, queue: &mut Queue) {
-        self.go_on(queue);
-        if let (Some(wish), Some(link)) = (queue.wish(), self.link()) {
-            background::heed(&link);
-            link.call_delegate(wish);
-            // Empty messages that found no room wait for nobody, so somebody has to think of them.
+    /// Has the peer ring the delegate for what is pending, by `call`, and looks at it once more.
+    pub(super) fn delegate(&self, queue: &mut Queue, link: Option<&Link>, call: impl FnOnce(&Link, Wish)) {
+        if let (Some(wish), Some(link)) = (queue.wish(), link) {
+            background::heed(link);
+            call(link, wish);
             self.place_empties();
             queue.seen = Some(link.glance(wish));
-            self.go_on(queue);
         }
+        self.go_on(queue);
     }
 
     /// Completes what can be completed, if there is anything to see that was not there at the last look. For a thread
-    /// that waits: what the operations that are pending wait for, and what there was to see.
-    pub(crate) fn attend(&self, link: &Link) -> Option<(Wish, Glance)> {
+    /// that waits: what the operations that are pending wait for, beside what it watches for already, and what there was to
+    /// see.
+    pub(crate) fn attend(&self, link: &Link, watched: Option<Wish>) -> Option<(Wish, Glance)> {
         self.require_own().ok()?;
         let mut queue = self.calls.lock();
         let wish = queue.wish()?;
+        let wish = watched.map_or(wish, |watched| watched.and(wish));
         let glance = link.glance(wish);
         // A write may also go on because a read waits on the other side, which a glance does not show.
         if wish != Wish::Data || queue.seen != Some(glance) {
@@ -208,28 +211,27 @@ impl End {
         Some((wish, glance))
     }
 
-    /// A thread that waits relieves the delegate. What happens from here on is seen by its next look.
-    pub(crate) fn take_over(&self, link: &Link, wish: Wish) {
-        link.dismiss_delegate(wish);
-        if self.require_own().is_ok() {
-            self.place_empties();
+    /// Empty messages that found no room wait for nobody, so whoever is about to sleep thinks of them.
+    pub(crate) fn place_empties(&self) {
+        if self.require_own().is_err() {
+            return;
         }
-    }
-
-    pub(super) fn place_empties(&self) {
         if let Ok(mut writing) = self.writing() {
             writing.place_empties();
         }
     }
 
-    /// A thread that waited hands what it has attended to back to the delegate; it has seen `glance`.
-    pub(crate) fn hand_back(&self, link: &Link, wish: Wish, seen: Glance) {
+    /// A thread that waited leaves what is still pending to the delegate, or to others that wait; it has watched for `watched`
+    /// and has seen `seen`.
+    pub(crate) fn hand_back(&self, link: &Link, watched: Wish, seen: Glance) {
         if self.calls.is_idle() || self.require_own().is_err() {
             return;
         }
-        link.call_delegate(wish);
-        if wish != Wish::Data || link.glance(wish) != seen {
-            self.attend(link);
+        let wish = self.calls.lock().wish();
+        let Some(wish) = wish else { return };
+        link.call_delegate_or_pledge(wish);
+        if watched != Wish::Data || link.glance(watched) != seen {
+            self.attend(link, None);
         }
     }
 
@@ -272,19 +274,14 @@ impl End {
         };
         let link = reading.lane().map(|lane| lane.memory().clone());
         let before = link.as_ref().map(|link| link.progress());
-        let mut served = Vec::new();
-        while let Some(mut entry) = queue.reads.pop_front() {
+        let mut served: SmallVec<[_; 1]> = SmallVec::new();
+        while let Some(entry) = queue.reads.front_mut() {
             let polled = match entry.call {
                 Some(call) => reading.poll(call, entry.buffer.bytes_mut()),
                 None => Poll::Ready(Err(Status::InvalidParameter)),
             };
-            match polled {
-                Poll::Ready(result) => served.push((entry, result)),
-                Poll::Pending => {
-                    queue.reads.push_front(entry);
-                    break;
-                }
-            }
+            let Poll::Ready(result) = polled else { break };
+            served.extend(queue.reads.pop_front().map(|entry| (entry, result)));
         }
         let others = !served.is_empty() && !reading.is_idle();
         drop(reading);
@@ -329,17 +326,14 @@ impl End {
         let link = writing.lane().map(|lane| lane.memory().clone());
         let before = link.as_ref().map(|link| link.progress());
         let first = queue.writes.len();
-        while let Some(entry) = queue.writes.pop_front() {
+        while let Some(entry) = queue.writes.front() {
             let polled = match entry.call {
                 Some(call) => writing.poll(call, entry.buffer.bytes()),
                 None => Poll::Ready(Err(Status::InvalidParameter)),
             };
-            match polled {
-                Poll::Ready(result) => queue.complete(entry, result.map(written)),
-                Poll::Pending => {
-                    queue.writes.push_front(entry);
-                    break;
-                }
+            let Poll::Ready(result) = polled else { break };
+            if let Some(entry) = queue.writes.pop_front() {
+                queue.complete(entry, result.map(written));
             }
         }
         let others = queue.writes.len() < first && !writing.is_idle();

@@ -2,6 +2,8 @@
 //!
 //! What decides lies here, in private memory: once the peer is known to be closed it stays so, whatever its words say.
 
+mod budget;
+mod delegate;
 mod memory;
 mod spin;
 
@@ -18,6 +20,8 @@ use npipe_shm::layout::{Layout, Side};
 use npipe_shm::memory::Memory;
 use npipe_shm::object::Half;
 
+use self::budget::SpinBudget;
+use super::pledge::Pledge;
 use crate::background;
 use crate::object::{Counted, Object};
 use crate::sys::forks::{self, ProcessFd};
@@ -54,9 +58,8 @@ pub(crate) struct Link {
     decided: AtomicU32,
     /// Changes when something happens that the peer's words do not tell: its death, a cancellation.
     alarm: AtomicU32,
-    /// How long a wait spins before it sleeps, in nanoseconds; adapts between the limits.
-    spin_ns: AtomicU64,
-    max_spin_ns: u64,
+    /// How long a wait spins before it sleeps.
+    spin: SpinBudget,
     /// How many waits are to come that do not give way to a peer on the same processor.
     stubborn_waits: AtomicU32,
     token: AtomicU64,
@@ -64,6 +67,8 @@ pub(crate) struct Link {
     descriptor: Option<ProcessFd>,
     /// What this end is once it was passed on.
     object: OnceLock<Arc<Object>>,
+    /// Whether a thread of ours is sure to come back to what it has started.
+    pledge: Pledge,
     /// Whether the background thread listens for the peer's bell.
     heeds_bell: AtomicBool,
     /// Whether somebody else hears it, in the background thread's place.
@@ -105,6 +110,11 @@ pub enum Wish {
 }
 
 impl Wish {
+    /// This and that.
+    pub(crate) fn and(self, other: Wish) -> Wish {
+        if self == other { self } else { Wish::Both }
+    }
+
     fn cause(self) -> Cause {
         match self {
             Wish::Data => Cause::DATA,
@@ -134,7 +144,6 @@ impl Link {
         max_spin: Duration,
         descriptor: Option<ProcessFd>,
     ) -> Arc<Link> {
-        let max_spin_ns = max_spin.as_nanos().min(u64::MAX.into()) as u64;
         let link = Link {
             segment,
             layout,
@@ -144,12 +153,12 @@ impl Link {
             peer,
             decided: AtomicU32::new(0),
             alarm: AtomicU32::new(0),
-            spin_ns: AtomicU64::new(max_spin_ns),
-            max_spin_ns,
+            spin: SpinBudget::new(max_spin),
             stubborn_waits: AtomicU32::new(0),
             token: AtomicU64::new(0),
             descriptor,
             object: OnceLock::new(),
+            pledge: Pledge::default(),
             heeds_bell: AtomicBool::new(false),
             heard_elsewhere: AtomicBool::new(false),
             generation: forks::generation(),
@@ -339,32 +348,6 @@ impl Link {
         }
     }
 
-    /// The peer's background thread gets a byte. If there is no room for it, it has one that it has not read.
-    #[cold]
-    fn ring_delegate(&self) {
-        let _ = socket::send(self.socket(), &[0], None);
-    }
-
-    /// Takes the bytes with which the peer has rung. Whatever else a peer sends here means no more than that. `false`: the
-    /// socket has hung up.
-    pub(crate) fn hear_bell(&self) -> bool {
-        matches!(socket::recv(self.socket(), &mut [0; 512]), Ok(None | Some(1..)))
-    }
-
-    /// Has the peer ring the background thread, once, when there is something to do for what `wish` says. The caller
-    /// looks once more before it relies on it.
-    pub(crate) fn call_delegate(&self, wish: Wish) {
-        doorbell::call_delegate(self.own_words(), wish.cause());
-    }
-
-    /// Ends [`Link::call_delegate`]: a thread of ours looks after what `wish` says.
-    pub(crate) fn dismiss_delegate(&self, wish: Wish) {
-        if self.object().is_none() {
-            // Else it may have been called by another holder.
-            doorbell::dismiss_delegate(self.own_words(), wish.cause());
-        }
-    }
-
     #[inline]
     pub(crate) fn glance(&self, wish: Wish) -> Glance {
         let tail = || self.peer_words().writer.0.tail.load(Ordering::Acquire);
@@ -384,6 +367,11 @@ impl Link {
             standing: self.standing_of_peer(),
             alarm: self.alarm.load(Ordering::Acquire),
         }
+    }
+
+    /// Whether a thread may sleep on a word alone that the peer can write: it could move the sleeper elsewhere.
+    pub(crate) fn trusts_peer(&self) -> bool {
+        self.peer_is_trusted
     }
 
     /// Counts the calling thread among the sleepers. It looks once more before it sleeps on the bell, and not on the bell

@@ -12,6 +12,7 @@ mod attempt;
 pub(crate) mod blocked;
 mod calls;
 pub(crate) mod link;
+pub(crate) mod pledge;
 mod read;
 mod sharing;
 mod submit;

@@ -3,26 +3,29 @@
 //! A call that can be finished at once is, and its completion is returned (semantics 211); otherwise it stays with the end
 //! and is completed by whoever looks after it. What is refused at once gives the buffer back (semantics 213, 240, 246).
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, MutexGuard};
 
 use npipe_core::{CallId, Progress, ReadOutcome, Status};
 use npipe_shm::doorbell::Cause;
 use npipe_shm::object::Half;
+use npipe_shm::ring::{RingInlet, RingOutlet};
 
 use super::calls::{Entry, Queue, written};
 use super::link::Link;
 use super::{End, Handle};
-use crate::overlapped::{Buffer, Completion, Issuer, OperationId, Order, Refused, Started};
+use crate::overlapped::{Buffer, Completion, IntoOrder, Issuer, OperationId, Refused, Started};
 
 impl Entry {
-    fn new(call: Option<CallId>, link: Option<Arc<Link>>, buffer: Buffer, order: Order) -> Entry {
+    fn new(call: Option<CallId>, link: Option<Arc<Link>>, buffer: Buffer, order: impl IntoOrder) -> Entry {
+        let id = OperationId::next();
         Entry {
-            id: OperationId::next(),
+            id,
             call,
             link,
             request: None,
             buffer,
-            order,
+            order: order.into_order(id),
         }
     }
 }
@@ -37,11 +40,11 @@ fn completed(result: ReadOutcome, buffer: Buffer) -> Started {
 
 impl Handle {
     /// Starts to read (semantics 211-215, 219, 220).
-    pub(crate) fn submit_read(&self, mut buffer: Buffer, order: Order) -> Result<Started, Refused> {
+    pub(crate) fn submit_read(&self, mut buffer: Buffer, order: impl IntoOrder) -> Result<Started, Refused> {
         if let Err(status) = self.require_own().and_then(|()| self.shape.access.require_read()) {
             return Err(Refused { status, buffer });
         }
-        let mut queue = self.calls.lock();
+        let queue = self.calls.lock();
         let mut reading = match self.reading() {
             Ok(reading) => reading,
             Err(status) => return Err(Refused { status, buffer }),
@@ -51,43 +54,38 @@ impl Handle {
             // From here on a write may count on this read (semantics 119).
             reading.publish();
         }
-        let link = reading.lane().map(|lane| lane.memory().clone());
-        drop(reading);
-        let Some(link) = link else {
+        reading.commit();
+        let Some(link) = reading.lane().map(RingInlet::memory) else {
             let status = result.err().unwrap_or(Status::PipeDisconnected);
             return Err(Refused { status, buffer });
         };
         link.ring(Cause::ROOM);
-        match self.judge(&link, result) {
+        match self.judge(link, result) {
             Ok(Progress::Done(outcome)) => Ok(completed(outcome, buffer)),
             Ok(Progress::Pending(call)) => {
+                let link = link.clone();
+                drop(reading);
                 let entry = Entry::new(Some(call), Some(link), buffer, order);
-                let id = entry.id;
-                self.calls.enter(&self.0, &entry);
-                queue.reads.push_back(entry);
-                self.delegate(&mut queue);
-                self.calls.tell_of(queue);
-                Ok(Started::Pending(id))
+                Ok(self.keep(queue, entry, |queue| &mut queue.reads))
             }
             Err(status) => Err(Refused { status, buffer }),
         }
     }
 
     /// Starts to write (semantics 211-214, 219, 220).
-    pub(crate) fn submit_write(&self, buffer: Buffer, order: Order) -> Result<Started, Refused> {
+    pub(crate) fn submit_write(&self, buffer: Buffer, order: impl IntoOrder) -> Result<Started, Refused> {
         if let Err(status) = self.require_own().and_then(|()| self.shape.access.require_write()) {
             return Err(Refused { status, buffer });
         }
-        let mut queue = self.calls.lock();
+        let queue = self.calls.lock();
         let mut writing = match self.writing() {
             Ok(writing) => writing,
             Err(status) => return Err(Refused { status, buffer }),
         };
         let wait = self.wait_mode_in(&writing);
         let result = writing.write(buffer.bytes(), wait);
-        let link = writing.lane().map(|lane| lane.memory().clone());
-        drop(writing);
-        let (link, progress) = match (link, result) {
+        writing.commit();
+        let (link, progress) = match (writing.lane().map(RingOutlet::memory), result) {
             (Some(link), Ok(progress)) => (link, progress),
             (_, result) => {
                 let status = result.err().unwrap_or(Status::PipeDisconnected);
@@ -98,20 +96,22 @@ impl Handle {
         match progress {
             Progress::Done(bytes) => Ok(completed(written(bytes), buffer)),
             Progress::Pending(call) => {
+                let link = link.clone();
+                drop(writing);
                 let entry = Entry::new(Some(call), Some(link), buffer, order);
-                let id = entry.id;
-                self.calls.enter(&self.0, &entry);
-                queue.writes.push_back(entry);
-                self.delegate(&mut queue);
-                self.calls.tell_of(queue);
-                Ok(Started::Pending(id))
+                Ok(self.keep(queue, entry, |queue| &mut queue.writes))
             }
         }
     }
 
     /// Starts a transaction; `reply` is the buffer that comes back (semantics 150-159).
-    pub(crate) fn submit_transact(&self, request: Buffer, reply: Buffer, order: Order) -> Result<Started, Refused> {
-        let mut queue = self.calls.lock();
+    pub(crate) fn submit_transact(
+        &self,
+        request: Buffer,
+        reply: Buffer,
+        order: impl IntoOrder,
+    ) -> Result<Started, Refused> {
+        let queue = self.calls.lock();
         let begun = match self.begin_transact(request.bytes(), reply.len()) {
             Ok(begun) => begun,
             Err(status) => return Err(Refused { status, buffer: reply }),
@@ -122,16 +122,26 @@ impl Handle {
         begun.link.ring(Cause::ANY);
         let mut entry = Entry::new(Some(begun.reply), Some(begun.link), reply, order);
         entry.request = begun.request.map(|call| (call, request));
-        let id = entry.id;
+        Ok(self.keep(queue, entry, |queue| &mut queue.reads))
+    }
+
+    /// Keeps an operation that is pending, and sees to it that it goes on.
+    fn keep<'a>(
+        &'a self,
+        mut queue: MutexGuard<'a, Queue>,
+        entry: Entry,
+        direction: impl FnOnce(&mut Queue) -> &mut VecDeque<Entry>,
+    ) -> Started {
+        let (id, link) = (entry.id, entry.link.clone());
         self.calls.enter(&self.0, &entry);
-        queue.reads.push_back(entry);
-        self.delegate(&mut queue);
+        direction(&mut queue).push_back(entry);
+        self.delegate(&mut queue, link.as_deref(), Link::call_delegate_or_pledge);
         self.calls.tell_of(queue);
-        Ok(Started::Pending(id))
+        Started::Pending(id)
     }
 
     /// Keeps a connect that waits; the caller has the host's lock.
-    pub(crate) fn keep_connect(&self, order: Order) -> OperationId {
+    pub(crate) fn keep_connect(&self, order: impl IntoOrder) -> OperationId {
         let mut queue = self.calls.lock();
         let entry = Entry::new(None, None, Buffer::empty(), order);
         let id = entry.id;

@@ -11,7 +11,7 @@ use npipe_shm::control::Standing;
 use super::{Host, HostState, Role};
 use crate::end::blocked::{BlockedCall, Waiting};
 use crate::end::{End, Handle, locked};
-use crate::overlapped::{OperationId, Order};
+use crate::overlapped::{IntoOrder, OperationId};
 use crate::process::Process;
 use crate::sys::impersonation::at_home;
 
@@ -60,7 +60,7 @@ impl Seat {
     ///
     /// # Errors
     /// What [`Seat::connect`] fails with at once, [`Status::PipeConnected`] among it.
-    pub(crate) fn start_connect(&self, end: &Handle, order: Order) -> Result<OperationId, Status> {
+    pub(crate) fn start_connect(&self, end: &Handle, order: impl IntoOrder) -> Result<OperationId, Status> {
         end.require_own()?;
         let mut state = locked(&self.host.state);
         match self.begin_connect(&mut state, end)? {

@@ -79,6 +79,27 @@ pub struct Order {
     pub issuer: Option<Issuer>,
 }
 
+/// An order, or what makes one of an operation that turns out to be pending.
+///
+/// What is complete at once needs none, and mostly operations are. It is made with the end's lock held, before anybody
+/// can complete the operation: it calls nothing of this library.
+pub trait IntoOrder {
+    /// The order for the operation that will go by `id`.
+    fn into_order(self, id: OperationId) -> Order;
+}
+
+impl IntoOrder for Order {
+    fn into_order(self, _id: OperationId) -> Order {
+        self
+    }
+}
+
+impl<F: FnOnce(OperationId) -> Order> IntoOrder for F {
+    fn into_order(self, id: OperationId) -> Order {
+        self(id)
+    }
+}
+
 impl fmt::Debug for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Order")
@@ -110,7 +131,7 @@ pub struct Refused {
 /// # Errors
 /// As [`PipeStream::read`], but for those of waiting.
 #[doc(alias = "ReadFile")]
-pub fn read(stream: &PipeStream, into: Buffer, order: Order) -> Result<Started, Refused> {
+pub fn read(stream: &PipeStream, into: Buffer, order: impl IntoOrder) -> Result<Started, Refused> {
     stream.end.submit_read(into, order)
 }
 
@@ -119,7 +140,7 @@ pub fn read(stream: &PipeStream, into: Buffer, order: Order) -> Result<Started, 
 /// # Errors
 /// As [`PipeStream::write`], but for those of waiting.
 #[doc(alias = "WriteFile")]
-pub fn write(stream: &PipeStream, data: Buffer, order: Order) -> Result<Started, Refused> {
+pub fn write(stream: &PipeStream, data: Buffer, order: impl IntoOrder) -> Result<Started, Refused> {
     stream.end.submit_write(data, order)
 }
 
@@ -128,7 +149,12 @@ pub fn write(stream: &PipeStream, data: Buffer, order: Order) -> Result<Started,
 /// # Errors
 /// As [`PipeStream::transact`], but for those of waiting.
 #[doc(alias = "TransactNamedPipe")]
-pub fn transact(stream: &PipeStream, request: Buffer, reply: Buffer, order: Order) -> Result<Started, Refused> {
+pub fn transact(
+    stream: &PipeStream,
+    request: Buffer,
+    reply: Buffer,
+    order: impl IntoOrder,
+) -> Result<Started, Refused> {
     stream.end.submit_transact(request, reply, order)
 }
 
@@ -138,7 +164,7 @@ pub fn transact(stream: &PipeStream, request: Buffer, reply: Buffer, order: Orde
 /// As [`PipeServer::connect`], but for those of waiting, and [`Status::PipeConnected`] if there is a client already
 /// (semantics 62, 69).
 #[doc(alias = "ConnectNamedPipe")]
-pub fn connect(server: &PipeServer, order: Order) -> Result<Started, Refused> {
+pub fn connect(server: &PipeServer, order: impl IntoOrder) -> Result<Started, Refused> {
     let started = match server.seat() {
         Some(seat) => seat.start_connect(&server.end, order),
         None => server.end.connect_elsewhere().and(Err(Status::PipeConnected)),

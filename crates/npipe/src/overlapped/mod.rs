@@ -52,7 +52,7 @@ pub mod engine;
 
 pub(crate) use attend::Attendant;
 pub(crate) use buffer::Buffer;
-pub(crate) use engine::{Completion, Issuer, OperationId, Order, Refused, Started};
+pub(crate) use engine::{Completion, IntoOrder, Issuer, OperationId, Order, Refused, Started};
 pub use operation::{Completed, Operation, Waited};
 pub(crate) use port::Association;
 pub use port::{CompletionPort, Packet};

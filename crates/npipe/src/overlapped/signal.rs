@@ -3,9 +3,14 @@
 //! A signal belongs to whatever completions are handed to: one operation, the completion routines of a thread, a completion
 //! port. It counts notices in a private word. It also knows the connections on which its operations are pending, so that a
 //! thread that waits on it can look after them itself instead of sleeping until another thread has done so.
+//!
+//! A thread that looks after one connection alone may sleep on its bell instead of the signal's word, since the system does
+//! that faster than sleeping on both. Then it leaves the connection with the signal, whose notices ring that bell too.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::sync::{Arc, Mutex};
+
+use smallvec::SmallVec;
 
 use crate::end::{End, link::Link, locked};
 use crate::sys::futex;
@@ -14,7 +19,10 @@ use crate::sys::futex;
 #[derive(Debug, Default)]
 pub struct Signal {
     notices: AtomicU32,
+    /// Threads that sleep: on the word, and in the upper half on a connection's bell.
     sleepers: AtomicU32,
+    /// On whose bell one of them does: the one who leads, so there is one at most.
+    perch: Mutex<Option<Arc<Link>>>,
     /// Whether a thread that waits here looks after the connections. The others only sleep.
     led: AtomicBool,
     /// Sorted by the address of the link.
@@ -39,17 +47,44 @@ impl Signal {
     pub fn notify(&self) {
         self.notices.fetch_add(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        if self.sleepers.load(Ordering::Relaxed) > 0 {
+        let sleepers = self.sleepers.load(Ordering::Relaxed);
+        if sleepers > 0 {
+            self.wake(sleepers);
+        }
+    }
+
+    #[cold]
+    fn wake(&self, sleepers: u32) {
+        if sleepers & (ON_A_BELL - 1) > 0 {
             futex::wake_private(&self.notices);
+        }
+        if sleepers >= ON_A_BELL
+            && let Some(link) = locked(&self.perch).clone()
+        {
+            link.wake_own();
         }
     }
 
     /// Announces a sleeper, who looks once more before it sleeps for as long as the word has this value.
     pub(crate) fn announce(&self) -> Listener<'_> {
         let heard = self.notices.load(Ordering::Acquire);
-        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        self.count_in(ON_THE_WORD);
+        let (signal, place) = (self, ON_THE_WORD);
+        Listener { signal, heard, place }
+    }
+
+    /// Announces the one who leads as a sleeper on a connection's bell, whose value it has read already.
+    pub(crate) fn announce_on(&self, link: &Arc<Link>) -> Listener<'_> {
+        *locked(&self.perch) = Some(link.clone());
+        let heard = self.notices.load(Ordering::Acquire);
+        self.count_in(ON_A_BELL);
+        let (signal, place) = (self, ON_A_BELL);
+        Listener { signal, heard, place }
+    }
+
+    fn count_in(&self, place: u32) {
+        self.sleepers.fetch_add(place, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        Listener { signal: self, heard }
     }
 
     /// How many notices there were; changes with the next one.
@@ -67,10 +102,13 @@ impl Signal {
         self.led.store(false, Ordering::Release);
     }
 
-    /// Up to `limit` connections with pending operations; `None` if there are more.
-    pub(crate) fn sources(&self, limit: usize) -> Option<Vec<Source>> {
+    /// Up to `limit` connections with pending operations; none if there are more.
+    pub(crate) fn sources(&self, limit: usize) -> SmallVec<[Source; 1]> {
         let sources = locked(&self.sources);
-        (sources.len() <= limit).then(|| sources.clone())
+        if sources.len() > limit {
+            return SmallVec::new();
+        }
+        sources.iter().cloned().collect()
     }
 
     /// An operation whose completion will be heard here is pending.
@@ -108,7 +146,12 @@ impl Signal {
 pub(crate) struct Listener<'a> {
     signal: &'a Signal,
     heard: u32,
+    place: u32,
 }
+
+/// What a sleeper counts for.
+const ON_THE_WORD: u32 = 1;
+const ON_A_BELL: u32 = 1 << 16;
 
 impl Listener<'_> {
     /// The word to sleep on, and its value.
@@ -119,6 +162,11 @@ impl Listener<'_> {
 
 impl Drop for Listener<'_> {
     fn drop(&mut self) {
-        self.signal.sleepers.fetch_sub(1, Ordering::SeqCst);
+        self.signal.sleepers.fetch_sub(self.place, Ordering::SeqCst);
+        if self.place == ON_A_BELL {
+            // The connection may go with it, which takes other locks.
+            let left = locked(&self.signal.perch).take();
+            drop(left);
+        }
     }
 }

@@ -8,10 +8,14 @@
 //! When it leaves, with what it waited for or without, what is still pending goes back to the delegate.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Instant;
 
+use smallvec::SmallVec;
+
 use super::signal::{Listener, Signal, Source};
-use crate::end::link::{Glance, Wish};
+use crate::background;
+use crate::end::link::{Asleep, Glance, Link, Wish};
 use crate::end::wait::QUIET;
 use crate::sys::futex;
 
@@ -26,31 +30,49 @@ pub const MAX_SIGNALS: usize = 65;
 
 const _: () = assert!(MAX_SIGNALS + MAX_ATTENDED <= futex::MAX_WORDS);
 
+/// A wait is for one signal mostly, or for two.
+type Few<T> = SmallVec<[T; 2]>;
+
 /// A connection that the waiting thread looks after.
 struct Attended {
     source: Source,
+    /// What it watches for; grows while it waits, since others count on it.
     wish: Cell<Wish>,
     seen: Cell<Glance>,
+    /// Whether it has relieved the delegate.
+    is_relieved: Cell<bool>,
 }
 
 impl Attended {
     fn new(source: Source) -> Option<Attended> {
-        let (wish, seen) = source.end.attend(&source.link)?;
-        let (wish, seen) = (Cell::new(wish), Cell::new(seen));
-        Some(Attended { source, wish, seen })
+        let (wish, seen) = source.end.attend(&source.link, None)?;
+        Some(Attended {
+            source,
+            wish: Cell::new(wish),
+            seen: Cell::new(seen),
+            is_relieved: Cell::new(false),
+        })
+    }
+
+    /// The peer came while we looked for it with this budget.
+    fn met(&self, budget_ns: u64) {
+        let Source { end, link, .. } = &self.source;
+        link.spun_well(budget_ns);
+        if link.pledge().met() {
+            background::trust(link, end);
+        }
     }
 
     fn has_changed(&self) -> bool {
         self.source.link.glance(self.wish.get()) != self.seen.get()
     }
 
-    /// Looks if there is anything new.
     /// Looks if there may be anything new: a write may also go on without a sign of it.
     fn look(&self) {
         if self.wish.get() == Wish::Data && !self.has_changed() {
             return;
         }
-        let attended = self.source.end.attend(&self.source.link);
+        let attended = self.source.end.attend(&self.source.link, Some(self.wish.get()));
         // Of an end on which nothing is pending, nothing is new.
         let seen = attended.map_or_else(|| self.source.link.glance(self.wish.get()), |(_, seen)| seen);
         self.seen.set(seen);
@@ -62,18 +84,15 @@ impl Attended {
 
 /// The connections of some signals, as the thread that waits on them has them.
 struct Attendance<'a> {
-    led: Vec<&'a Signal>,
-    attended: Vec<Attended>,
-    /// Whether the delegate has been relieved of them.
-    taken_over: bool,
+    led: Few<&'a Signal>,
+    attended: SmallVec<[Attended; 1]>,
 }
 
 impl<'a> Attendance<'a> {
     fn begin(signals: &[&'a Signal]) -> Attendance<'a> {
         let mut attendance = Attendance {
-            led: Vec::new(),
-            attended: Vec::new(),
-            taken_over: false,
+            led: Few::new(),
+            attended: SmallVec::new(),
         };
         if !futex::can_wait_for_many() {
             return attendance;
@@ -84,7 +103,7 @@ impl<'a> Attendance<'a> {
             }
             attendance.led.push(signal);
             let room = MAX_ATTENDED - attendance.attended.len();
-            for source in signal.sources(room).unwrap_or_default() {
+            for source in signal.sources(room) {
                 let same = |other: &Attended| std::ptr::eq(&*other.source.link, &*source.link);
                 if !attendance.attended.iter().any(same) {
                     attendance.attended.extend(Attended::new(source));
@@ -99,11 +118,12 @@ impl<'a> Attendance<'a> {
         self.attended.iter().for_each(Attended::look);
     }
 
-    fn take_over(&mut self) {
-        self.taken_over = true;
+    /// Relieves the delegates. What happens from here on is seen by the next look.
+    fn take_over(&self) {
         for attended in &self.attended {
-            let Attended { source, wish, .. } = attended;
-            source.end.take_over(&source.link, wish.get());
+            let wish = attended.wish.get();
+            attended.source.link.relieve_delegate(wish);
+            attended.is_relieved.set(true);
         }
     }
 
@@ -113,27 +133,27 @@ impl<'a> Attendance<'a> {
             return false;
         }
         let budget = |attended: &Attended| attended.source.link.spin_budget();
-        let Some(budgets) = self.attended.iter().map(budget).collect::<Option<Vec<u64>>>() else {
+        let Some(budgets) = self.attended.iter().map(budget).collect::<Option<Few<u64>>>() else {
             return false;
         };
         let Some(budget_ns) = budgets.iter().copied().min() else {
             return false;
         };
+        /// A prompt peer comes before the first look at the clock.
         const LOOKS: usize = 64;
-        let heard: Vec<u32> = signals.iter().map(|signal| signal.notices()).collect();
-        let start = Instant::now();
+        let heard: Few<u32> = signals.iter().map(|signal| signal.notices()).collect();
+        let mut start = None;
         loop {
             for _ in 0..LOOKS / self.attended.len() {
                 for (attended, own_ns) in self.attended.iter().zip(&budgets) {
                     if attended.has_changed() {
-                        attended.source.link.spun_well(*own_ns);
+                        attended.met(*own_ns);
                         attended.look();
                         return true;
                     }
                 }
                 std::hint::spin_loop();
             }
-            let now = Instant::now();
             if signals
                 .iter()
                 .zip(&heard)
@@ -141,32 +161,52 @@ impl<'a> Attendance<'a> {
             {
                 return true;
             }
-            if (now - start).as_nanos() as u64 >= budget_ns || deadline.is_some_and(|end| end <= now) {
+            let now = Instant::now();
+            let spent = now.duration_since(*start.get_or_insert(now));
+            if spent.as_nanos() as u64 >= budget_ns || deadline.is_some_and(|end| end <= now) {
                 return false;
             }
         }
     }
 
     /// Sleeps until something happens. `ready` is asked once more before, and ends the wait if it says so.
-    fn sleep<T>(
-        &self,
-        signals: &[&Signal],
+    fn sleep<'b, T>(
+        &'b self,
+        signals: &[&'b Signal],
         deadline: Option<Instant>,
         ready: &mut impl FnMut() -> Option<T>,
     ) -> Option<T> {
-        let listeners: Vec<Listener<'_>> = signals.iter().map(|signal| signal.announce()).collect();
-        let attended = self.attended.iter();
-        let announced: Vec<_> = attended
-            .map(|attended| attended.source.link.announce(attended.wish.get()))
-            .collect();
+        for attended in &self.attended {
+            attended.source.end.place_empties();
+        }
+        let announce = |attended: &'b Attended| attended.source.link.announce(attended.wish.get());
+        let announced: SmallVec<[Asleep<'b>; 1]> = self.attended.iter().map(announce).collect();
+        let perch = self.perch(signals);
+        let listeners: Few<Listener<'b>> = match perch {
+            Some(link) => self.led.iter().map(|signal| signal.announce_on(link)).collect(),
+            None => signals.iter().map(|signal| signal.announce()).collect(),
+        };
         self.look();
         if let Some(value) = ready() {
             return Some(value);
         }
-        let own: Vec<_> = listeners.iter().map(Listener::word).collect();
-        let bells: Vec<_> = announced.iter().map(|asleep| (asleep.bell, asleep.rung())).collect();
-        futex::wait_any(&bells, &own, deadline);
+        let bells: SmallVec<[_; 1]> = announced.iter().map(|asleep| (asleep.bell, asleep.rung())).collect();
+        match (perch, &bells[..]) {
+            (Some(_), &[(bell, rung)]) => futex::wait(bell, rung, deadline),
+            _ => {
+                let own: Few<_> = listeners.iter().map(Listener::word).collect();
+                futex::wait_any(&bells, &own, deadline)
+            }
+        };
         None
+    }
+
+    /// The connection on whose bell alone this thread can sleep: the only one, of a peer who may move sleepers elsewhere,
+    /// since it may end us too. Every signal rings it: they are all led from here.
+    fn perch(&self, signals: &[&Signal]) -> Option<&Arc<Link>> {
+        let [attended] = &self.attended[..] else { return None };
+        let link = &attended.source.link;
+        (link.trusts_peer() && self.led.len() == signals.len()).then_some(link)
     }
 
     /// What is to be done when all is quiet: give back memory, if a connection has more than a chat needs.
@@ -185,6 +225,7 @@ impl<'a> Attendance<'a> {
     fn learn(&self, waited: std::time::Duration) {
         for attended in self.attended.iter().filter(|attended| attended.has_changed()) {
             attended.source.link.slept(waited);
+            attended.source.link.pledge().slept();
         }
     }
 }
@@ -194,10 +235,10 @@ impl Drop for Attendance<'_> {
         for signal in &self.led {
             signal.resign();
         }
-        if self.taken_over {
-            for attended in &self.attended {
-                let Attended { source, wish, seen } = attended;
-                source.end.hand_back(&source.link, wish.get(), seen.get());
+        for attended in &self.attended {
+            let (link, wish, seen) = (&attended.source.link, attended.wish.get(), attended.seen.get());
+            if attended.is_relieved.get() {
+                attended.source.end.hand_back(link, wish, seen);
             }
         }
     }
@@ -216,27 +257,29 @@ pub fn wait_until<T>(
     mut ready: impl FnMut() -> Option<T>,
 ) -> Option<T> {
     assert!(signals.len() <= MAX_SIGNALS, "too many signals to wait for");
-    let mut attendance = Attendance::begin(signals);
+    let attendance = Attendance::begin(signals);
     if let Some(value) = ready() {
         return Some(value);
     }
-    let has_passed = |now: Instant| deadline.is_some_and(|deadline| deadline <= now);
-    if has_passed(Instant::now()) {
+    // Without a deadline, and while the peer is prompt, nobody asks for the time.
+    let is_late = || deadline.is_some_and(|deadline| deadline <= Instant::now());
+    if is_late() {
         return None;
     }
     attendance.take_over();
-    let begun = Instant::now();
+    let mut start = None;
     let mut quiet = None;
     loop {
         if attendance.spin(signals, deadline) {
             if let Some(value) = ready() {
                 return Some(value);
             }
-            if has_passed(Instant::now()) {
+            if is_late() {
                 return None;
             }
             continue;
         }
+        let begun = *start.get_or_insert_with(Instant::now);
         // Once in a wait; a timer is dear, and only set if there is something to do.
         let tidy = quiet.get_or_insert_with(|| attendance.has_upkeep().then(|| begun + QUIET));
         let until = deadline.into_iter().chain(*tidy).min();
@@ -253,7 +296,7 @@ pub fn wait_until<T>(
         if let Some(value) = ready() {
             return Some(value);
         }
-        if has_passed(now) {
+        if deadline.is_some_and(|deadline| deadline <= now) {
             return None;
         }
     }

@@ -79,3 +79,17 @@ fn a_peer_asleep_is_woken_by_one_call() {
         assert_eq!(calls.of("futex"), calls.total(), "{calls:?}");
     }
 }
+
+/// A server that waits for operations on one connection sleeps on one word, as one that blocks does.
+///
+/// No rule: the same.
+#[test]
+fn a_server_of_one_client_sleeps_on_one_word() {
+    if has_two_cpus("a_server_of_one_client_sleeps_on_one_word") {
+        for style in [Style::Operations, Style::Routines, Style::Port] {
+            let calls = calls_of(style, State::Asleep);
+            assert!((1..=4 * ROUNDS).contains(&calls.of("futex")), "{style:?}: {calls:?}");
+            assert_eq!(calls.of("futex_waitv"), 0, "{style:?}: {calls:?}");
+        }
+    }
+}

@@ -207,3 +207,36 @@ fn a_sink_may_start_and_cancel_operations() {
     engine::pump(&server);
     until(|| (kept.count() == 2).then_some(()));
 }
+
+/// A server that has answered many times and always come back to wait does not come back once. What it has started goes on all
+/// the same, as its client finds out, which waits until everything is read.
+///
+/// semantics 163, 219
+#[test]
+fn operations_go_on_when_nobody_comes_back() {
+    const ROUNDS: usize = 2000;
+    let place = Place::new();
+    let (server, client) = place.byte_pair();
+    let (kept, signal) = (Arc::<Kept>::default(), Arc::new(Signal::new()));
+    let read = || engine::read(&server, vec![0; 8].into(), order(&kept, &signal));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..ROUNDS {
+                client.write(b"?").unwrap();
+                assert_eq!(client.read(&mut [0]).unwrap(), 1);
+            }
+        });
+        for _ in 0..ROUNDS {
+            if let Started::Pending(id) = read().unwrap() {
+                assert_eq!(wait_until(&[&signal], deadline(), || kept.next()), Some((id, Ok(1))));
+            }
+            server.write(b"!").unwrap();
+        }
+    });
+    for _ in 0..3 {
+        pending(read());
+        client.write(b"data").unwrap();
+        client.flush().unwrap();
+        assert_eq!(until(|| kept.next()).1, Ok(4));
+    }
+}

@@ -6,9 +6,6 @@ use std::time::{Duration, Instant};
 use super::{Glance, Link, Wish};
 use crate::sys::cpu;
 
-/// Waits shorter than this are not worth a look at the clock, and no spin shrinks below it.
-const MIN_SPIN_NS: u64 = 1_000;
-
 /// What a wait saves at least, in nanoseconds, whose peer on the same processor answers without sleeping.
 const SAVED_NS: u64 = 1_000;
 
@@ -18,10 +15,9 @@ const MIN_STUBBORN_WAITS: u64 = 16;
 impl Link {
     /// Spins until something differs from `seen`, for as long as it has paid off lately. `false`: it has not.
     pub(crate) fn spin(&self, wish: Wish, seen: Glance, deadline: Option<Instant>) -> bool {
-        let budget_ns = self.spin_ns.load(Ordering::Relaxed);
-        if budget_ns == 0 || self.shares_processor() {
+        let Some(budget_ns) = self.spin_budget() else {
             return false;
-        }
+        };
         /// A prompt answer comes before the first look at the clock.
         const LOOKS: u32 = 64;
         let mut start = None;
@@ -46,10 +42,9 @@ impl Link {
     #[inline]
     pub(crate) fn spin_held(&self, seen: Glance) -> bool {
         const LOOKS: u32 = 64;
-        let budget_ns = self.spin_ns.load(Ordering::Relaxed);
-        if budget_ns == 0 || self.shares_processor() {
+        let Some(budget_ns) = self.spin_budget() else {
             return false;
-        }
+        };
         for _ in 0..LOOKS {
             if self.glance(Wish::Data) != seen {
                 self.spun_well(budget_ns);
@@ -61,17 +56,16 @@ impl Link {
     }
 
     /// How long a wait may spin now, in nanoseconds; `None`: not at all.
+    #[inline]
     pub(crate) fn spin_budget(&self) -> Option<u64> {
-        let budget_ns = self.spin_ns.load(Ordering::Relaxed);
+        let budget_ns = self.spin.budget_ns();
         (budget_ns > 0 && !self.shares_processor()).then_some(budget_ns)
     }
 
     /// A spin was worth it: the next one may be longer.
+    #[inline]
     pub(crate) fn spun_well(&self, budget_ns: u64) {
-        if budget_ns < self.max_spin_ns {
-            self.spin_ns
-                .store((budget_ns * 2).min(self.max_spin_ns), Ordering::Relaxed);
-        }
+        self.spin.paid_off(budget_ns);
     }
 
     /// Publishes where we run and tells whether the peer was last seen on the same processor: then it can only go on when
@@ -93,15 +87,7 @@ impl Link {
 
     /// Learns from a sleep after `waited` in all: had a longer spin met what it waited for?
     pub(crate) fn slept(&self, waited: Duration) {
-        if self.max_spin_ns == 0 {
-            return;
-        }
-        let now = self.spin_ns.load(Ordering::Relaxed);
-        let worth = waited.as_nanos() as u64 <= self.max_spin_ns;
-        let next = if worth { now * 2 } else { now / 2 };
-        let least = MIN_SPIN_NS.min(self.max_spin_ns);
-        self.spin_ns
-            .store(next.clamp(least, self.max_spin_ns), Ordering::Relaxed);
+        self.spin.slept(waited);
     }
 
     /// Lets a peer run that was last seen on the same processor, and can only go on when this thread does not: it may
@@ -111,7 +97,7 @@ impl Link {
     /// try costs in vain is saved again before the next one.
     pub(crate) fn give_way(&self, wish: Wish, seen: Glance) -> bool {
         let stubborn = self.stubborn_waits.load(Ordering::Relaxed);
-        if self.max_spin_ns == 0 || !self.shares_processor() {
+        if self.spin.max_ns() == 0 || !self.shares_processor() {
             return false;
         }
         if stubborn > 0 {
@@ -122,7 +108,7 @@ impl Link {
         std::thread::yield_now();
         let is_answered = self.glance(wish) != seen;
         let took_ns = begun.elapsed().as_nanos() as u64;
-        if !is_answered || took_ns > self.max_spin_ns {
+        if !is_answered || took_ns > self.spin.max_ns() {
             let waits = (took_ns / SAVED_NS).clamp(MIN_STUBBORN_WAITS, u32::MAX.into());
             self.stubborn_waits.store(waits as u32, Ordering::Relaxed);
         }

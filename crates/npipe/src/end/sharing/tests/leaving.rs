@@ -55,11 +55,11 @@ fn the_delegate_of_another_stays_called() {
     let (server, client, other) = holders(root.path());
     let reading = other.start_read(vec![0; 16]).expect("it waits");
     let link = client.end.link().expect("it is connected");
-    link.dismiss_delegate(Wish::Data);
+    link.relieve_delegate(Wish::Data);
     server.write(b"x").expect("there is room");
     until(|| reading.is_complete());
     assert_eq!(reading.finish().data(), b"x");
-    link.dismiss_delegate(Wish::Data);
+    link.relieve_delegate(Wish::Data);
 }
 
 /// An end finds out that another holder has disconnected it, and lets go of the connection, whose socket others have open.

@@ -47,6 +47,8 @@ pub enum Message {
         access: Access,
         /// What the server may do with its identity.
         qos: SecurityQos,
+        /// The processor it runs on, if it says so: a hint for who waits for it.
+        processor: Option<u32>,
     },
     /// It is connected.
     Opened(Connection),
@@ -255,6 +257,7 @@ mod tag {
     pub(super) const OUT_BYTES: u16 = 37;
     pub(super) const OUT_UNREAD: u16 = 38;
     pub(super) const OUT_MESSAGES: u16 = 39;
+    pub(super) const PROCESSOR: u16 = 40;
 
     /// Of the counts of one direction.
     pub(super) const INBOUND: [u16; 3] = [IN_BYTES, IN_UNREAD, IN_MESSAGES];
@@ -266,10 +269,16 @@ impl Message {
     pub fn encode(&self) -> Vec<u8> {
         let mut fields = FieldWriter::default();
         let kind = match self {
-            Message::Open { name, access, qos } => {
+            Message::Open {
+                name,
+                access,
+                qos,
+                processor,
+            } => {
                 fields.units(tag::NAME, name.units());
                 fields.u32(tag::ACCESS, access.to_win32());
                 write_qos(*qos, &mut fields);
+                fields.optional_u32(tag::PROCESSOR, *processor);
                 kind::OPEN
             }
             Message::Opened(connection) => {
@@ -324,6 +333,7 @@ impl Message {
                 name: name_in(fields)?,
                 access: Access::from_win32(fields.u32(tag::ACCESS)?),
                 qos: qos_in(fields)?,
+                processor: fields.optional_u32(tag::PROCESSOR)?,
             },
             kind::OPENED => Message::Opened(Connection::read(fields)?),
             kind::REFUSED => Message::Refused {

@@ -191,7 +191,14 @@ fn any_serving() -> impl Strategy<Value = Serving> {
 fn any_message() -> impl Strategy<Value = Message> {
     prop_oneof![
         any_serving().prop_map(Message::Serving),
-        (any_name(), any_access(), any_qos()).prop_map(|(name, access, qos)| Message::Open { name, access, qos }),
+        (any_name(), any_access(), any_qos(), any::<Option<u32>>()).prop_map(|(name, access, qos, processor)| {
+            Message::Open {
+                name,
+                access,
+                qos,
+                processor,
+            }
+        }),
         any_connection().prop_map(Message::Opened),
         any_status().prop_map(|status| Message::Refused { status }),
         any_name().prop_map(|name| Message::Wait { name }),
@@ -329,6 +336,7 @@ fn the_bytes_of_a_request_never_change() {
         name: PipeName::from_typed("é".as_bytes()).unwrap(),
         access: Access::READ,
         qos: SecurityQos::default(),
+        processor: None,
     };
     let body = [field(1, &[0xE9, 0]), field(2, &[0x89, 0, 0x12, 0])].concat();
     assert_eq!(open.encode(), frame(3, 1, 14, &body));

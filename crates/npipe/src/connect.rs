@@ -5,6 +5,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use npipe_core::handshake::{Connection, Decoder, Message, PipeReport};
@@ -12,18 +13,20 @@ use npipe_core::{
     Access, PipeName, PipeType, ReadMode, SecurityDescriptor, SecurityInformation, SecurityQos, Status, WaitMode,
 };
 use npipe_shm::layout::{Layout, Side};
+use npipe_shm::memory::Memory;
 
 use crate::background;
 use crate::end::link::Link;
 use crate::end::{End, Handle, Home, Shape};
 use crate::error::{Error, Result};
 use crate::host;
+use crate::patience::Patience;
 use crate::sys::forks::ProcessFd;
 use crate::sys::identity::{self, PeerCredentials};
 use crate::sys::impersonation::with_own_files;
 use crate::sys::namespace::{Candidate, Root};
 use crate::sys::segment::Segment;
-use crate::sys::{SysError, SysResult, socket};
+use crate::sys::{SysError, SysResult, cpu, socket};
 
 /// How long a server may take to answer (it answers at once unless it is stopped).
 pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(10);
@@ -33,6 +36,24 @@ const MIN_ANSWER_TIME: Duration = Duration::from_secs(1);
 
 /// How often a server that vanishes while we talk to it is looked for again.
 const ATTEMPTS: usize = 16;
+
+/// How soon servers answer.
+static ANSWERS: Patience = Patience::new();
+
+/// How long an answer is waited for.
+#[derive(Clone, Copy)]
+pub(crate) struct Time {
+    deadline: Option<Instant>,
+    /// For so long it is looked for, at most, before one sleeps until it comes.
+    max_spin: Duration,
+}
+
+impl From<Option<Instant>> for Time {
+    fn from(deadline: Option<Instant>) -> Time {
+        let max_spin = Duration::ZERO;
+        Time { deadline, max_spin }
+    }
+}
 
 /// An answer, the descriptor that came with it, and the socket it came by.
 pub(crate) struct Answer {
@@ -81,11 +102,15 @@ pub(crate) fn open(root: &Root, name: &PipeName, wanted: &Wanted, patience: Dura
         name: name.clone(),
         access: wanted.access,
         qos: wanted.qos,
+        processor: Some(cpu::current()).filter(|&here| here != cpu::UNKNOWN),
     };
     // What can be missing here is found missing before an instance is taken.
     background::start().map_err(|error| Error::from_sys(error, "open").about(name))?;
-    let deadline = Instant::now() + patience.clamp(MIN_ANSWER_TIME, ANSWER_TIME);
-    let answer = ask(root, name, &request, "open", Some(deadline))?;
+    let time = Time {
+        deadline: Some(Instant::now() + patience.clamp(MIN_ANSWER_TIME, ANSWER_TIME)),
+        max_spin: wanted.max_spin,
+    };
+    let answer = ask(root, name, &request, "open", time)?;
     let fail = |status| Error::new(status, "open").about(name);
     match &answer.message {
         Message::Opened(connection) => {
@@ -122,6 +147,8 @@ fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection
         wanted.max_spin,
         kept,
     );
+    let answered_on = &link.control().end(Side::Server).attention.0.processor;
+    ANSWERS.seen_on(answered_on.load(Ordering::Relaxed));
     let refuse = |status| Error::new(status, "open").about(name);
     // Of what the server grants only what was asked for, unless that was all there is.
     let granted = match wanted.access.is_maximum() {
@@ -218,7 +245,7 @@ impl Waiting {
         let request = Message::Wait {
             name: self.name.clone(),
         };
-        let asked = ask(&self.root, &self.name, &request, Self::OPERATION, deadline);
+        let asked = ask(&self.root, &self.name, &request, Self::OPERATION, deadline.into());
         let answer = asked.map_err(|error| match error.status() {
             // Only silence is busy here: to one who waits, a time-out.
             Status::PipeNotAvailable => error.with_status(Status::IoTimeout),
@@ -322,7 +349,7 @@ pub(crate) fn query(root: &Root, name: &PipeName, deadline: Option<Instant>) -> 
         name: Some(name.clone()),
         server_pid: None,
     };
-    let answer = ask(root, name, &request, "info", deadline)?;
+    let answer = ask(root, name, &request, "info", deadline.into())?;
     let fail = |status| Error::new(status, "info").about(name);
     match answer.message {
         Message::Info(report) if report.name == *name => {
@@ -349,7 +376,8 @@ pub(crate) fn set_security(
         parts,
         security: security.clone(),
     };
-    let answer = ask(root, name, &request, OPERATION, Some(Instant::now() + ANSWER_TIME))?;
+    let deadline = Some(Instant::now() + ANSWER_TIME);
+    let answer = ask(root, name, &request, OPERATION, deadline.into())?;
     let fail = |status| Error::new(status, OPERATION).about(name);
     match answer.message {
         Message::SecuritySet => Ok(()),
@@ -396,7 +424,7 @@ impl Inquiry<'_> {
             // Whatever was in the way may have gone since.
             None => begin(self.root, self.candidate, &ANYTHING, deadline)?,
         };
-        let Some(answer) = conversation.listen(deadline)? else {
+        let Some(answer) = conversation.listen(deadline.into())? else {
             return Ok(None);
         };
         let Message::Info(report) = answer.message else {
@@ -416,17 +444,11 @@ pub(crate) fn is_dead(kind: std::io::ErrorKind) -> bool {
     )
 }
 
-fn ask(
-    root: &Root,
-    name: &PipeName,
-    request: &Message,
-    operation: &'static str,
-    deadline: Option<Instant>,
-) -> Result<Answer> {
+fn ask(root: &Root, name: &PipeName, request: &Message, operation: &'static str, time: Time) -> Result<Answer> {
     let mut vanished = 0;
     loop {
         // The directory is the process'; at the socket the thread is who it is.
-        match with_own_files(|| ask_once(root, name, request, operation, deadline)) {
+        match with_own_files(|| ask_once(root, name, request, operation, time)) {
             Ok(answer) => return Ok(answer),
             Err(Failure::Failed(error)) => return Err(error),
             Err(Failure::Vanished) if vanished < ATTEMPTS => vanished += 1,
@@ -445,11 +467,11 @@ fn ask_once(
     name: &PipeName,
     request: &Message,
     operation: &'static str,
-    deadline: Option<Instant>,
+    time: Time,
 ) -> Result<Answer, Failure> {
     let failed = |error: SysError| Failure::Failed(Error::from_sys(error, operation).about(name));
     for candidate in root.candidates(&name.key()).map_err(failed)? {
-        match talk_to(root, &candidate, request, deadline) {
+        match talk_to(root, &candidate, request, time) {
             Ok(Some(answer)) => return Ok(answer),
             Ok(None) => return Err(Failure::Vanished),
             Err(error) => match error.kind() {
@@ -484,13 +506,8 @@ fn ask_once(
 }
 
 /// One request and its answer; `None` when the server hung up instead.
-fn talk_to(
-    root: &Root,
-    candidate: &Candidate,
-    request: &Message,
-    deadline: Option<Instant>,
-) -> SysResult<Option<Answer>> {
-    begin(root, candidate, request, deadline)?.listen(deadline)
+fn talk_to(root: &Root, candidate: &Candidate, request: &Message, time: Time) -> SysResult<Option<Answer>> {
+    begin(root, candidate, request, time.deadline)?.listen(time)
 }
 
 /// Asks whoever serves an entry.
@@ -513,8 +530,13 @@ pub(crate) fn begin(
 }
 
 impl Conversation {
-    pub(crate) fn listen(mut self, deadline: Option<Instant>) -> SysResult<Option<Answer>> {
+    pub(crate) fn listen(mut self, Time { deadline, max_spin }: Time) -> SysResult<Option<Answer>> {
+        let begun = Instant::now();
+        let comes = ANSWERS.look(max_spin, || socket::any_readable([self.socket.as_fd()]));
         let heard = self.hear(deadline)?;
+        if !comes && !max_spin.is_zero() {
+            ANSWERS.slept(max_spin, begun.elapsed());
+        }
         Ok(heard.map(|(message, descriptor)| Answer {
             message,
             descriptor,

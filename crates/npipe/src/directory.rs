@@ -199,7 +199,7 @@ fn complete(root: &Root, report: &mut PipeReport, deadline: Option<Instant>) {
         .filter_map(|pid| Some((pid, begin_with_member(root, &report.name, pid, deadline)?)))
         .collect();
     for (pid, conversation) in asked {
-        if let Ok(Some(answer)) = conversation.listen(deadline)
+        if let Ok(Some(answer)) = conversation.listen(deadline.into())
             && let Message::Info(told) = answer.message
             && told.pipe_id == report.pipe_id
         {

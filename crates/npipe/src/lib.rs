@@ -26,6 +26,7 @@ mod listener;
 mod object;
 mod options;
 pub mod overlapped;
+mod patience;
 mod process;
 mod security;
 mod server;

@@ -89,7 +89,11 @@ impl PipeListener {
             _ => {}
         }
         // What cannot be made now is tried again by the next accept, which reports it.
-        *next = self.options.create(&self.name).ok();
+        let created = match server.seat() {
+            Some(seat) => self.options.create_beside(seat),
+            None => self.options.create(&self.name),
+        };
+        *next = created.ok();
         Ok(server)
     }
 

@@ -14,7 +14,7 @@ use npipe_core::{
 use crate::client::PipeClient;
 use crate::connect::{self, Wanted};
 use crate::error::{Error, Explain, Result};
-use crate::host::{self, Kept};
+use crate::host::{self, Kept, Seat};
 use crate::impersonation;
 use crate::info::PipeMode;
 use crate::server::PipeServer;
@@ -265,20 +265,8 @@ impl ServerOptions {
     /// Differs from Windows: an instance that a thread creates while it impersonates is the process', not the client's.
     #[doc(alias = "CreateNamedPipe")]
     pub fn create(&self, name: impl AsRef<OsStr>) -> Result<PipeServer> {
-        const OPERATION: &str = "create";
         let name = parse(name.as_ref(), NameUse::Create, OPERATION)?;
-        let mut params = self.params.clone();
-        params.direction = match (self.inbound, self.outbound) {
-            (true, true) => Direction::Duplex,
-            (true, false) => Direction::Inbound,
-            (false, true) => Direction::Outbound,
-            (false, false) => {
-                let detail = "a pipe must be readable or writable: allow access_inbound, access_outbound or both";
-                return Err(Error::new(Status::InvalidParameter, OPERATION)
-                    .about(&name)
-                    .because(detail));
-            }
-        };
+        let mut params = self.params_for(&name)?;
         impersonation::require_acting().explain(OPERATION, &name)?;
         params.security = match &self.security {
             Security::Descriptor(descriptor) => descriptor.clone(),
@@ -287,14 +275,44 @@ impl ServerOptions {
                 .map_err(|error| Error::from_security(&error, OPERATION).about(&name))?,
         };
         let root = find_root(self.root.as_deref(), OPERATION)?;
-        let kept = Kept {
+        // Its files, its thread and its place among the processes that serve the name are the process'.
+        at_home(|| host::create(&root, &name, &params, self.kept())).map(PipeServer::new)
+    }
+
+    /// As [`create`](ServerOptions::create), of a name that this process has an instance of, by whose place it is found sooner.
+    pub(crate) fn create_beside(&self, seat: &Seat) -> Result<PipeServer> {
+        let name = &seat.host.name;
+        let params = self.params_for(name)?;
+        impersonation::require_acting().explain(OPERATION, name)?;
+        at_home(|| host::create_beside(seat, &params, self.kept())).map(PipeServer::new)
+    }
+
+    /// What an instance is to be like, but for the pipe's descriptor.
+    fn params_for(&self, name: &PipeName) -> Result<InstanceParams> {
+        let mut params = self.params.clone();
+        params.direction = match (self.inbound, self.outbound) {
+            (true, true) => Direction::Duplex,
+            (true, false) => Direction::Inbound,
+            (false, true) => Direction::Outbound,
+            (false, false) => {
+                let detail = "a pipe must be readable or writable: allow access_inbound, access_outbound or both";
+                return Err(Error::new(Status::InvalidParameter, OPERATION)
+                    .about(name)
+                    .because(detail));
+            }
+        };
+        Ok(params)
+    }
+
+    fn kept(&self) -> Kept {
+        Kept {
             max_spin: self.spin,
             is_shareable: self.shareable,
-        };
-        // Its files, its thread and its place among the processes that serve the name are the process'.
-        at_home(|| host::create(&root, &name, &params, kept)).map(PipeServer::new)
+        }
     }
 }
+
+const OPERATION: &str = "create";
 
 fn rights(read: bool, write: bool) -> Access {
     match (read, write) {

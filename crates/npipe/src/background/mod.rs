@@ -7,7 +7,9 @@
 
 mod asked;
 mod handshake;
+mod newcomers;
 mod spare;
+mod visitor;
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -27,7 +29,10 @@ use crate::sys::epoll::{Event, Interest, Poller};
 use crate::sys::forks::ProcessFd;
 use crate::sys::{SysError, SysResult, impersonation, signals, socket};
 use asked::Asked;
+use newcomers::Newcomers;
 use spare::Spare;
+pub(crate) use visitor::Guest;
+use visitor::Visitor;
 
 /// Enough for the handshake's buffers; nothing here recurses.
 const STACK_BYTES: usize = 128 * 1024;
@@ -41,6 +46,9 @@ pub(crate) struct Background {
     spare: Spare,
     /// Connections whose threads are trusted to come back.
     trusted: Mutex<Vec<(Weak<Link>, Weak<End>)>>,
+    newcomers: Newcomers,
+    /// Whom those who keep doors have left to the desk, by token.
+    arrivals: Mutex<HashMap<u64, Visitor>>,
 }
 
 /// Why a descriptor is watched.
@@ -56,6 +64,8 @@ enum Watch {
         end: Weak<End>,
         seat: Option<(Weak<Host>, InstanceId, ConnectionId)>,
     },
+    /// It is time to watch connections that were young.
+    Newcomers,
     /// Somebody has come to hold an end of ours too, or has left it.
     Bell(Weak<End>, Weak<Link>),
     /// The process of one who does.
@@ -78,7 +88,10 @@ fn running() -> SysResult<Arc<Background>> {
         // Before anything can run out.
         spare: Spare::new(),
         trusted: Mutex::default(),
+        newcomers: Newcomers::new()?,
+        arrivals: Mutex::default(),
     });
+    background.watch(Watch::Newcomers, background.newcomers.timer(), Interest::Readable)?;
     let runner = background.clone();
     let thread = std::thread::Builder::new()
         .name("npipe".to_owned())
@@ -127,6 +140,16 @@ pub(crate) fn watch_host(host: &Arc<Host>) -> SysResult<()> {
 /// Whether [`watch_host`] has succeeded.
 pub(crate) fn is_watched(host: &Host) -> bool {
     host.token.load(Ordering::Relaxed) != 0
+}
+
+/// Whether to answer those who knock, while [`watch_host`] lasts; a thread that keeps the door does so in our place.
+pub(crate) fn heed_door(host: &Host, wanted: bool) {
+    let interest = if wanted { Interest::Readable } else { Interest::Hangup };
+    let token = host.token.load(Ordering::Relaxed);
+    if let Ok(background) = running() {
+        // Fails if the name has gone meanwhile.
+        host.with_listener(|listener| background.poller.modify(listener, token, interest));
+    }
 }
 
 /// Ends [`watch_host`], before the listener is closed.
@@ -197,8 +220,8 @@ pub(crate) fn heed(link: &Link) {
     if token != 0
         && let Ok(background) = running()
     {
-        // Fails if it is not watched yet: then the flag is seen when it is.
-        let _ = background.poller.modify(link.socket(), token, Interest::Readable);
+        // Fails if it is not watched any more.
+        let _ = background.set_interest(link, token, Interest::Readable);
     }
 }
 
@@ -211,7 +234,7 @@ pub(crate) fn ignore(link: &Link) {
         && let Ok(background) = running()
     {
         // Fails if it is not watched any more.
-        let _ = background.poller.modify(link.socket(), token, Interest::Hangup);
+        let _ = background.set_interest(link, token, Interest::Hangup);
     }
 }
 
@@ -233,9 +256,7 @@ pub(crate) fn stir(link: &Link) {
         && let Ok(background) = running()
     {
         // There is room to write on a socket that is new, and that is an event.
-        let _ = background
-            .poller
-            .modify(link.socket(), token, Interest::ReadableOrWritable);
+        let _ = background.set_interest(link, token, Interest::ReadableOrWritable);
     }
 }
 
@@ -246,7 +267,7 @@ pub(crate) fn unwatch(link: &Link) {
         && let Ok(background) = running()
     {
         background.forget(token);
-        let _ = background.poller.remove(link.socket());
+        background.newcomers.forget(&background.poller, link, token);
     }
 }
 
@@ -293,6 +314,7 @@ pub(crate) fn catch_up() {
     let Some(background) = background.filter(|_| !is_here()) else {
         return;
     };
+    background.watch_newcomers();
     let Ok((question, other)) = socket::pair() else { return };
     drop(other);
     let (question, asked) = (Arc::new(question), Arc::new(Asked::default()));
@@ -346,14 +368,29 @@ impl Background {
             seat,
         });
         link.token().store(token, Ordering::SeqCst);
-        self.poller
-            .add(link.socket(), token, Interest::Hangup)
-            .inspect_err(|_| self.forget(token))?;
+        self.newcomers.add(token);
         if link.heeds_bell().load(Ordering::SeqCst) {
-            // It is watched, so this does not fail.
-            let _ = self.poller.modify(link.socket(), token, Interest::Readable);
+            self.set_interest(link, token, Interest::Readable)
+                .inspect_err(|_| self.forget(token))?;
         }
         Ok(())
+    }
+
+    fn set_interest(&self, link: &Link, token: u64, interest: Interest) -> SysResult<()> {
+        self.newcomers.watch(&self.poller, link, token, interest)
+    }
+
+    fn watch_newcomers(&self) {
+        for token in self.newcomers.all() {
+            let Some(Watch::Life { link, end, seat }) = locked(&self.watches).get(&token).cloned() else {
+                continue;
+            };
+            let Some(young) = link.upgrade() else { continue };
+            if self.newcomers.grow(&self.poller, &young, token).is_err() {
+                // Nobody would know of its peer's end.
+                hung_up(&link, &end, seat);
+            }
+        }
     }
 }
 
@@ -372,9 +409,9 @@ impl Background {
         } else {
             // Stirred; before the look, so that one who stirs again is heard.
             let token = link.token().load(Ordering::Acquire);
-            let _ = self.poller.modify(link.socket(), token, Interest::Hangup);
+            let _ = self.set_interest(&link, token, Interest::Hangup);
             if link.heeds_bell().load(Ordering::SeqCst) {
-                let _ = self.poller.modify(link.socket(), token, Interest::Readable);
+                let _ = self.set_interest(&link, token, Interest::Readable);
             }
         }
         end.entrust();
@@ -430,6 +467,7 @@ fn run(background: &Background) {
                         desk.hear(&host, owner);
                     }
                 }
+                Some(Watch::Newcomers) => background.watch_newcomers(),
                 Some(Watch::Life { link, end, seat }) if event.hangup => hung_up(&link, &end, seat),
                 Some(Watch::Life { link, end, .. }) => background.rung(&link, &end, event),
                 Some(Watch::Bell(end, link)) => {

@@ -34,13 +34,15 @@ use crate::sys::{futex, socket};
 pub(crate) struct Counterpart {
     pub(crate) who: PeerCredentials,
     pub(crate) qos: SecurityQos,
+    /// Where it runs, by its own account: a hint.
+    pub(crate) processor: Option<u32>,
 }
 
 impl From<PeerCredentials> for Counterpart {
     /// One whose identity nobody asks to use.
     fn from(who: PeerCredentials) -> Counterpart {
-        let qos = SecurityQos::default();
-        Counterpart { who, qos }
+        let (qos, processor) = (SecurityQos::default(), None);
+        Counterpart { who, qos, processor }
     }
 }
 

@@ -231,7 +231,7 @@ impl End {
         // Until the instance is gone from the name, nobody may find it half closed.
         if let Home::Server { seat: Some(seat), .. } = &self.home {
             seat.vacate();
-            self.changed.notify_all();
+            seat.host.notify(self);
         }
         self.detach(Standing::Closed, Status::PipeBroken, Status::InvalidHandle);
         // semantics 79, 192

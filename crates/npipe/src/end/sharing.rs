@@ -91,7 +91,7 @@ impl End {
         if object.is_disconnected() || !is_held {
             if let Some(seat) = seat {
                 seat.vacate();
-                self.changed.notify_all();
+                seat.host.notify(self);
             }
             // To one that was disconnected that was said already, and stays so (semantics 182).
             if !object.is_disconnected() {

@@ -10,9 +10,11 @@ use npipe_core::pipe::Pipe;
 use npipe_core::security::rights::ACCESS_SYSTEM_SECURITY;
 use npipe_core::{PipeName, SecurityDescriptor, Status};
 
+use super::door::Door;
 use super::follower::{Follower, Invitation, Joining};
+use super::fresh::Fresh;
 use super::leader::Leader;
-use super::{Host, HostState, Kept, Role, SELF, Slot};
+use super::{Host, HostState, Kept, Role, SELF, Seat, Slot};
 use crate::background;
 use crate::connect::{self, ANSWER_TIME};
 use crate::end::{Handle, locked};
@@ -56,6 +58,11 @@ pub(crate) fn create(root: &Root, name: &PipeName, params: &InstanceParams, kept
             other => return other,
         }
     }
+}
+
+/// Creates another instance of a pipe that this process has one of, whose place is `seat`.
+pub(crate) fn create_beside(seat: &Seat, params: &InstanceParams, kept: Kept) -> Result<Handle> {
+    seat.host.create_instance(params, kept, Instant::now() + ANSWER_TIME)
 }
 
 /// With all that the descriptor leaves out (semantics 264).
@@ -117,6 +124,8 @@ fn begin(
                 requests: BTreeMap::new(),
             }),
             answered: Condvar::new(),
+            door: Door::default(),
+            fresh: Fresh::default(),
         })
     };
     match enter(root, name, params, deadline)? {

@@ -7,8 +7,10 @@
 //! ([`follower`]) and have their own instances in theirs. Each name has a *slot* with a lock of its own, held while this
 //! process begins or ends to serve it, so that a name can be made again the moment it is gone.
 
+mod door;
 mod entry;
 mod follower;
+mod fresh;
 mod leader;
 mod line;
 mod seat;
@@ -36,8 +38,10 @@ use crate::sys::identity::{self, PeerCredentials};
 use crate::sys::namespace::Root;
 use crate::sys::socket;
 
-pub(crate) use entry::create;
+use door::Door;
+pub(crate) use entry::{create, create_beside};
 use follower::{Follower, Request};
+use fresh::Fresh;
 use leader::Leader;
 use line::Brings;
 pub(crate) use line::Line;
@@ -92,6 +96,8 @@ pub(crate) struct Host {
     pub(crate) state: Mutex<HostState>,
     /// Rung when a request to the leader is answered, or we lead ourselves.
     answered: Condvar,
+    door: Door,
+    fresh: Fresh,
     /// The descriptor by the last news, which clients in this process go on having when the host has gone.
     security: KnownSecurity,
 }

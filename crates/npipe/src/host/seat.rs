@@ -1,7 +1,7 @@
 //! The place of a server end in its pipe: connecting, disconnecting, leaving.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 use npipe_core::pipe::{ConnectionId, InstanceId, InstanceState};
 use npipe_core::wire::PeerState;
@@ -32,6 +32,8 @@ impl Seat {
             WaitMode::NoWait => return Err(Status::PipeListening),
             WaitMode::Wait => {}
         }
+        // Dropped after the lock: the background thread, which is told then, may be waiting for that.
+        let mut keeper = self.host.keep_door(end.shape.max_spin);
         let opens = end.opens.load(Ordering::Relaxed);
         let cancelled = end.connects_cancelled.load(Ordering::Relaxed);
         end.connecting.fetch_add(1, Ordering::Relaxed);
@@ -49,7 +51,7 @@ impl Seat {
                     Some(InstanceState::Disconnected) => return (Err(Status::PipeDisconnected), state),
                     _ => return (Err(Status::PipeBroken), state),
                 }
-                state = end.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self.host.await_change(state, end, &mut keeper);
             }
         });
         end.connecting.fetch_sub(1, Ordering::Relaxed);
@@ -95,7 +97,7 @@ impl Seat {
         let count = end.connecting.load(Ordering::Relaxed);
         if count > 0 {
             end.connects_cancelled.fetch_add(1, Ordering::Relaxed);
-            end.changed.notify_all();
+            self.host.notify(end);
         }
         count as usize + end.finish_connects(Err(Status::Cancelled))
     }
@@ -104,7 +106,7 @@ impl Seat {
     pub(crate) fn cancel_connect(&self, end: &End, call: &BlockedCall) -> bool {
         let _state = locked(&self.host.state);
         let is_connect = call.cancel_connect(end);
-        end.changed.notify_all();
+        self.host.notify(end);
         is_connect
     }
 
@@ -115,6 +117,7 @@ impl Seat {
         state.follow(self.id, end);
         state.pipe.disconnect(self.id)?;
         state.end_connection(self.id, end);
+        self.host.notify(end);
         end.finish_connects(Err(Status::PipeDisconnected));
         drop(state);
         end.pump();
@@ -165,7 +168,6 @@ impl HostState {
             Status::PipeDisconnected,
             Status::PipeDisconnected,
         );
-        end.changed.notify_all();
     }
 }
 

@@ -1,21 +1,21 @@
 //! A client gets its instance: the segment is made, the end attached, the answer sent.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use npipe_core::handshake::{ClientReport, Connection, Message};
 use npipe_core::pipe::Opened;
-use npipe_core::{SecurityQos, Status};
+use npipe_core::{Access, PeerIdentity, SecurityQos, Status};
 use npipe_shm::layout::{Layout, Side};
+use npipe_shm::memory::Memory;
 
-use super::{Host, HostState, Role, Visit};
+use super::{Host, HostState, Role, SELF, Visit};
 use crate::background;
-use crate::end::End;
 use crate::end::link::{Counterpart, Link};
+use crate::end::{End, locked};
 use crate::sys::forks::ProcessFd;
 use crate::sys::identity::{self, PeerCredentials};
-use crate::sys::segment::Segment;
 use crate::sys::{SysError, SysResult, socket};
 
 impl HostState {
@@ -32,6 +32,44 @@ impl HostState {
 }
 
 impl Host {
+    /// A client asks for an instance: it gets the one that has listened longest, here or in the process that has it. What
+    /// comes of it the client is told, unless it is refused.
+    ///
+    /// # Errors
+    /// Why it is.
+    pub(crate) fn admit(
+        self: &Arc<Host>,
+        client: &Arc<ProcessFd>,
+        peer: Counterpart,
+        access: Access,
+    ) -> Result<(), Status> {
+        // Declared before the lock and so dropped after it: an end that goes with its last handle takes the lock.
+        let mut _ends = Vec::new();
+        let mut state = locked(&self.state);
+        let access = state.pipe.attributes().admit(&PeerIdentity::from(&peer.who), access)?;
+        loop {
+            let opened = state.choose(access)?;
+            if opened.owner != SELF {
+                if state.pass_on(&opened, (access, peer.qos), (client, &peer.who)) {
+                    return Ok(());
+                }
+                continue;
+            }
+            let Some(end) = state.end_of(&opened) else {
+                state.drop_endless(&opened);
+                continue;
+            };
+            _ends.push(end.clone());
+            self.note_processor(peer.processor);
+            let instances = state.pipe.instances().len() as u32;
+            let welcomed = self.welcome(&mut state, &opened, &end, client, peer, instances);
+            // Who waits in a connect goes on to make the next instance, for which it needs the lock.
+            drop(state);
+            self.notify(&end);
+            return welcomed;
+        }
+    }
+
     /// A client that the leader has sent to us.
     pub(super) fn welcome_passed_on(
         self: &Arc<Host>,
@@ -43,9 +81,10 @@ impl Host {
         let client = Arc::new(client);
         let refusal = match (identity::peer_credentials(client.as_fd()), state.end_of(opened)) {
             (Ok(who), Some(end)) => {
-                let peer = Counterpart { who, qos };
+                let processor = None;
+                let peer = Counterpart { who, qos, processor };
                 let welcomed = self.welcome(state, opened, &end, &client, peer, instances);
-                end.changed.notify_all();
+                self.notify(&end);
                 welcomed.err()
             }
             (_, None) => {
@@ -73,7 +112,7 @@ impl Host {
         instances: u32,
     ) -> Result<(), Status> {
         let report = ClientReport::from(&peer.who);
-        let Ok((link, descriptor)) = make_link(end, client, peer) else {
+        let Ok((link, descriptor)) = self.make_link(end, client, peer) else {
             // Nothing happened yet: the instance goes on listening.
             let _ = state.pipe.disconnect(opened.instance);
             let released = state.pipe.listen(opened.instance).unwrap_or_default();
@@ -124,6 +163,34 @@ impl Host {
         let _ = socket::send(link.socket(), &answer.encode(), Some(descriptor.as_fd()));
         Ok(())
     }
+
+    fn make_link(&self, end: &End, client: &Arc<ProcessFd>, peer: Counterpart) -> SysResult<(Arc<Link>, ProcessFd)> {
+        let layout = Layout::new(end.shape.out_quota, end.shape.in_quota);
+        let (segment, descriptor) = self.fresh.take(&layout)?;
+        let kept = match end.shape.is_shareable {
+            true => {
+                let copy = descriptor.as_fd().try_clone_to_owned();
+                Some(copy.map_err(|error| SysError::new("copy a descriptor", error))?.into())
+            }
+            false => None,
+        };
+        let processor = peer.processor;
+        let link = Link::new(
+            segment,
+            layout,
+            Side::Server,
+            client.clone(),
+            peer,
+            end.shape.max_spin,
+            kept,
+        );
+        if let Some(processor) = processor {
+            // Until it says so itself: who waits for it is not to look for it where it cannot run meanwhile.
+            let words = &link.control().end(Side::Client).attention.0;
+            words.processor.store(processor.wrapping_add(1), Ordering::Relaxed);
+        }
+        Ok((link, descriptor))
+    }
 }
 
 impl From<&PeerCredentials> for ClientReport {
@@ -134,29 +201,4 @@ impl From<&PeerCredentials> for ClientReport {
             gid: peer.gid,
         }
     }
-}
-
-fn make_link(end: &End, client: &Arc<ProcessFd>, peer: Counterpart) -> SysResult<(Arc<Link>, OwnedFd)> {
-    let layout = Layout::new(end.shape.out_quota, end.shape.in_quota);
-    let create = || Segment::create(layout.total_bytes(), Layout::first_bytes() as usize);
-    let (segment, descriptor) = background::with_spare(create)?;
-    let kept = match end.shape.is_shareable {
-        true => Some(
-            descriptor
-                .try_clone()
-                .map_err(|error| SysError::new("copy a descriptor", error))?
-                .into(),
-        ),
-        false => None,
-    };
-    let link = Link::new(
-        segment,
-        layout,
-        Side::Server,
-        client.clone(),
-        peer,
-        end.shape.max_spin,
-        kept,
-    );
-    Ok((link, descriptor))
 }

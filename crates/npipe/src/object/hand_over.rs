@@ -214,7 +214,8 @@ impl Passport {
     /// Who is at the other end: by the kernel's word, but for the process, which may be another one of the same user.
     fn counterpart(&self, mut who: PeerCredentials) -> Counterpart {
         who.pid = self.peer_pid;
-        Counterpart { who, qos: self.qos }
+        let (qos, processor) = (self.qos, None);
+        Counterpart { who, qos, processor }
     }
 
     /// What the end knows of the pipe's descriptor, if it makes sense.

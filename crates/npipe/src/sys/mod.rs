@@ -20,6 +20,7 @@
 //! * `forks`: what is not a forked child's to keep.
 //! * `cpu`: the processor this thread runs on, and how many it may use.
 //! * `anonymous`: pipes that a child can have as its standard streams.
+//! * `timer`: a time that has passed, to be watched.
 //! * `signals`: keeping a program's signal handlers off our thread.
 //!
 //! What holds for every backend:
@@ -43,7 +44,7 @@ mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
     anonymous, capsule, claim, cpu, epoll, forks, futex, identity, impersonation, lifetime, namespace, segment,
-    signals, socket,
+    signals, socket, timer,
 };
 
 #[cfg(not(target_os = "linux"))]

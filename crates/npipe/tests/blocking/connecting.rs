@@ -1,5 +1,8 @@
 //! Waiting for a client.
 
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+
 use npipe::PipeServer;
 
 use crate::support::{Call, fails_with, relisten, until};
@@ -21,6 +24,56 @@ fn a_connect_waits_for_a_client() {
     connecting.end().unwrap();
     client.write(b"x").unwrap();
     assert_eq!(text(&server), "x");
+}
+
+/// Whoever is at the door of a thread that waits for a client keeps nobody out: those who say nothing, ask something else, talk
+/// nonsense or have gone again. semantics 52, 61, 82, 197
+#[test]
+fn a_thread_that_waits_keeps_the_door() {
+    let place = Place::new();
+    let server = place.bytes().create(NAME).unwrap();
+    let door = place.file(rustix::process::geteuid().as_raw(), "");
+    let knock = || UnixStream::connect(&door).unwrap();
+    for round in 0..10 {
+        let connecting = begin_connect(&server);
+        let silent = [knock(), knock(), knock()];
+        (&silent[0]).write_all(b"nonsense").unwrap();
+        let mut cut_short = knock();
+        cut_short.write_all(b"npip").unwrap();
+        drop(knock());
+        assert_eq!(place.namespace().info(NAME).unwrap().instances.len(), 1);
+        place.namespace().wait(NAME, None).unwrap();
+        connecting.waits();
+        let client = place.open();
+        connecting.end().unwrap();
+        client.write(format!("round {round}").as_bytes()).unwrap();
+        assert_eq!(text(&server), format!("round {round}"));
+        // Who has yet to say something is still heard.
+        drop((silent, cut_short));
+        server.disconnect().unwrap();
+    }
+}
+
+/// One thread keeps the door for all that wait, and another one when it has gone. semantics 56, 61, 78
+#[test]
+fn a_door_passes_from_thread_to_thread() {
+    let place = Place::new();
+    let servers: Vec<_> = (0..3).map(|_| place.bytes().create(NAME).unwrap()).collect();
+    for _ in 0..20 {
+        let mut calls: Vec<_> = servers.iter().map(begin_connect).collect();
+        // Whoever it is that keeps the door.
+        until(|| servers[0].cancel().ok());
+        assert_eq!(error(calls.remove(0).end()), "ERROR_OPERATION_ABORTED");
+        let clients: Vec<_> = servers.iter().map(|_| place.open()).collect();
+        for call in calls {
+            call.end().unwrap();
+        }
+        assert_eq!(error(place.client().open(NAME)), "ERROR_PIPE_BUSY");
+        drop(clients);
+        for server in &servers {
+            server.disconnect().unwrap();
+        }
+    }
 }
 
 /// semantics 62, 64: a client that is there already is success, however often one asks.

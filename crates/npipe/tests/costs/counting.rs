@@ -22,8 +22,24 @@ impl Calls {
     }
 }
 
+/// Those of the thread that marks their beginning and end, and of all others of its process.
+#[derive(Debug, Default)]
+pub(crate) struct Sides {
+    pub(crate) marking: Calls,
+    pub(crate) others: Calls,
+}
+
 /// The system calls of all threads during so many round trips.
 pub(crate) fn system_calls(work: Work) -> Calls {
+    let Sides { mut marking, others } = system_calls_by_side(work);
+    for (name, count) in others.0 {
+        *marking.0.entry(name).or_default() += count;
+    }
+    marking
+}
+
+/// The same, of the two sides.
+pub(crate) fn system_calls_by_side(work: Work) -> Sides {
     let place = Place::new();
     let trace = place.path().join("trace");
     let flags = ["--follow-forks", "--quiet=all", "--signal=none", "--output"];
@@ -35,24 +51,28 @@ pub(crate) fn system_calls(work: Work) -> Calls {
     );
     let text = std::fs::read_to_string(&trace).expect("strace has written it");
     let _ = std::fs::remove_file(&trace);
-    let mut calls = Calls::default();
-    let mut marks = 0;
-    for name in text.lines().filter_map(name_of) {
-        match name {
-            MARK => marks += 1,
-            _ if marks == 1 => *calls.0.entry(name.to_owned()).or_default() += 1,
-            _ => {}
+    let mut sides = Sides::default();
+    let (mut marks, mut marking) = (0, "");
+    for (thread, name) in text.lines().filter_map(call_of) {
+        if name == MARK {
+            (marks, marking) = (marks + 1, thread);
+        } else if marks == 1 {
+            let side = match thread == marking {
+                true => &mut sides.marking,
+                false => &mut sides.others,
+            };
+            *side.0.entry(name.to_owned()).or_default() += 1;
         }
     }
     assert_eq!(marks, 2, "the round trips lie between two marks");
-    calls
+    sides
 }
 
-/// The system call that a line of a trace begins; none for the rest of one that was interrupted by another thread's.
-fn name_of(line: &str) -> Option<&str> {
+/// The thread and the system call that a line of a trace begins; none for the rest of one that was interrupted by another thread's.
+fn call_of(line: &str) -> Option<(&str, &str)> {
     let (thread, call) = line.split_once(' ')?;
     let (name, _) = call.trim_start().split_once('(')?;
-    (thread.bytes().all(|byte| byte.is_ascii_digit()) && !name.starts_with('<')).then_some(name)
+    (thread.bytes().all(|byte| byte.is_ascii_digit()) && !name.starts_with('<')).then_some((thread, name))
 }
 
 /// Runs this program in a state under another one; what that says on stderr.

@@ -12,7 +12,7 @@ mod rounds;
 #[path = "../support/mod.rs"]
 mod support;
 
-use counting::{Calls, system_calls};
+use counting::{Calls, system_calls, system_calls_by_side};
 use rounds::{State, Style, Work, two_cpus};
 
 /// What another process of these tests does.
@@ -93,3 +93,33 @@ fn a_server_of_one_client_sleeps_on_one_word() {
         }
     }
 }
+
+/// To connect, ask once and close takes so many system calls on either side; the server's are those of the thread that serves and
+/// of the library's own.
+///
+/// No rule: it is about speed.
+#[test]
+fn a_connection_takes_so_many_system_calls() {
+    const CONNECTIONS: usize = 200;
+    let sides = system_calls_by_side(Work {
+        style: Style::Blocking,
+        state: State::Connecting,
+        rounds: CONNECTIONS,
+    });
+    let each = |calls: &Calls| calls.total().div_ceil(CONNECTIONS);
+    let (client, server) = (each(&sides.marking), each(&sides.others));
+    support::announce(&format!(
+        "a connection: {client} system calls of the client, {server} of the server"
+    ));
+    assert!(client <= MOST_OF_CLIENT && server <= MOST_OF_SERVER, "{sides:?}");
+    // One segment for each connection, never used again, and one in hand.
+    let segments = sides.others.of("memfd_create");
+    assert!(
+        (CONNECTIONS - 1..=CONNECTIONS + 1).contains(&segments),
+        "{segments} segments"
+    );
+}
+
+/// Measured: 35. That of the server depends on how long the connection lasts, whose watch begins after a moment: 46.
+const MOST_OF_CLIENT: usize = 40;
+const MOST_OF_SERVER: usize = 55;

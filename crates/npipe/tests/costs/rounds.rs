@@ -7,10 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use npipe::overlapped::{CompletionPort, Packet, Woken, sleep_alertable};
-use npipe::{ClientOptions, PipeClient, PipeMode, PipeServer, ServerOptions};
+use npipe::{ClientOptions, PipeClient, PipeListener, PipeMode, PipeServer, ServerOptions};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::support::NAME;
+use crate::support::{NAME, until_the_library_rests};
 
 /// The system call that nothing else makes: it stands before and after the round trips.
 pub(crate) const MARK: &str = "getppid";
@@ -39,6 +39,8 @@ pub(crate) enum State {
     Awake,
     /// The same, but one that waits sleeps at once.
     Asleep,
+    /// For each round trip a client opens the pipe and closes it again; again nobody looks before he sleeps.
+    Connecting,
 }
 
 /// The work of a process.
@@ -57,7 +59,7 @@ impl Work {
 
     pub(crate) fn parse(role: &str) -> Option<Work> {
         let [style, state, rounds] = role.split(' ').collect::<Vec<_>>().try_into().ok()?;
-        let states = [State::OneThread, State::Awake, State::Asleep];
+        let states = [State::OneThread, State::Awake, State::Asleep, State::Connecting];
         Some(Work {
             style: Style::ALL.into_iter().find(|known| format!("{known:?}") == style)?,
             state: states.into_iter().find(|known| format!("{known:?}") == state)?,
@@ -66,6 +68,9 @@ impl Work {
     }
 
     pub(crate) fn play(self, root: &Path) {
+        if self.state == State::Connecting {
+            return self.connect_again_and_again(root);
+        }
         let (server, client) = connected(root, self.state);
         if self.state == State::OneThread {
             let mut server = Server::new(server, self.style);
@@ -93,6 +98,26 @@ impl Work {
     }
 }
 
+impl Work {
+    fn connect_again_and_again(self, root: &Path) {
+        let (serving, opening) = options(root, Duration::ZERO);
+        let listener = PipeListener::bind_with(&serving, NAME).expect("the name is free");
+        // It ends with the process.
+        thread::spawn(move || {
+            for server in listener.incoming() {
+                let server = server.expect("a client");
+                let mut block = [0; BLOCK.len()];
+                while server.read(&mut block).is_ok() && server.write(&block).is_ok() {}
+            }
+        });
+        between_marks(self.rounds, || {
+            let client = opening.open(NAME).expect("it listens");
+            client.write(&BLOCK).expect("the quota has room");
+            client.read(&mut [0; BLOCK.len()]).expect("an answer");
+        });
+    }
+}
+
 /// Two processors that this process may use.
 pub(crate) fn two_cpus() -> Option<[usize; 2]> {
     let allowed = sched_getaffinity(None).expect("one's own");
@@ -106,14 +131,22 @@ fn stay_on(cpu: usize) {
     sched_setaffinity(None, &only).expect("it is allowed");
 }
 
-fn connected(root: &Path, state: State) -> (PipeServer, PipeClient) {
+fn options(root: &Path, spin: Duration) -> (ServerOptions, ClientOptions) {
     let (mut serving, mut opening) = (ServerOptions::new(), ClientOptions::new());
-    // Longer than any interruption.
-    let spin = Duration::from_secs(if state == State::Asleep { 0 } else { 60 });
     serving.root(root).pipe_mode(PipeMode::Message).spin(spin);
     opening.root(root).pipe_mode(PipeMode::Message).spin(spin);
+    (serving, opening)
+}
+
+fn connected(root: &Path, state: State) -> (PipeServer, PipeClient) {
+    // Longer than any interruption.
+    let spin = Duration::from_secs(if state == State::Asleep { 0 } else { 60 });
+    let (serving, opening) = options(root, spin);
     let server = serving.create(NAME).expect("the name is free");
     let client = opening.open(NAME).expect("it listens");
+    // Connections are watched when they are no longer young; that is no part of a round trip.
+    npipe::overlapped::engine::catch_up();
+    until_the_library_rests();
     (server, client)
 }
 

@@ -54,6 +54,7 @@ pub(crate) fn request(path: &str) -> Vec<u8> {
         name: name(path),
         access: Access::READ_WRITE,
         qos: SecurityQos::default(),
+        processor: None,
     };
     message.encode()
 }

@@ -31,6 +31,7 @@ pub(crate) use calls::{Call, call, until_at_rest};
 pub(crate) use place::{Place, files};
 pub(crate) use puppet::Puppet;
 pub(crate) use random::Random;
+pub(crate) use resources::until_the_library_rests;
 pub(crate) use strings::obey;
 pub(crate) use users::{User, has_other_users};
 

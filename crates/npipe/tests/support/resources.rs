@@ -44,7 +44,7 @@ fn number(text: &str) -> usize {
 fn limit_descriptors(spare: usize) {
     unlimit(Resource::Nofile);
     // What the library's own thread is doing takes descriptors too.
-    tasks_of_the_library().for_each(until_at_rest);
+    until_the_library_rests();
     let limit = free_descriptors().nth(spare).expect("an end");
     set_limit(Resource::Nofile, Some(limit));
 }
@@ -70,6 +70,11 @@ fn set_limit(resource: Resource, current: Option<u64>) {
 
 fn unlimit(resource: Resource) {
     set_limit(resource, getrlimit(resource).maximum);
+}
+
+/// Waits until the library's own thread has nothing to do.
+pub(crate) fn until_the_library_rests() {
+    tasks_of_the_library().for_each(until_at_rest);
 }
 
 fn tasks_of_the_library() -> impl Iterator<Item = i32> {

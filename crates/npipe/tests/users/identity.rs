@@ -30,6 +30,7 @@ fn a_forwarded_socket_is_its_connectors() {
         name: name(),
         access: Access::READ_WRITE,
         qos: SecurityQos::default(),
+        processor: None,
     }
     .encode();
     let connect = || UnixStream::connect(&socket).unwrap();

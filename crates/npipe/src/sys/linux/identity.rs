@@ -85,12 +85,12 @@ pub(crate) fn own_pid() -> u32 {
 /// The process' effective user: the owner of files we make, and who we are to a peer. A thread that impersonates somebody
 /// is not asked who it is.
 pub(crate) fn own_uid() -> u32 {
-    impersonation::own_ids().0
+    impersonation::own_uid()
 }
 
 /// The process' effective group.
 pub(crate) fn own_gid() -> u32 {
-    impersonation::own_ids().1
+    impersonation::own_gid()
 }
 
 /// Whether the program runs with more rights than its caller (set-user-id and the like), so that

@@ -327,17 +327,20 @@ fn set_file_ids((uid, gid): (u32, u32)) -> bool {
     (uid_now as u32, gid_now as u32) == (uid, gid)
 }
 
-/// The process' effective user and group, whoever the calling thread is.
-pub(crate) fn own_ids() -> (u32, u32) {
-    let at_home = PLACE.try_with(|place| {
-        let place = place.borrow();
-        let home = &place.0.as_ref()?.home;
-        Some((home.effective_uid(), home.effective_gid()))
-    });
-    at_home.ok().flatten().unwrap_or_else(|| {
-        let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
-        (uid.as_raw(), gid.as_raw())
-    })
+/// The process' effective user, whoever the calling thread is.
+pub(crate) fn own_uid() -> u32 {
+    of_home(Home::effective_uid).unwrap_or_else(|| rustix::process::geteuid().as_raw())
+}
+
+/// The process' effective group, whoever the calling thread is.
+pub(crate) fn own_gid() -> u32 {
+    of_home(Home::effective_gid).unwrap_or_else(|| rustix::process::getegid().as_raw())
+}
+
+/// Of what a thread is by itself that is somebody else.
+fn of_home<T>(ask: impl FnOnce(&Home) -> T) -> Option<T> {
+    let asked = PLACE.try_with(|place| place.borrow().0.as_ref().map(|away| ask(&away.home)));
+    asked.ok().flatten()
 }
 
 /// Who the process is, by the kernel's word, whoever the calling thread is.

@@ -21,3 +21,4 @@ pub(crate) mod namespace;
 pub(crate) mod segment;
 pub(crate) mod signals;
 pub(crate) mod socket;
+pub(crate) mod timer;

@@ -211,8 +211,9 @@ impl Root {
             })?;
         }
         // Ours and the superuser's are found however many files somebody has put here.
-        for uid in [own_uid(), 0] {
-            let wanted = self.shared || uid == own_uid();
+        let own = own_uid();
+        for uid in [own, 0] {
+            let wanted = self.shared || uid == own;
             if wanted && !found.iter().any(|known: &Candidate| known.uid == uid) {
                 found.extend(self.candidate(key, uid));
             }
@@ -256,14 +257,20 @@ impl Root {
         let files = Files::of(&candidate.key, candidate.uid);
         let path = self.path.join(&files.socket);
         let fail = |e: Errno| SysError::new("connect to the server", e).on(&path);
+        let stranger = || fail(Errno::NOENT).because("it is not a socket of its owner");
+        if !self.shared {
+            // What is looked at is what is connected to: nobody else can put another file in its place.
+            self.candidate(&candidate.key, candidate.uid).ok_or_else(stranger)?;
+            return socket::connect_until(self.dir(), Some(&files.socket), deadline).map_err(|e| e.on(&path));
+        }
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(self.dir(), &files.socket, flags, Mode::empty()).map_err(fail)?;
         // What is checked here and what is connected to is the same file, whatever the name says.
         let stat = rustix::fs::fstat(&file).map_err(fail)?;
         if !is(&stat, FileType::Socket) || stat.st_uid != candidate.uid {
-            return Err(fail(Errno::NOENT).because("it is not a socket of its owner"));
+            return Err(stranger());
         }
-        socket::connect_until(file.as_fd(), deadline).map_err(|e| e.on(path))
+        socket::connect_until(file.as_fd(), None, deadline).map_err(|e| e.on(&path))
     }
 
     pub(super) fn dir(&self) -> BorrowedFd<'_> {

@@ -90,13 +90,17 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> SysResult<Option<ProcessFd>> {
     }
 }
 
-/// Connects to the socket that `file`, opened as a mere path (`O_PATH`), stands for.
+/// Connects to the socket that `place`, opened as a mere path (`O_PATH`), stands for, or to `file` in that directory.
 ///
 /// Blocks while the listener's backlog is full. A socket nobody listens on gives
 /// [`ConnectionRefused`](std::io::ErrorKind::ConnectionRefused).
-pub(crate) fn connect_until(file: BorrowedFd<'_>, deadline: Option<Instant>) -> SysResult<ProcessFd> {
+pub(crate) fn connect_until(
+    place: BorrowedFd<'_>,
+    file: Option<&str>,
+    deadline: Option<Instant>,
+) -> SysResult<ProcessFd> {
     let fail = |e: Errno| SysError::new("connect to a socket", e);
-    let address = address(file, None).map_err(fail)?;
+    let address = address(place, file).map_err(fail)?;
     let socket = socket(SocketFlags::NONBLOCK).map_err(fail)?;
     match rustix::net::connect(&socket, &address) {
         Ok(()) => return Ok(socket),
@@ -287,6 +291,20 @@ pub(crate) fn has_hung_up(socket: BorrowedFd<'_>) -> bool {
     poll(&mut watched, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
+/// Whether one of these can be read from, or has failed, now.
+pub(crate) fn any_readable<const N: usize>(descriptors: [BorrowedFd<'_>; N]) -> bool {
+    let mut watched = descriptors.map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
+    poll(&mut watched, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
+/// Blocks until one of these can be read from, or has failed, until the deadline, or until a signal has been handled.
+pub(crate) fn wait_any_readable<const N: usize>(descriptors: [BorrowedFd<'_>; N], deadline: Option<Instant>) {
+    let mut watched = descriptors.map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
+    let timeout = deadline.and_then(|deadline| Timespec::try_from(remaining(deadline)).ok());
+    // Fails for want of memory, too; the caller looks again.
+    let _ = poll(&mut watched, timeout.as_ref());
+}
+
 /// Blocks until the socket is ready for `interest`, or has failed, which the next call will tell.
 fn wait_until(socket: BorrowedFd<'_>, interest: PollFlags, deadline: Option<Instant>) -> SysResult<()> {
     const OPERATION: &str = "wait for the other side of a socket";
@@ -361,7 +379,7 @@ mod tests {
 
         let flags = OFlags::PATH | OFlags::NOFOLLOW;
         let file = rustix::fs::open(deep.join("socket"), flags, Mode::empty()).unwrap();
-        let client = connect_until(file.as_fd(), soon()).unwrap();
+        let client = connect_until(file.as_fd(), None, soon()).unwrap();
         let server = accept(listener.as_fd()).unwrap().unwrap();
         assert!(is_cloexec(&client) && is_cloexec(&server) && is_cloexec(&listener));
         let mut buffer = [0; 8];
@@ -370,7 +388,7 @@ mod tests {
         assert_eq!(recv_until(server.as_fd(), &mut buffer, soon()).unwrap().bytes, 5);
 
         drop(listener);
-        let refused = connect_until(file.as_fd(), soon()).unwrap_err();
+        let refused = connect_until(file.as_fd(), None, soon()).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     }
 
@@ -383,8 +401,8 @@ mod tests {
         rustix::net::listen(&listener, 0).unwrap();
         let file = rustix::fs::open(base.path().join("socket"), OFlags::PATH, Mode::empty());
         let file = file.unwrap();
-        let _first = connect_until(file.as_fd(), soon()).unwrap();
-        let late = connect_until(file.as_fd(), Some(Instant::now())).unwrap_err();
+        let _first = connect_until(file.as_fd(), None, soon()).unwrap();
+        let late = connect_until(file.as_fd(), None, Some(Instant::now())).unwrap_err();
         assert_eq!(late.kind(), ErrorKind::TimedOut);
         assert!(late.reason().unwrap().contains("stopped or overloaded"));
     }

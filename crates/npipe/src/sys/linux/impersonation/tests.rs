@@ -49,7 +49,7 @@ fn a_thread_is_somebody_else_and_comes_back() {
         } else {
             assert_eq!(now, before);
         }
-        assert_eq!(own_ids(), (before.effective_uid(), before.effective_gid()));
+        assert_eq!((own_uid(), own_gid()), (before.effective_uid(), before.effective_gid()));
         let own = process_credentials().unwrap();
         assert_eq!((own.uid, &own.groups), (before.effective_uid(), &before.groups));
         come_back();
@@ -65,7 +65,7 @@ fn the_process_may_use_its_files_meanwhile() {
     on_a_thread(|is_privileged| {
         let directory = tempfile::tempdir().unwrap();
         std::fs::set_permissions(directory.path(), Permissions::from_mode(0o700)).unwrap();
-        let (uid, own) = (own_ids().0, directory.path().join("own"));
+        let (uid, own) = (own_uid(), directory.path().join("own"));
         leave_for(&other()).unwrap();
         with_own_files(|| std::fs::write(&own, "").unwrap());
         assert_eq!(

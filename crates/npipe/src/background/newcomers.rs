@@ -1,0 +1,101 @@
+//! Connections too young to be watched.
+//!
+//! Most connections that end soon are ended by calls: their ends see each other's words and need nobody to tell them. To watch
+//! their sockets would cost four system calls, and wake the background thread when one end closes, just when the other is about
+//! to. So a connection is watched when it has lived for a moment, [`GRACE`] at most, or as soon as the thread is to hear its
+//! bell. A peer that dies before is noticed then.
+
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::end::link::Link;
+use crate::end::locked;
+use crate::sys::epoll::{Interest, Poller};
+use crate::sys::{SysResult, timer};
+
+/// Longer than an exchange takes, and shorter than anybody notices who waits for the end of a peer that has died.
+const GRACE: Duration = Duration::from_millis(1);
+
+/// Those that are not watched yet.
+#[derive(Debug)]
+pub(super) struct Newcomers {
+    timer: OwnedFd,
+    /// What becomes of a socket in the poller is decided under this lock.
+    young: Mutex<Young>,
+}
+
+#[derive(Debug, Default)]
+struct Young {
+    /// By the tokens of their watches.
+    tokens: BTreeSet<u64>,
+    /// Whether the timer runs, or has yet to be heard.
+    is_timed: bool,
+}
+
+impl Newcomers {
+    pub(super) fn new() -> SysResult<Newcomers> {
+        Ok(Newcomers {
+            timer: timer::new()?,
+            young: Mutex::default(),
+        })
+    }
+
+    /// Becomes readable when it is time to watch them.
+    pub(super) fn timer(&self) -> BorrowedFd<'_> {
+        self.timer.as_fd()
+    }
+
+    /// One more, whose watch is known by its token.
+    pub(super) fn add(&self, token: u64) {
+        let mut young = locked(&self.young);
+        if !young.is_timed {
+            timer::set(&self.timer, GRACE);
+            young.is_timed = true;
+        }
+        young.tokens.insert(token);
+    }
+
+    /// Watches one that is still young.
+    pub(super) fn grow(&self, poller: &Poller, link: &Link, token: u64) -> SysResult<()> {
+        let mut young = locked(&self.young);
+        if !young.tokens.remove(&token) {
+            return Ok(());
+        }
+        let interest = match link.heeds_bell().load(Ordering::SeqCst) {
+            true => Interest::Readable,
+            false => Interest::Hangup,
+        };
+        poller.add(link.socket(), token, interest)
+    }
+
+    /// Watches one, young or not, for what is wanted now.
+    pub(super) fn watch(&self, poller: &Poller, link: &Link, token: u64, interest: Interest) -> SysResult<()> {
+        let mut young = locked(&self.young);
+        match young.tokens.remove(&token) {
+            true => poller.add(link.socket(), token, interest),
+            false => poller.modify(link.socket(), token, interest),
+        }
+    }
+
+    /// Does not watch it any more.
+    pub(super) fn forget(&self, poller: &Poller, link: &Link, token: u64) {
+        let mut young = locked(&self.young);
+        if !young.tokens.remove(&token) {
+            // Fails if it is not there any more.
+            let _ = poller.remove(link.socket());
+        }
+    }
+
+    /// All that are young now, and who are to [grow](Newcomers::grow). The timer is for later ones.
+    pub(super) fn all(&self) -> Vec<u64> {
+        let mut young = locked(&self.young);
+        if young.is_timed {
+            timer::stop(&self.timer);
+            young.is_timed = false;
+        }
+        young.tokens.iter().copied().collect()
+    }
+}

@@ -31,7 +31,7 @@ fn total(style: Style, rounds: usize) -> u64 {
 #[test]
 fn a_round_trip_takes_so_many_instructions() {
     let measured = [
-        (Style::Blocking, 2310),
+        (Style::Blocking, 2080),
         (Style::Operations, 4719),
         (Style::Routines, 5112),
         (Style::Port, 4253),

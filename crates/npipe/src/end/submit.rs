@@ -112,9 +112,14 @@ impl Handle {
     /// Starts a transaction; `reply` is the buffer that comes back (semantics 150-159).
     pub(crate) fn submit_transact(&self, request: Buffer, reply: Buffer, order: Order) -> Result<Started, Refused> {
         let mut queue = self.calls.lock();
+        // What has arrived for reads that wait is theirs, and no unread data.
+        self.go_on(&mut queue);
         let begun = match self.begin_transact(request.bytes(), reply.len()) {
             Ok(begun) => begun,
-            Err(status) => return Err(Refused { status, buffer: reply }),
+            Err(status) => {
+                self.calls.tell_of(queue);
+                return Err(Refused { status, buffer: reply });
+            }
         };
         if let Ok(mut reading) = self.reading() {
             reading.publish();

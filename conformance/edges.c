@@ -167,6 +167,42 @@ static void t_cancel(void)
     CloseHandle(s);
 }
 
+/* what a structure and its event are left as by calls that are refused */
+static void t_refused(void)
+{
+    const char *n = newname(); HANDLE s, c; OV v; char b[4]; DWORD d; const char *r;
+    s = mk(n, PIPE_ACCESS_INBOUND | FILE_FLAG_OVERLAPPED, MSGPIPE, 2, 512, 512); c = op(n, GENERIC_WRITE, FILE_FLAG_OVERLAPPED);
+    ov_init(&v); SetEvent(v.o.hEvent); v.o.Internal = 7; v.o.InternalHigh = 9;
+    r = B(ReadFile(c, b, 4, &d, &v.o)); P("denied_read", "%s %s %d event=%s", r, st(v.o.Internal), (int)v.o.InternalHigh, sig(v.o.hEvent));
+    v.o.Internal = 7;
+    r = B(WriteFile(s, b, 4, &d, &v.o)); P("denied_write", "%s %s %d event=%s", r, st(v.o.Internal), (int)v.o.InternalHigh, sig(v.o.hEvent));
+    v.o.Internal = 7;
+    r = B(TransactNamedPipe(s, b, 1, b, 4, &d, &v.o)); P("denied_transact", "%s event=%s", r, sig(v.o.hEvent));
+    v.o.Internal = 7;
+    r = B(ConnectNamedPipe(c, &v.o)); P("client_connect", "%s %s event=%s", r, st(v.o.Internal), sig(v.o.hEvent));
+    P("sets_nothing", "%s", B(SetNamedPipeHandleState(s, NULL, NULL, NULL)));
+    CloseHandle(c); CloseHandle(s);
+    /* a client in byte mode that was disconnected hears of that, and not of its mode */
+    n = newname(); s = mk(n, PIPE_ACCESS_DUPLEX, MSGPIPE, 2, 512, 512); c = op(n, GENERIC_READ | GENERIC_WRITE, 0);
+    DisconnectNamedPipe(s);
+    P("disconnected_transact", "%s", B(TransactNamedPipe(c, "x", 1, b, 4, &d, NULL)));
+    P("disconnected_sets_nothing", "%s", B(SetNamedPipeHandleState(c, NULL, NULL, NULL)));
+    ov_free(&v); CloseHandle(c); CloseHandle(s);
+    /* of several writes that wait for a reader who closes, none is done, though the last would fit without the first */
+    { OV w; ov_init(&v); ov_init(&w);
+      n = newname(); s = mk(n, PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED, MSGPIPE, 2, 4, 4); c = op(n, GENERIC_READ | GENERIC_WRITE, 0);
+      owr(s, &v, "0123456789", 10); owr(s, &w, "abc", 3);
+      CloseHandle(c);
+      r = gor(s, &v, TRUE, 0); P("closed_on_two_writes", "%s %s", r, gor(s, &w, TRUE, 0));
+      ov_free(&v); ov_free(&w); CloseHandle(s); }
+    /* a write that writes nothing, since it may not wait, ends no read of nothing */
+    ov_init(&v);
+    n = newname(); s = mk(n, PIPE_ACCESS_DUPLEX, PIPE_TYPE_BYTE | PIPE_NOWAIT, 2, 4, 4); c = op(n, GENERIC_READ | GENERIC_WRITE, FILE_FLAG_OVERLAPPED);
+    ord(c, &v, 0); r = wrs(s, "0123456789", 10);
+    P("nothing_for_read_of_nothing", "%s event=%s", r, sig(v.o.hEvent));
+    CloseHandle(s); gor(c, &v, TRUE, 0); ov_free(&v); CloseHandle(c);
+}
+
 /* files by the same functions */
 static void t_files(void)
 {
@@ -202,6 +238,6 @@ static void t_files(void)
 int main(int argc, char **argv)
 {
     static const SECTION s[] = { { "ends", t_ends }, { "null", t_null }, { "computer", t_computer }, { "device", t_device }, { "duplicate", t_duplicate },
-        { "cancel", t_cancel }, { "cancel_one", t_cancel_one }, { "files", t_files }, { NULL, NULL } };
+        { "cancel", t_cancel }, { "cancel_one", t_cancel_one }, { "refused", t_refused }, { "files", t_files }, { NULL, NULL } };
     return probe_run("edges", s, argc, argv);
 }

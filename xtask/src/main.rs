@@ -8,6 +8,7 @@
 
 mod bench;
 mod ci;
+mod differential;
 mod fuzz;
 mod install;
 mod mutants;
@@ -28,6 +29,8 @@ usage: cargo xtask <command>
                       `npipe bench --targets ARGS…`
   mutants [ARGS…]     mutation tests of the core and the ring (hours); ARGS go to cargo-mutants
   fuzz [TARGET] [S]   one fuzz target or all of them, for S seconds each (600)
+  differential [--seed N] [--operations N]
+                      random operations on the C library and on Wine's pipes, compared with each other and the rules
   install [OPTIONS]   the C library with headers, pkg-config and CMake files: --prefix DIR (/usr/local),
                       --destdir DIR, --libdir DIR (lib), --profile NAME (release)
   ci                  what continuous integration runs (the same as test)
@@ -48,6 +51,10 @@ fn main() -> ExitCode {
         ["fuzz", args @ ..] => match fuzz::Options::parse(args) {
             Ok(options) => fuzz::run(options),
             Err(arg) => return misuse(&format!("fuzz: {arg} is neither a target nor a number of seconds")),
+        },
+        ["differential", args @ ..] => match differential::Options::parse(args) {
+            Ok(options) => differential::run(options),
+            Err(why) => return misuse(&format!("differential: {why}")),
         },
         ["install", args @ ..] => match install::Options::parse(args) {
             Ok(options) => install::run(&options),

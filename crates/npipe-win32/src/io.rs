@@ -127,6 +127,7 @@ crate::export! {
         overlapped: Shared<'_, OVERLAPPED>,
     ) -> Bool [FALSE] {
         count.set(0);
+        overlapped::begin(overlapped);
         read(handle, into, size, count, overlapped)
     }
 
@@ -143,6 +144,7 @@ crate::export! {
         overlapped: Shared<'_, OVERLAPPED>,
     ) -> Bool [FALSE] {
         count.set(0);
+        overlapped::begin(overlapped);
         write(handle, data, size, count, overlapped)
     }
 

@@ -66,6 +66,15 @@ pub(crate) fn event(overlapped: &OVERLAPPED) -> Outcome<Option<Arc<Waitable>>> {
     }
 }
 
+/// Marks a structure as that of a call that has begun, which is done before anything is looked at: a call that is refused
+/// leaves it pending, and its event as it was.
+// semantics 213
+pub(crate) fn begin(overlapped: Shared<'_, OVERLAPPED>) {
+    if let Some(overlapped) = overlapped.get() {
+        overlapped.Internal.store(STATUS_PENDING, Ordering::Relaxed);
+    }
+}
+
 /// Runs a call that waits, and fills in the structure.
 pub(crate) fn filling(overlapped: &OVERLAPPED, act: impl FnOnce() -> Outcome<Moved>) -> Outcome<Moved> {
     overlapped.Internal.store(STATUS_PENDING, Ordering::Relaxed);

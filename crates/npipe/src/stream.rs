@@ -124,11 +124,11 @@ impl PipeStream {
     /// Writes a request and reads the next message as its reply. Win32 equivalent: TransactNamedPipe.
     ///
     /// Needs message mode and both directions. The request never waits for quota. The read time-out covers the wait for
-    /// the reply; when it passes, the request stays in the pipe.
+    /// the reply; when it passes, the request stays in the pipe. Reads that wait at this end get their messages first.
     ///
     /// # Errors
     /// * [`Status::InvalidReadMode`]: not a message pipe in message mode.
-    /// * [`Status::PipeBusy`]: there is unread data, or another thread reads; nothing was sent.
+    /// * [`Status::PipeBusy`]: there is unread data; nothing was sent.
     /// * [`Status::InvalidPipeState`]: not connected; [`Status::PipeDisconnected`]: disconnected by the server.
     /// * [`Status::PipeBroken`]: the peer left before it replied.
     /// * [`Status::IoTimeout`], [`Status::Cancelled`], [`Status::AccessDenied`].

@@ -23,7 +23,7 @@ pub enum Outcome {
 pub type Answer = Result<Outcome, Status>;
 
 /// One write, or what reads have left of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     number: u64,
     data: VecDeque<u8>,
@@ -32,7 +32,7 @@ struct Entry {
 }
 
 /// One direction.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Queue {
     quota_bytes: usize,
     entries: VecDeque<Entry>,
@@ -62,7 +62,7 @@ enum Standing {
     Unconnected,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct End {
     standing: Standing,
     mode: ReadMode,
@@ -72,7 +72,7 @@ struct End {
 }
 
 /// A connection as the rules have it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Oracle {
     pipe_type: PipeType,
     /// By the side that writes.
@@ -105,6 +105,17 @@ impl Oracle {
 
     pub fn is_connected(&self, side: Side) -> bool {
         self.ends[side as usize].standing == Standing::Connected
+    }
+
+    /// Whether `side` is a client that was disconnected.
+    pub fn is_disconnected(&self, side: Side) -> bool {
+        self.ends[side as usize].standing == Standing::Dead
+    }
+
+    /// How much is unread of each write that `side` may read.
+    pub fn unread(&self, side: Side) -> impl DoubleEndedIterator<Item = usize> {
+        let entries = &self.queues[side.other() as usize].entries;
+        entries.iter().map(|entry| entry.data.len())
     }
 
     /// Takes the calls of `side` that ended after they had waited, by their number.

@@ -17,11 +17,14 @@ use crate::text::Words;
 use crate::types::{Bool, FALSE, Handle, NMPWAIT_WAIT_FOREVER, OVERLAPPED, TRUE, code};
 
 fn connect(end: &Arc<PipeEnd>, overlapped: Shared<'_, OVERLAPPED>) -> Outcome<()> {
-    let server = end.server()?;
-    if end.overlapped && overlapped.get().is_some() {
+    if end.overlapped && overlapped.get().is_some() && end.server().is_ok() {
         return operations::connect(end, overlapped);
     }
-    overlapped::synchronously(overlapped, || end.inside(|| server.listen()).map(|()| 0.into()))?;
+    // A client's end is refused when the call has begun: its event is reset (semantics 65, 69).
+    overlapped::synchronously(overlapped, || {
+        let server = end.server()?;
+        end.inside(|| server.listen()).map(|()| 0.into())
+    })?;
     Ok(())
 }
 

@@ -209,6 +209,10 @@ crate::export! {
         collection_timeout: In<u32>,
     ) -> Bool [FALSE] {
         let entry = handles::get(handle)?;
+        let sets_nothing = mode.get().is_none() && collection_count.get().is_none() && collection_timeout.get().is_none();
+        if sets_nothing && matches!(entry.object, Object::Pipe(_) | Object::Anonymous(_)) {
+            return Ok(TRUE);
+        }
         // This says too whether it is a pipe.
         info(&entry)?;
         entry.access.require_write_attributes()?;

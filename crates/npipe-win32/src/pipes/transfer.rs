@@ -72,6 +72,7 @@ crate::export! {
         overlapped: Shared<'_, OVERLAPPED>,
     ) -> Bool [FALSE] {
         bytes.set(0);
+        overlapped::begin(overlapped);
         let entry = handles::get(handle)?;
         let end = match &entry.object {
             Object::Pipe(end) => end,

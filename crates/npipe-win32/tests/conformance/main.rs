@@ -11,6 +11,7 @@ mod inheritance;
 mod left;
 mod linking;
 mod packaging;
+mod prefix;
 mod races;
 mod seeds;
 mod sources;

@@ -169,6 +169,7 @@ impl End {
         reply: &mut [u8],
         deadline: Option<Instant>,
     ) -> Result<ReadOutcome, Status> {
+        self.pump();
         let Transaction {
             link,
             request: mut sending,
@@ -207,18 +208,20 @@ impl End {
         self.shape.access.require_write()?;
         let mut reading = self.reading()?;
         let mut writing = self.writing()?;
-        if self.shape.pipe_type == PipeType::Byte || reading.mode() == ReadMode::Byte {
-            return Err(Status::InvalidReadMode);
-        }
+        // A client that was disconnected hears of that alone (semantics 159, 173).
         match reading.peer() {
             Ok(PeerState::Open) => {}
             Ok(PeerState::Disconnected) => return Err(Status::PipeDisconnected),
             Ok(PeerState::Closed) | Err(_) => return Err(Status::InvalidPipeState),
         }
+        if self.shape.pipe_type == PipeType::Byte || reading.mode() == ReadMode::Byte {
+            return Err(Status::InvalidReadMode);
+        }
         let Some(link) = reading.lane().map(|lane| lane.memory().clone()) else {
             return Err(Status::InvalidPipeState);
         };
-        if !reading.is_idle() || self.judge(&link, reading.has_data())? {
+        // What there is while reads wait is theirs; the reply is for whoever has waited for less time than they (semantics 151).
+        if self.judge(&link, reading.has_data())? && reading.is_idle() {
             return Err(Status::PipeBusy);
         }
         let request = writing.request(request).map_err(|status| match status {

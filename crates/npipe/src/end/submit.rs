@@ -111,10 +111,15 @@ impl Handle {
         reply: Buffer,
         order: impl IntoOrder,
     ) -> Result<Started, Refused> {
-        let queue = self.calls.lock();
+        let mut queue = self.calls.lock();
+        // What has arrived for reads that wait is theirs, and no unread data.
+        self.go_on(&mut queue);
         let begun = match self.begin_transact(request.bytes(), reply.len()) {
             Ok(begun) => begun,
-            Err(status) => return Err(Refused { status, buffer: reply }),
+            Err(status) => {
+                self.calls.tell_of(queue);
+                return Err(Refused { status, buffer: reply });
+            }
         };
         if let Ok(mut reading) = self.reading() {
             reading.publish();

@@ -216,7 +216,7 @@ impl End {
         }
     }
 
-    pub(super) fn place_empties(&self) {
+    pub(crate) fn place_empties(&self) {
         if let Ok(mut writing) = self.writing() {
             writing.place_empties();
         }

@@ -115,7 +115,7 @@ fn a_bell_that_is_taken() {
         client.write(b"x").unwrap();
         client.write(b"y").unwrap();
         assert!(is_ringing(&bell), "one byte for both");
-        assert!(bell.hear());
+        assert!(bell.hear(true));
         assert!(!is_ringing(&bell));
         assert_eq!(engine::try_read(&server, &mut [0; 4], false).unwrap().unwrap().bytes, 2);
     }
@@ -126,8 +126,26 @@ fn a_bell_that_is_taken() {
     assert_eq!(reading.finish().data(), b"z");
     assert!(bell.take());
     drop(client);
-    until(|| (!bell.hear()).then_some(()));
+    until(|| (!bell.hear(true)).then_some(()));
     assert_eq!(engine::try_read(&server, &mut [0], false), Err(Status::PipeBroken));
+}
+
+/// Bytes that stay unread never fill the socket of a peer that rings when it is called. semantics 92
+#[test]
+fn most_rings_are_heard_without_a_byte_being_read() {
+    let place = Place::new();
+    let (server, client) = place.byte_pair();
+    let bell = Bell::of(&server).unwrap();
+    assert!(bell.take());
+    let mut unread = 0;
+    for _ in 0..2_000 {
+        engine::await_ring(&server, Wish::Data);
+        client.write(b"x").unwrap();
+        assert!(bell.hear(false));
+        unread += u32::from(is_ringing(&bell));
+        assert_eq!(engine::try_read(&server, &mut [0; 4], false).unwrap().unwrap().bytes, 1);
+    }
+    assert!((1_000..2_000).contains(&unread), "{unread}");
 }
 
 /// semantics 163, 165, 170

@@ -96,7 +96,13 @@ impl Plan {
                 "--slice-ms" => plan.slice = Duration::from_millis(value()?.parse()?),
                 "--plots" => plan.plots = Some(value()?.into()),
                 "growth" | "crowd" | "busy" | "processes" => plan.parts.push(argument),
-                _ => return Err(format!("{argument} is neither a part nor an option; see the head of {}", file!()).into()),
+                _ => {
+                    return Err(format!(
+                        "{argument} is neither a part nor an option; see the head of {}",
+                        file!()
+                    )
+                    .into());
+                }
             }
         }
         Ok(plan)
@@ -206,7 +212,10 @@ fn table(plan: &Plan, crowds: &[(String, Crowd)]) -> Outcome<Vec<[Option<f64>; 3
 }
 
 fn report(plan: &Plan) -> Outcome<()> {
-    println!("round trips of {BLOCK_BYTES} bytes, one server thread; medians of {} rounds", plan.rounds);
+    println!(
+        "round trips of {BLOCK_BYTES} bytes, one server thread; medians of {} rounds",
+        plan.rounds
+    );
     if plan.has("growth") {
         growth(plan)?;
     }
@@ -234,7 +243,10 @@ fn report(plan: &Plan) -> Outcome<()> {
 
 fn head() {
     let [npipe, unix, epoll] = Kind::ALL.map(Kind::title);
-    println!("  {:<34} {npipe:>18} {unix:>18} {epoll:>18} {:>8} {:>9}", "", "to tokio", "to epoll");
+    println!(
+        "  {:<34} {npipe:>18} {unix:>18} {epoll:>18} {:>8} {:>9}",
+        "", "to tokio", "to epoll"
+    );
 }
 
 fn row(title: &str, rates: [Option<f64>; 3]) {

@@ -17,7 +17,11 @@ pub(crate) struct Line {
 /// Draws `many-connections.png` in the directory.
 pub(crate) fn draw(lines: &[Line], directory: &Path) -> Outcome<()> {
     std::fs::create_dir_all(directory)?;
-    let mut gnuplot = match Command::new("gnuplot").current_dir(directory).stdin(Stdio::piped()).spawn() {
+    let mut gnuplot = match Command::new("gnuplot")
+        .current_dir(directory)
+        .stdin(Stdio::piped())
+        .spawn()
+    {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err("gnuplot is not installed; Debian's package is gnuplot-nox".into());
         }
@@ -48,7 +52,10 @@ fn script(lines: &[Line]) -> String {
         }
         let _ = writeln!(script, "END");
         let width = if line.is_main { 3 } else { 1 };
-        plots.push(format!("$line{number} with linespoints linewidth {width} title \"{}\"", line.title));
+        plots.push(format!(
+            "$line{number} with linespoints linewidth {width} title \"{}\"",
+            line.title
+        ));
     }
     script + "plot " + &plots.join(", ") + "\n"
 }

@@ -89,7 +89,8 @@ const STOP: u64 = u64::MAX - 1;
 fn serve_by_epoll(directory: &Path, stopped: BlockingStream, ready: impl FnOnce()) -> Outcome<()> {
     let poller = epoll::create(CreateFlags::CLOEXEC)?;
     let listener = BlockingListener::bind(directory.join(SOCKET))?;
-    let watch = |socket: &dyn AsFd, token| epoll::add(&poller, socket.as_fd(), EventData::new_u64(token), EventFlags::IN);
+    let watch =
+        |socket: &dyn AsFd, token| epoll::add(&poller, socket.as_fd(), EventData::new_u64(token), EventFlags::IN);
     watch(&listener, LISTENER)?;
     watch(&stopped, STOP)?;
     ready();
@@ -108,7 +109,10 @@ fn serve_by_epoll(directory: &Path, stopped: BlockingStream, ready: impl FnOnce(
                     streams.insert(last, stream);
                 }
                 token => {
-                    if !streams.get(&token).is_some_and(|stream| has_echoed(stream).unwrap_or(false)) {
+                    if !streams
+                        .get(&token)
+                        .is_some_and(|stream| has_echoed(stream).unwrap_or(false))
+                    {
                         streams.remove(&token);
                     }
                 }

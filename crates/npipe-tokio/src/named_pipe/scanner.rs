@@ -26,6 +26,12 @@ use super::tasks::{Tasks, locked};
 /// Ends that are looked at, or retired, in one turn: about a microsecond's work.
 const LOOKS: usize = 64;
 
+/// Ends of which what is looked at is fetched from the other processors at once.
+const AHEAD: usize = 8;
+
+/// Turns after which the runtime looks for other events, while there is news in each.
+const TURNS: u32 = 4;
+
 /// An end is retired when there was news at others so many times since there was at itself: about what a byte that is sent
 /// and heard costs in looks, or so many times its share.
 const LEFT_BEHIND: (u64, u64) = (64, 4);
@@ -160,6 +166,12 @@ struct Stop {
 }
 
 impl Stop {
+    fn expect_look(&self) {
+        if let Some(outlook) = &locked(self.tasks.listing()).outlook {
+            outlook.expect_look();
+        }
+    }
+
     fn look(&self, scanner: &Arc<Scanner>, is_place_asked: bool) -> Look {
         let mut listing = locked(self.tasks.listing());
         if !listing.is_with(scanner) {
@@ -173,6 +185,7 @@ impl Stop {
                 is_elsewhere: is_place_asked && outlook.is_elsewhere(),
             };
         }
+        outlook.expect_read();
         let seen = listing.outlook.take();
         drop(listing);
         drop(seen);
@@ -270,10 +283,17 @@ impl Round {
     }
 
     async fn run(mut self) {
+        let mut turns = 0;
         loop {
             self.admit().await;
-            self.turn();
-            tokio::task::yield_now().await;
+            let has_news = self.turn();
+            turns += 1;
+            if has_news && turns < TURNS {
+                give_way().await;
+            } else {
+                turns = 0;
+                tokio::task::yield_now().await;
+            }
         }
     }
 
@@ -313,8 +333,8 @@ impl Round {
         self.laps = 0;
     }
 
-    /// A few looks, and what follows from them.
-    fn turn(&mut self) {
+    /// A few looks, and what follows from them. Whether there was news.
+    fn turn(&mut self) -> bool {
         let mut is_somebody_elsewhere = false;
         let before = self.news;
         for _ in 0..LOOKS {
@@ -325,6 +345,9 @@ impl Round {
                     break;
                 }
                 std::hint::spin_loop();
+            }
+            if self.at.is_multiple_of(AHEAD) && self.stops.len() >= AHEAD {
+                self.stops[self.at..].iter().take(AHEAD).for_each(Stop::expect_look);
             }
             match self.stops[self.at].look(&self.scanner, !is_somebody_elsewhere) {
                 Look::News => {
@@ -349,13 +372,15 @@ impl Round {
         }
         if self.news != before {
             self.patience.paid_off();
-            return self.begin_anew();
+            self.begin_anew();
+            return true;
         }
         let now = Instant::now();
         let looked = now - *self.quiet.get_or_insert(now);
         if self.laps > 0 && (!is_somebody_elsewhere || looked >= self.patience.now) {
             self.retire();
         }
+        false
     }
 
     /// Gives up some ends, and the others next time, unless there is news after all.
@@ -372,6 +397,19 @@ impl Round {
             self.quiet = Some(Instant::now());
         }
     }
+}
+
+/// Lets the tasks go first that were woken, without the look for other events that a yield has the runtime take.
+async fn give_way() {
+    let mut has_waited = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Drop for Round {

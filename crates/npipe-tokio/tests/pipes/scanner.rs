@@ -65,7 +65,11 @@ async fn finish(mut all: JoinSet<io::Result<()>>) -> io::Result<()> {
 fn many_chats_at_once() -> io::Result<()> {
     const ROUNDS: u32 = 2_000;
     let several = || Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    for (serving, asking) in [(runtime(), runtime()), (several()?, runtime()), (several()?, several()?)] {
+    for (serving, asking) in [
+        (runtime(), runtime()),
+        (several()?, runtime()),
+        (several()?, several()?),
+    ] {
         let place = Place::new();
         let (servers, clients) = pairs(&place);
         for server in servers {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use npipe::overlapped::engine::{self, Attendant, Bell, Flush, Wish};
+use npipe::overlapped::engine::{self, Attendant, Bell, Flush, Outlook, Wish};
 use npipe::{PipeMode, Status};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -146,6 +146,31 @@ fn most_rings_are_heard_without_a_byte_being_read() {
         assert_eq!(engine::try_read(&server, &mut [0; 4], false).unwrap().unwrap().bytes, 1);
     }
     assert!((1_000..2_000).contains(&unread), "{unread}");
+}
+
+/// Whoever looks at an end sees all that its reader would, and nothing before it is there. semantics 92, 183
+#[test]
+fn an_outlook_shows_what_is_new() {
+    let place = Place::new();
+    let (server, client) = place.byte_pair();
+    let outlook = Outlook::of(&server).unwrap();
+    outlook.expect_look();
+    assert!(!outlook.has_changed());
+    client.write(b"x").unwrap();
+    assert!(outlook.has_changed());
+    outlook.expect_read();
+    let outlook = Outlook::of(&server).unwrap();
+    assert!(!outlook.has_changed(), "it was there before");
+    drop(client);
+    until(|| outlook.has_changed().then_some(()));
+    assert_eq!(engine::try_read(&server, &mut [0; 4], false).unwrap().unwrap().bytes, 1);
+    assert_eq!(engine::try_read(&server, &mut [0; 4], false), Err(Status::PipeBroken));
+    drop(server);
+
+    let hasty = place.bytes().spin(Duration::ZERO).create(NAME).unwrap();
+    assert!(Outlook::of(&hasty).is_none(), "there is no connection");
+    let _client = place.open();
+    assert!(Outlook::of(&hasty).is_none(), "it may not be looked at");
 }
 
 /// semantics 163, 165, 170

@@ -31,12 +31,11 @@ pub(crate) fn prefetch(word: &AtomicU64, to_change: bool) {
     {
         use std::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
         let address = std::ptr::from_ref(word).cast();
-        // SAFETY: it reads and changes nothing, and the address is that of a word that is there.
-        unsafe {
-            match to_change {
-                true => _mm_prefetch::<_MM_HINT_ET0>(address),
-                false => _mm_prefetch::<_MM_HINT_T0>(address),
-            }
+        match to_change {
+            // SAFETY: it reads and changes nothing, and the address is that of a word that is there.
+            true => unsafe { _mm_prefetch::<_MM_HINT_ET0>(address) },
+            // SAFETY: as above.
+            false => unsafe { _mm_prefetch::<_MM_HINT_T0>(address) },
         }
     }
     #[cfg(not(target_arch = "x86_64"))]

@@ -77,9 +77,8 @@ fn serve_by_tokio(kind: Kind, directory: &Path, stopped: BlockingStream, ready: 
         }
         ready();
         stopped.set_nonblocking(true)?;
-        let mut stopped = tokio::net::UnixStream::from_std(stopped)?;
-        stopped.read(&mut [0]).await?;
-        Ok(())
+        // At its end it is readable.
+        Ok(tokio::net::UnixStream::from_std(stopped)?.readable().await?)
     })
 }
 

@@ -138,6 +138,8 @@ struct Watched {
 #[derive(Default)]
 struct Socket {
     bytes: u32,
+    /// So many stay unread when they are heard.
+    most_unread: u32,
     /// Whether the runtime takes it for readable, and how many events have said so.
     is_ready: bool,
     events: u32,
@@ -156,23 +158,37 @@ impl Watched {
         socket.is_ready = true;
         socket.events += 1;
         drop(socket);
+        self.wake();
+    }
+
+    /// Has the runtime tell of bytes that come later than those it knows of, which are read now or stay.
+    fn hear(&self) {
+        let socket = self.socket.lock().unwrap();
+        let (is_ready, events) = (socket.is_ready && !socket.has_hung_up, socket.events);
+        let stays = socket.bytes < socket.most_unread;
+        drop(socket);
+        if is_ready {
+            if !stays {
+                self.socket.lock().unwrap().bytes = 0;
+            }
+            let mut socket = self.socket.lock().unwrap();
+            // A later event stands.
+            socket.is_ready = socket.events != events || socket.has_hung_up;
+        }
+    }
+
+    fn sleep(&self) {
+        let mut socket = self.socket.lock().unwrap();
+        while !std::mem::take(&mut socket.is_woken) {
+            socket = self.woken.wait(socket).unwrap();
+        }
+    }
+
+    fn wake(&self) {
         let mut socket = self.socket.lock().unwrap();
         if std::mem::take(&mut socket.is_kept) {
             socket.is_woken = true;
             self.woken.notify_all();
-        }
-    }
-
-    /// Takes the bytes that the runtime knows of, and has it tell of those that come later.
-    fn hear(&self) {
-        let socket = self.socket.lock().unwrap();
-        let (is_ready, events) = (socket.is_ready && !socket.has_hung_up, socket.events);
-        drop(socket);
-        if is_ready {
-            self.socket.lock().unwrap().bytes = 0;
-            let mut socket = self.socket.lock().unwrap();
-            // A later event stands.
-            socket.is_ready = socket.events != events || socket.has_hung_up;
         }
     }
 
@@ -185,10 +201,17 @@ impl Watched {
             if is_there() {
                 return;
             }
-            let mut socket = self.socket.lock().unwrap();
-            while !std::mem::take(&mut socket.is_woken) {
-                socket = self.woken.wait(socket).unwrap();
-            }
+            self.sleep();
+        }
+    }
+}
+
+/// A peer that writes so many times, and rings if it is to.
+fn write_and_ring(memory: &HeapMemory, written: &AtomicU32, watched: &Watched, times: u32) {
+    for number in 1..=times {
+        written.store(number, Ordering::Release);
+        if doorbell::ring(memory.control().end(Side::Client), Cause::DATA).delegate {
+            watched.happens(|socket| socket.bytes += 1);
         }
     }
 }
@@ -199,25 +222,115 @@ impl Watched {
 /// semantics 92, 122
 #[test]
 fn no_task_sleeps_through_a_ring() {
-    explore(4, || {
-        let memory = Arc::new(HeapMemory::new(Layout::scaled(128, 8, [128; 2])));
-        let (written, watched) = (Arc::new(AtomicU32::new(0)), Arc::new(Watched::default()));
-        let (its, count, socket) = (memory.clone(), written.clone(), watched.clone());
-        let peer = thread::spawn(move || {
+    for most_unread in [0, 2] {
+        explore(4, move || {
+            let memory = Arc::new(HeapMemory::new(Layout::scaled(128, 8, [128; 2])));
+            let (written, watched) = (Arc::new(AtomicU32::new(0)), Arc::new(Watched::default()));
+            watched.socket.lock().unwrap().most_unread = most_unread;
+            let (its, count, socket) = (memory.clone(), written.clone(), watched.clone());
+            let peer = thread::spawn(move || write_and_ring(&its, &count, &socket, 2));
             for number in 1..=2 {
-                count.store(number, Ordering::Release);
-                if doorbell::ring(its.control().end(Side::Client), Cause::DATA).delegate {
-                    socket.happens(|socket| socket.bytes += 1);
+                let own = memory.control().end(Side::Client);
+                watched.wait_for(own, || written.load(Ordering::Acquire) >= number);
+            }
+            peer.join().unwrap();
+            // What was not heard is one byte for each call, never more than the socket holds.
+            assert!(watched.socket.lock().unwrap().bytes <= 2);
+        });
+    }
+}
+
+/// A runtime's scanner, as one end has to do with it.
+#[derive(Default)]
+struct Scanner {
+    listing: Mutex<Listing>,
+    stirred: Condvar,
+}
+
+#[derive(Default)]
+struct Listing {
+    is_listed: bool,
+    /// What the task saw before it tried for the last time.
+    seen: Option<u32>,
+    is_over: bool,
+}
+
+impl Scanner {
+    /// Looks at the end so many times before it retires it, whenever it is listed.
+    fn run(&self, own: &EndWords, watched: &Watched, looks: usize, written: impl Fn() -> u32) {
+        loop {
+            let mut listing = self.listing.lock().unwrap();
+            while !listing.is_listed && !listing.is_over {
+                listing = self.stirred.wait(listing).unwrap();
+            }
+            if !listing.is_listed {
+                return;
+            }
+            drop(listing);
+            for _ in 0..looks {
+                let mut listing = self.listing.lock().unwrap();
+                if listing.seen.is_some_and(|seen| written() != seen) {
+                    listing.seen = None;
+                    drop(listing);
+                    watched.wake();
                 }
             }
+            let mut listing = self.listing.lock().unwrap();
+            listing.is_listed = false;
+            let seen = listing.seen.take();
+            drop(listing);
+            if let Some(seen) = seen {
+                watched.hear();
+                doorbell::call_delegate(own, Cause::DATA);
+                if written() != seen {
+                    watched.wake();
+                }
+            }
+        }
+    }
+
+    /// Waits as a task does that has a scanner.
+    fn wait_for(&self, watched: &Watched, written: impl Fn() -> u32, number: u32) {
+        while written() < number {
+            watched.socket.lock().unwrap().is_kept = true;
+            let mut listing = self.listing.lock().unwrap();
+            listing.seen = Some(written());
+            listing.is_listed = true;
+            drop(listing);
+            self.stirred.notify_all();
+            if written() >= number {
+                return;
+            }
+            watched.sleep();
+        }
+    }
+}
+
+/// A task that rests while a scanner looks after its end is woken, whether the scanner sees what has come or has retired the
+/// end, which then rings.
+///
+/// semantics 92, 122
+#[test]
+fn no_task_sleeps_through_a_scan() {
+    // Three threads: more preemptions take minutes.
+    explore(2, || {
+        let memory = Arc::new(HeapMemory::new(Layout::scaled(128, 8, [128; 2])));
+        let (written, watched) = (Arc::new(AtomicU32::new(0)), Arc::new(Watched::default()));
+        let scanner = Arc::new(Scanner::default());
+        let (its, count, socket) = (memory.clone(), written.clone(), watched.clone());
+        let peer = thread::spawn(move || write_and_ring(&its, &count, &socket, 2));
+        let (its, count, socket, scans) = (memory, written.clone(), watched.clone(), scanner.clone());
+        let scanning = thread::spawn(move || {
+            let own = its.control().end(Side::Client);
+            scans.run(own, &socket, 1, || count.load(Ordering::Acquire));
         });
         for number in 1..=2 {
-            let own = memory.control().end(Side::Client);
-            watched.wait_for(own, || written.load(Ordering::Acquire) >= number);
+            scanner.wait_for(&watched, || written.load(Ordering::Acquire), number);
         }
+        scanner.listing.lock().unwrap().is_over = true;
+        scanner.stirred.notify_all();
         peer.join().unwrap();
-        // What was not heard is one byte for each call, never more than the socket holds.
-        assert!(watched.socket.lock().unwrap().bytes <= 2);
+        scanning.join().unwrap();
     });
 }
 
@@ -231,10 +344,7 @@ fn no_task_sleeps_through_the_end_of_its_peer() {
         let (written, watched) = (Arc::new(AtomicU32::new(0)), Arc::new(Watched::default()));
         let (its, count, socket) = (memory.clone(), written.clone(), watched.clone());
         let peer = thread::spawn(move || {
-            count.store(1, Ordering::Release);
-            if doorbell::ring(its.control().end(Side::Client), Cause::DATA).delegate {
-                socket.happens(|socket| socket.bytes += 1);
-            }
+            write_and_ring(&its, &count, &socket, 1);
             socket.happens(|socket| socket.has_hung_up = true);
         });
         let own = memory.control().end(Side::Client);

@@ -24,3 +24,8 @@ mod walk;
 
 pub use inlet::{InletState, RingInlet};
 pub use outlet::{OutletState, RingOutlet, Ticket};
+
+/// Where in its lane the frame lies that a tail stands before, in bytes; whatever the tail is, since the peer writes it.
+pub fn offset_behind(tail: u64) -> u64 {
+    header::Position(tail).offset()
+}

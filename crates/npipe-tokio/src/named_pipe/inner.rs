@@ -18,6 +18,7 @@ use tokio::task::coop;
 
 use super::end::or_end;
 use super::patience::Patience;
+use super::scanner;
 use super::tasks::{Slot, Tasks, locked};
 use super::watched::watch_bell;
 use super::writing::Flight;
@@ -101,13 +102,14 @@ impl Inner {
         let tasks = Arc::<Tasks>::default();
         let attendant: Arc<dyn Attendant> = tasks.clone();
         engine::attend(&end, Arc::downgrade(&attendant));
+        let patience = Patience::new(engine::spin_limit(&end));
         let inner = Arc::new(Inner {
             hearing: Mutex::default(),
             lent: Lent::default(),
             end,
             flight: Arc::new(Flight::new(tasks.clone())),
             tasks: tasks.clone(),
-            patience: Patience::default(),
+            patience,
         });
         tasks.belong_to(Arc::downgrade(&inner));
         inner
@@ -141,12 +143,19 @@ impl Inner {
             self.patience.yielded();
             return Poll::Pending;
         };
-        let mut tried = self.try_read(into, self.patience.may_look());
+        let may_look = self.patience.may_look();
+        let mut tried = self.try_read(into, may_look);
         if let Ok(None) = tried {
-            ready!(self.rest(cx, Slot::Read, Wish::Data, || {
-                tried = self.try_read(into, false);
-                !matches!(tried, Ok(None))
-            }));
+            self.tasks.keep(Slot::Read, cx.waker());
+            self.patience.rests();
+            // One who has looked in vain has done what the scanner would do.
+            if may_look || !scanner::look_after(&self.tasks, &self.end) {
+                self.expect(Wish::Data);
+            }
+            tried = self.try_read(into, false);
+            if let Ok(None) = tried {
+                return Poll::Pending;
+            }
         }
         coop.made_progress();
         if let Some(rest) = self.patience.rested() {
@@ -229,7 +238,8 @@ impl Inner {
             match fd.poll_read_ready(&mut Context::from_waker(&waker)) {
                 Poll::Pending => return Heard::All,
                 Poll::Ready(Ok(mut guard)) => {
-                    if !guard.get_inner().hear() {
+                    let is_closing = guard.ready().is_read_closed();
+                    if !guard.get_inner().hear(is_closing) {
                         // It stays ready; what has happened is seen by the look that follows.
                         return Heard::All;
                     }
@@ -274,9 +284,17 @@ impl Inner {
     pub(crate) fn disconnect(&self, server: &PipeServer) -> io::Result<()> {
         let disconnected = server.disconnect();
         *locked(&self.hearing) = Hearing::Nobody;
+        locked(self.tasks.listing()).forget_outlook();
         self.flight.forget_failure();
         self.tasks.wake_all();
         Ok(disconnected?)
+    }
+}
+
+impl Drop for Inner {
+    /// A scanner goes by no longer, and keeps no connection.
+    fn drop(&mut self) {
+        locked(self.tasks.listing()).forget_outlook();
     }
 }
 

@@ -85,6 +85,7 @@ mod operation;
 mod options;
 mod patience;
 mod ready;
+mod scanner;
 mod server;
 mod split;
 mod tasks;

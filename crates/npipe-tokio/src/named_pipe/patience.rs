@@ -32,6 +32,8 @@ thread_local! {
 /// What an end knows of its runtime.
 #[derive(Debug, Default)]
 pub(crate) struct Patience {
+    /// The end's options leave no time to look: there is nothing to learn.
+    is_off: bool,
     breather: AtomicU32,
     /// When its task yielded, in nanoseconds; 0: it did not.
     yielded_ns: AtomicU64,
@@ -46,6 +48,13 @@ fn now_ns() -> u64 {
 }
 
 impl Patience {
+    pub(crate) fn new(most: Duration) -> Patience {
+        Patience {
+            is_off: most.is_zero(),
+            ..Patience::default()
+        }
+    }
+
     fn key(&self) -> usize {
         std::ptr::from_ref(self) as usize
     }
@@ -91,7 +100,7 @@ impl Patience {
         let (last, rests) = LAST.get();
         let rests = if last == self.key() { rests.saturating_add(1) } else { 0 };
         LAST.set((self.key(), rests));
-        if rests >= RESTS && self.resting_ns.load(Ordering::Relaxed) == 0 {
+        if rests >= RESTS && !self.is_off && self.resting_ns.load(Ordering::Relaxed) == 0 {
             self.resting_ns.store(now_ns(), Ordering::Relaxed);
         }
     }

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Wake, Waker};
 
-use npipe::overlapped::engine::Attendant;
+use npipe::overlapped::engine::{Attendant, Wish};
 
 use super::inner::{self, Inner};
+use super::scanner::Listing;
 
 /// A panic of a waker's leaves the lists as they are, which is fine.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -28,6 +29,8 @@ pub(crate) enum Slot {
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
     waiting: Mutex<Waiting>,
+    /// Whether a scanner looks after the end. Comes before the lock of the end's reading half.
+    listing: Mutex<Listing>,
     /// How often they were woken.
     wakes: AtomicU64,
     /// Operations of the engine that are pending.
@@ -129,7 +132,20 @@ impl Tasks {
         self.transactions.load(Ordering::SeqCst) > 0
     }
 
-    fn happened(&self) {
+    pub(crate) fn listing(&self) -> &Mutex<Listing> {
+        &self.listing
+    }
+
+    /// Calls for the bell of the end, if there still is one.
+    pub(crate) fn expect(&self, wish: Wish) {
+        if let Some(end) = self.end.get().and_then(Weak::upgrade) {
+            end.expect(wish);
+            inner::release(end);
+        }
+    }
+
+    /// Something is new: operations that are pending go on, and every task tries again.
+    pub(crate) fn happened(&self) {
         if self.operations.load(Ordering::SeqCst) > 0
             && let Some(end) = self.end.get().and_then(Weak::upgrade)
         {

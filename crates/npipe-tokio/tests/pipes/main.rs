@@ -16,6 +16,7 @@ mod intruder;
 mod many;
 mod messages;
 mod runtimes;
+mod scanner;
 #[path = "../../../npipe/tests/support/mod.rs"]
 mod support;
 mod writing;
@@ -51,11 +52,15 @@ fn client_options(place: &Place) -> ClientOptions {
 
 /// Two ends of a pipe that are connected, both reading as the pipe carries.
 fn pair(place: &Place, mode: PipeMode) -> (NamedPipeServer, NamedPipeClient) {
+    pair_of(place, mode, NAME)
+}
+
+fn pair_of(place: &Place, mode: PipeMode, name: &str) -> (NamedPipeServer, NamedPipeClient) {
     let server = server_options(place)
         .pipe_mode(mode)
-        .create(NAME)
+        .create(name)
         .expect("the name is free");
-    let client = client_options(place).pipe_mode(mode).open(NAME).expect("it listens");
+    let client = client_options(place).pipe_mode(mode).open(name).expect("it listens");
     (server, client)
 }
 

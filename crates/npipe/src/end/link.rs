@@ -130,7 +130,7 @@ impl Wish {
 /// does not depend on, so that they can change without a stir.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Glance {
-    tail: u64,
+    pub(crate) tail: u64,
     read: [u64; 3],
     standing: PeerState,
     alarm: u32,

@@ -7,6 +7,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::panic::RefUnwindSafe;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
@@ -74,6 +75,11 @@ pub fn await_ring(stream: &PipeStream, wish: Wish) -> bool {
     }
 }
 
+/// For how long a call on an end may look for its peer before it rests, by the end's options.
+pub fn spin_limit(stream: &PipeStream) -> Duration {
+    stream.end.shape.max_spin
+}
+
 /// Learns from a rest of `waited` in all, after which patience may pay off better or worse.
 pub fn rested(stream: &PipeStream, waited: Duration) {
     if let Some(link) = stream.end.link() {
@@ -88,14 +94,20 @@ pub fn rested(stream: &PipeStream, waited: Duration) {
 pub struct Bell {
     end: Arc<End>,
     link: Arc<Link>,
+    /// How often the peer was heard since its bytes were read.
+    unread: AtomicU32,
 }
+
+/// Rings that are heard before their bytes are read: each costs the peer some hundred bytes of what its socket may hold.
+const MAX_UNREAD: u32 = 8;
 
 impl Bell {
     /// That of the connection that an end has now.
     pub fn of(stream: &PipeStream) -> Option<Bell> {
         let link = stream.end.link()?;
         let end = stream.end.shared().clone();
-        Some(Bell { end, link })
+        let unread = AtomicU32::new(0);
+        Some(Bell { end, link, unread })
     }
 
     /// Whether it is that of the connection that the end has now.
@@ -114,8 +126,18 @@ impl Bell {
         self.end.give_back_bell(&self.link);
     }
 
-    /// Takes what the peer has rung by. `false`: the peer has gone, and nothing more is to be heard.
-    pub fn hear(&self) -> bool {
+    /// Takes note that the peer has rung, or that the socket `is_closing`. `false`: the peer has gone, and nothing more is to
+    /// be heard.
+    ///
+    /// Who watches the socket is to be told of each byte that comes, whether those before it were read or not: most of them
+    /// stay where they are, which spares a system call for each.
+    pub fn hear(&self, is_closing: bool) -> bool {
+        let unread = self.unread.load(Ordering::Relaxed) + 1;
+        if unread < MAX_UNREAD && !is_closing {
+            self.unread.store(unread, Ordering::Relaxed);
+            return true;
+        }
+        self.unread.store(0, Ordering::Relaxed);
         let is_open = self.link.hear_bell();
         if !is_open {
             self.link.peer_hung_up();

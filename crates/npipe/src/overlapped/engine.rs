@@ -11,10 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use npipe_core::{ReadOutcome, Status};
 
 pub use super::attend::{
-    Attendant, Bell, Flush, attend, await_ring, await_vacancy, error, is_readable, rested, try_read, try_write,
-    vacancies,
+    Attendant, Bell, Flush, attend, await_ring, await_vacancy, error, is_readable, rested, spin_limit, try_read,
+    try_write, vacancies,
 };
 pub use super::buffer::Buffer;
+pub use super::outlook::Outlook;
 pub use super::signal::Signal;
 pub use super::thread::{current_issuer, has_queued_calls, run_queued_calls};
 pub use super::wait::{MAX_SIGNALS, wait_until};

@@ -41,6 +41,7 @@
 mod attend;
 mod buffer;
 mod operation;
+mod outlook;
 mod port;
 mod queue;
 mod signal;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use npipe::overlapped::engine::{self, Attendant, Bell, Flush, Wish};
+use npipe::overlapped::engine::{self, Attendant, Bell, Flush, Outlook, Wish};
 use npipe::{PipeMode, Status};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -115,7 +115,7 @@ fn a_bell_that_is_taken() {
         client.write(b"x").unwrap();
         client.write(b"y").unwrap();
         assert!(is_ringing(&bell), "one byte for both");
-        assert!(bell.hear());
+        assert!(bell.hear(true));
         assert!(!is_ringing(&bell));
         assert_eq!(engine::try_read(&server, &mut [0; 4], false).unwrap().unwrap().bytes, 2);
     }
@@ -126,8 +126,51 @@ fn a_bell_that_is_taken() {
     assert_eq!(reading.finish().data(), b"z");
     assert!(bell.take());
     drop(client);
-    until(|| (!bell.hear()).then_some(()));
+    until(|| (!bell.hear(true)).then_some(()));
     assert_eq!(engine::try_read(&server, &mut [0], false), Err(Status::PipeBroken));
+}
+
+/// Bytes that stay unread never fill the socket of a peer that rings when it is called. semantics 92
+#[test]
+fn most_rings_are_heard_without_a_byte_being_read() {
+    let place = Place::new();
+    let (server, client) = place.byte_pair();
+    let bell = Bell::of(&server).unwrap();
+    assert!(bell.take());
+    let mut unread = 0;
+    for _ in 0..2_000 {
+        engine::await_ring(&server, Wish::Data);
+        client.write(b"x").unwrap();
+        assert!(bell.hear(false));
+        unread += u32::from(is_ringing(&bell));
+        assert_eq!(engine::try_read(&server, &mut [0; 4], false).unwrap().unwrap().bytes, 1);
+    }
+    assert!((1_000..2_000).contains(&unread), "{unread}");
+}
+
+/// Whoever looks at an end sees all that its reader would, and nothing before it is there. semantics 92, 183
+#[test]
+fn an_outlook_shows_what_is_new() {
+    let place = Place::new();
+    let (server, client) = place.byte_pair();
+    let outlook = Outlook::of(&server).unwrap();
+    outlook.expect_look();
+    assert!(!outlook.has_changed());
+    client.write(b"x").unwrap();
+    assert!(outlook.has_changed());
+    outlook.expect_read();
+    let outlook = Outlook::of(&server).unwrap();
+    assert!(!outlook.has_changed(), "it was there before");
+    drop(client);
+    until(|| outlook.has_changed().then_some(()));
+    assert_eq!(engine::try_read(&server, &mut [0; 4], false).unwrap().unwrap().bytes, 1);
+    assert_eq!(engine::try_read(&server, &mut [0; 4], false), Err(Status::PipeBroken));
+    drop(server);
+
+    let hasty = place.bytes().spin(Duration::ZERO).create(NAME).unwrap();
+    assert!(Outlook::of(&hasty).is_none(), "there is no connection");
+    let _client = place.open();
+    assert!(Outlook::of(&hasty).is_none(), "it may not be looked at");
 }
 
 /// semantics 163, 165, 170

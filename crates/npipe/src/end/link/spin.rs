@@ -70,7 +70,7 @@ impl Link {
 
     /// Publishes where we run and tells whether the peer was last seen on the same processor: then it can only go on when
     /// we sleep.
-    fn shares_processor(&self) -> bool {
+    pub(crate) fn shares_processor(&self) -> bool {
         let here = self.publish_processor();
         self.peer_words().attention.0.processor.load(Ordering::Relaxed) == here
     }

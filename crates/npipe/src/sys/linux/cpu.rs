@@ -4,8 +4,10 @@
 //! spins while the other's is its own. Numbers are hints: a thread may move at any time.
 #![allow(
     unsafe_code,
-    reason = "sched_getcpu reads the thread's rseq area, which only the C library can find"
+    reason = "sched_getcpu reads the thread's rseq area, which only the C library can find; prefetching takes an address"
 )]
+
+use std::sync::atomic::AtomicU64;
 
 /// What [`current`] says where the system does not tell. Two sides that do not know are taken to
 /// share a processor, so that they do not spin.
@@ -20,6 +22,24 @@ pub(crate) fn current() -> u32 {
     // SAFETY: no arguments, no memory; it fails by returning -1.
     let cpu = unsafe { libc::sched_getcpu() };
     u32::try_from(cpu).unwrap_or(UNKNOWN)
+}
+
+/// Has the processor fetch the cache line of a word ahead of a look at it, or of a change to it. A hint.
+#[inline]
+pub(crate) fn prefetch(word: &AtomicU64, to_change: bool) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
+        let address = std::ptr::from_ref(word).cast();
+        match to_change {
+            // SAFETY: it reads and changes nothing, and the address is that of a word that is there.
+            true => unsafe { _mm_prefetch::<_MM_HINT_ET0>(address) },
+            // SAFETY: as above.
+            false => unsafe { _mm_prefetch::<_MM_HINT_T0>(address) },
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (word, to_change);
 }
 
 #[cfg(test)]

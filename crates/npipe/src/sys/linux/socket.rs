@@ -148,7 +148,12 @@ pub(crate) fn send(
     }
     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     loop {
-        match rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut control, flags) {
+        let sent = match descriptor {
+            // What a bell is rung by: without the way by a message's head.
+            None => rustix::net::send(socket, bytes, flags),
+            Some(_) => rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut control, flags),
+        };
+        match sent {
             Ok(sent) => return Ok(Some(sent)),
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => return Ok(None),

@@ -1,0 +1,83 @@
+//! Listing a namespace, and asking about one of its names: the servers are asked themselves.
+
+use std::time::{Duration, Instant};
+
+use npipe_core::PipeName;
+
+use crate::connect::{self, Account, Inquiry};
+use crate::directory::Namespace;
+use crate::error::{Error, Result};
+use crate::info::{PipeDetails, PipeEntry};
+use crate::sys::namespace::Entry;
+
+/// How long a listing waits for a batch of servers; those that are stopped must not hold it up for long.
+pub(crate) const LISTING_TIME: Duration = Duration::from_secs(1);
+
+/// How many servers a listing asks at once: each takes a descriptor.
+pub(crate) const LISTING_BATCH: usize = 64;
+
+impl Namespace {
+    pub(crate) fn list_all(&self) -> Result<Vec<PipeEntry>> {
+        let fail = |error| Error::from_sys(error, "list");
+        let entries = self.directory().entries().map_err(fail)?;
+        let mut listed = Vec::new();
+        for batch in entries.chunks(LISTING_BATCH) {
+            // All are asked before the first is waited for, so that those who do not answer are waited for together.
+            let asked: Vec<Inquiry<'_>> = batch
+                .iter()
+                .map(|entry| connect::inquire(self.directory(), &entry.candidate))
+                .collect();
+            let deadline = Some(Instant::now() + LISTING_TIME);
+            for (entry, inquiry) in batch.iter().zip(asked) {
+                let answer = inquiry.answer(deadline).map_err(fail)?;
+                listed.extend(self.look_at(entry, answer));
+            }
+        }
+        listed.sort_by(|one, other| one.name.cmp(&other.name).then(one.owner_uid.cmp(&other.owner_uid)));
+        Ok(listed)
+    }
+
+    fn look_at(&self, entry: &Entry, answer: Option<Account>) -> Option<PipeEntry> {
+        let candidate = &entry.candidate;
+        let owner_uid = candidate.uid;
+        if let Some(Account { report, server }) = answer {
+            // A server that claims another name than its entry's is none of ours.
+            return (report.name.key() == candidate.key).then(|| PipeEntry {
+                details: Some(PipeDetails::new(&report, &server)),
+                name: report.name,
+                owner_uid,
+                server_pid: server.pid,
+                answering: true,
+                mode: Some(report.pipe_type.into()),
+                instances: report.instance_count,
+                max_instances: report.max_instances,
+            });
+        }
+        if self
+            .directory()
+            .connect_until(candidate, Some(Instant::now()))
+            .is_err_and(|error| connect::is_dead(error.kind()))
+        {
+            // Nobody will ever answer; ours is cleared away.
+            let _ = self.directory().remove_dead(candidate);
+            return None;
+        }
+        let name = PipeName::from_wtf8(entry.name.as_deref()?).ok()?;
+        (name.key() == candidate.key).then_some(PipeEntry {
+            name,
+            owner_uid,
+            server_pid: entry.pid,
+            answering: false,
+            mode: None,
+            instances: 0,
+            max_instances: 0,
+            details: None,
+        })
+    }
+
+    pub(crate) fn details(&self, name: &PipeName) -> Result<PipeDetails> {
+        let deadline = Some(Instant::now() + connect::ANSWER_TIME);
+        let Account { report, server } = connect::query(self.directory(), name, deadline)?;
+        Ok(PipeDetails::new(&report, &server))
+    }
+}

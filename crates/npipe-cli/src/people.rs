@@ -1,7 +1,7 @@
 //! Users, groups and processes, as people call them.
 //!
 //! Names come from `/etc/passwd` and `/etc/group`; who is known by a directory service only is shown, and typed, as a
-//! number. A process can call itself anything, and may have ended: what is told here is for showing only.
+//! number; on Windows the system has the names. A process can call itself anything, and may have ended: what is told here is for showing only.
 
 use std::fs;
 
@@ -9,6 +9,7 @@ use npipe::{AccessRules, Peer, Status};
 
 use crate::args::Access;
 use crate::report::Failure;
+use crate::sys;
 use crate::target::printable;
 
 /// How much of a command line is read, in bytes.
@@ -21,16 +22,30 @@ pub(crate) fn user(uid: u32) -> String {
 
 /// The command line of a process; `None` if it has ended or cannot be seen.
 pub(crate) fn command(pid: u32) -> Option<String> {
-    let mut words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let mut words = sys::command_line(pid)?;
     words.truncate(COMMAND_BYTES);
     let text = String::from_utf8_lossy(&words).replace('\0', " ");
     let text = text.trim_end();
     (!text.is_empty()).then(|| printable(text))
 }
 
+/// Whose a pipe is, by the number of the user where users have numbers.
+pub(crate) fn owner(uid: Option<u32>) -> String {
+    uid.map_or_else(|| "?".to_owned(), user)
+}
+
+/// What the user of a process at the other end is called.
+pub(crate) fn user_of(peer: &Peer) -> String {
+    match (sys::ids_of(peer), sys::account_of(peer)) {
+        (Some((uid, _)), _) => user(uid),
+        (None, Some(account)) => printable(account),
+        (None, None) => "?".to_owned(),
+    }
+}
+
 /// "process 17 (bc -l, ada)".
 pub(crate) fn peer(peer: &Peer) -> String {
-    let user = user(peer.uid);
+    let user = user_of(peer);
     let name = peer
         .pid
         .and_then(command)
@@ -107,6 +122,7 @@ mod tests {
     }
 
     /// This process, which can see itself.
+    #[cfg(unix)]
     #[test]
     fn a_command_line_is_words() {
         let own = command(std::process::id()).expect("our own");

@@ -15,6 +15,7 @@ mod mutants;
 mod packages;
 mod test;
 mod tidy;
+mod windows;
 mod workspace;
 
 use std::process::ExitCode;
@@ -27,6 +28,7 @@ usage: cargo xtask <command>
   bench [--peers all] [ARGS…]
                       build for speed, with the C library or all peers, and run
                       `npipe bench --targets ARGS…`
+  windows             build for Windows and run what is portable under Wine, as `test` does
   mutants [ARGS…]     mutation tests of the core and the ring (hours); ARGS go to cargo-mutants
   fuzz [TARGET] [S]   one fuzz target or all of them, for S seconds each (600)
   differential [--seed N] [--operations N]
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(false),
         ["tidy", "--rules"] => tidy::run(true),
         ["bench", rest @ ..] => bench::run(rest),
+        ["windows"] => test::run_on_windows(),
         ["mutants", rest @ ..] => mutants::run(rest),
         ["fuzz", args @ ..] => match fuzz::Options::parse(args) {
             Ok(options) => fuzz::run(options),

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::windows::Toolchain;
 use crate::workspace;
 
 /// How to tell that a package's contents are there, on whatever distribution.
@@ -13,6 +14,8 @@ enum Sign {
     Program(&'static str),
     /// A file at a fixed place.
     File(&'static str),
+    /// The same, of a compiler for Windows, unless there is another one.
+    WindowsCompiler(&'static str),
 }
 
 /// One row: the package, how its presence shows, what needs it.
@@ -63,6 +66,21 @@ const PACKAGES: &[Package] = &[
         debian_name: "wine",
         sign: Sign::Program("wine"),
         reason: "runs those, for the comparison with npipe; 64-bit programs only, so no other architecture is needed",
+    },
+    Package {
+        debian_name: "cargo-web",
+        sign: Sign::WindowsCompiler("/usr/bin/cargo"),
+        reason: "builds the workspace for Windows where rustup has not installed that target",
+    },
+    Package {
+        debian_name: "rustc-web",
+        sign: Sign::WindowsCompiler("/usr/bin/rustc"),
+        reason: "the compiler for that",
+    },
+    Package {
+        debian_name: "rust-web-src",
+        sign: Sign::WindowsCompiler("/usr/lib/rustlib/src/rust/library/Cargo.toml"),
+        reason: "its standard library, which is built for Windows from source",
     },
     Package {
         debian_name: "pkg-config",
@@ -117,6 +135,7 @@ impl Package {
     fn is_present(&self) -> bool {
         match self.sign {
             Sign::File(path) => Path::new(path).exists(),
+            Sign::WindowsCompiler(path) => Path::new(path).exists() || Toolchain::find().is_some(),
             Sign::Program(name) => std::env::var_os("PATH")
                 .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file())),
         }

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::{fuzz, packages, tidy, workspace};
+use crate::{fuzz, packages, tidy, windows, workspace};
 
 /// What the caller may choose.
 #[derive(Clone, Copy, Default)]
@@ -43,8 +43,16 @@ pub(crate) fn run(options: Options) -> bool {
     report.tests("tests", &mut tests(options));
     report.tests("costs", &mut costs());
     report.tests("loom", &mut loom());
+    report.counted("windows", "", on_windows);
     report.step("fuzz", fuzz::run_briefly);
     report.command("documentation", &mut documentation());
+    report.finish()
+}
+
+/// Runs what is portable under Wine, and nothing else. True if it succeeded.
+pub(crate) fn run_on_windows() -> bool {
+    let mut report = Report::new();
+    report.counted("windows", "", on_windows);
     report.finish()
 }
 
@@ -78,6 +86,30 @@ fn loom() -> Command {
         .env("RUSTFLAGS", with_flags("RUSTFLAGS", "--cfg loom"))
         .env("CARGO_TARGET_DIR", workspace::target_dir().join("loom"));
     command
+}
+
+/// What says the same on every system, under Wine.
+fn on_windows() -> (bool, Counts) {
+    let mut counts = Counts::default();
+    let Some(toolchain) = windows::Toolchain::find() else {
+        println!("left out: there is no compiler for Windows, and the packages that have one were not to be had");
+        return (true, counts);
+    };
+    let mut step = match windows::prepare(&toolchain) {
+        Ok(step) => step,
+        Err(missing) => {
+            println!("{missing}");
+            return (false, counts);
+        }
+    };
+    let mut succeeded = true;
+    for command in &mut step.commands {
+        println!("{}", shown(command).trim_start_matches(": "));
+        let (passed, ran) = run_counting(command);
+        succeeded &= passed;
+        counts.add(ran);
+    }
+    (succeeded, counts)
 }
 
 fn documentation() -> Command {

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM end the command, with 130 and 143.
+//! SIGINT and SIGTERM, or what the console of Windows has for them, end the command, with 130 and 143.
 //!
 //! One thread waits for them. A client needs no farewell: its end closes with its process, however that dies. A command
 //! that has more to do diverts the first signal and ends itself; the second one ends it at once. A scratch directory is
@@ -8,13 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
-
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 use crate::exit::Exit;
 use crate::report::Failure;
+use crate::sys;
 
 /// What a signal does instead of ending the command.
 type Diversion = Box<dyn FnOnce(Exit) + Send>;
@@ -24,26 +21,13 @@ static SCRATCH: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 /// Starts the thread that waits for the two signals.
 pub(crate) fn install() -> Result<(), Failure> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::system("watch for signals"))?;
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            for signal in signals.forever() {
-                let exit = match signal {
-                    SIGTERM => Exit::Terminated,
-                    _ => Exit::Interrupted,
-                };
-                match locked(&DIVERSION).take() {
-                    Some(divert) => divert(exit),
-                    None => {
-                        remove_scratch();
-                        process::exit(i32::from(exit.code()));
-                    }
-                }
-            }
-        })
-        .map_err(Failure::system("start the signal thread"))?;
-    Ok(())
+    sys::hear_interrupts(|exit| match locked(&DIVERSION).take() {
+        Some(divert) => divert(exit),
+        None => {
+            remove_scratch();
+            process::exit(i32::from(exit.code()));
+        }
+    })
 }
 
 /// Has the next signal do that. The command then ends itself, by [`Failure::Interrupted`].

@@ -8,6 +8,7 @@
 //! with a hidden subcommand.
 
 mod args;
+#[cfg(unix)]
 mod bench;
 mod commands;
 mod dump;
@@ -17,7 +18,9 @@ mod output;
 mod people;
 mod progress;
 mod report;
+#[cfg(unix)]
 mod scratch;
+mod sys;
 mod table;
 mod target;
 mod utf16;

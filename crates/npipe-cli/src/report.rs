@@ -40,6 +40,7 @@ pub(crate) enum Failure {
     /// The reply, or a figure, is not what was asked for.
     Expectation(String),
     /// The doctor found so many problems.
+    #[cfg_attr(windows, allow(dead_code, reason = "there is no doctor"))]
     NeedsHand(usize),
     /// A process that this command started went wrong.
     Child(String),

@@ -4,10 +4,10 @@
 
 use std::io;
 
-use rustix::termios::tcgetwinsize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::output;
+use crate::sys;
 
 /// What a cell's colour says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,11 +56,10 @@ impl Frame {
     /// That of stdout.
     pub(crate) fn of_stdout() -> Frame {
         let stdout = io::stdout();
-        // A terminal that does not know its size says 0.
-        let size = tcgetwinsize(&stdout).ok().filter(|size| size.ws_col > 0);
+        let size = sys::terminal_size().filter(|(width, _)| *width > 0);
         Frame {
-            width: size.map(|size| size.ws_col.into()),
-            height: size.map(|size| size.ws_row.into()).filter(|height| *height > 0),
+            width: size.map(|(width, _)| width),
+            height: size.map(|(_, height)| height).filter(|height| *height > 0),
             has_colours: output::has_colours(&stdout),
         }
     }

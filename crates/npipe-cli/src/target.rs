@@ -6,11 +6,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use npipe::PipeName;
 
 use crate::report::Failure;
+use crate::sys;
 
 /// A pipe that the command line names.
 pub(crate) struct Target {
@@ -20,15 +20,11 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn parse(typed: &OsStr) -> Result<Target, Failure> {
-        let name = PipeName::from_typed(typed.as_bytes()).map_err(|status| Failure::name(typed, status))?;
+        let name = PipeName::from_typed(sys::bytes_of(typed)).map_err(|status| Failure::name(typed, status))?;
         // The name is what it is by now: the `\\?\` form keeps the library from
         // normalising it a second time (semantics 7).
-        let mut path = br"\\?\pipe\".to_vec();
-        path.extend_from_slice(&name.to_wtf8());
-        Ok(Target {
-            name,
-            path: OsString::from_vec(path),
-        })
+        let path = sys::verbatim_path(&name);
+        Ok(Target { name, path })
     }
 
     /// The path to hand to the library.

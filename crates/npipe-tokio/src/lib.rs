@@ -7,11 +7,12 @@
 //! use npipe_tokio::named_pipe;
 //! ```
 //!
-//! On Windows this crate is tokio's own module; here it is [npipe], with Windows' semantics over shared memory. What goes
+//! On Windows this crate hands on tokio's own types; here it is [npipe], with Windows' semantics over shared memory. What goes
 //! beyond tokio is marked so in [`named_pipe`].
 
 #[cfg(not(windows))]
 pub mod named_pipe;
 
 #[cfg(windows)]
-pub use tokio::net::windows::named_pipe;
+#[path = "windows.rs"]
+pub mod named_pipe;

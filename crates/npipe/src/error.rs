@@ -49,6 +49,7 @@ impl Error {
         self
     }
 
+    #[cfg(not(windows))]
     pub(crate) fn with_status(mut self, status: Status) -> Error {
         self.0.status = status;
         self
@@ -100,6 +101,13 @@ impl Error {
         self.0.status.win32()
     }
 
+    /// The number of the system's that is told by the conversion into [`io::Error`].
+    #[cfg(windows)]
+    fn raw_code(&self) -> Option<i32> {
+        let own = (self.status() != Status::SystemError).then_some(self.win32().cast_signed());
+        own.or_else(|| self.0.source.as_ref()?.raw_os_error())
+    }
+
     /// The kind that the conversion into [`io::Error`] aims at.
     pub fn kind(&self) -> io::ErrorKind {
         self.0.status.kind()
@@ -140,9 +148,13 @@ impl std::error::Error for Error {
 
 /// Where a Win32 number means nothing else as an errno, the number is kept: `raw_os_error()` is then 231 for
 /// ERROR_PIPE_BUSY, as on Windows. 2 is "not found" on both systems. Other numbers collide with Linux's, so there the
-/// `kind()` is right and the error itself is the inner one.
+/// `kind()` is right and the error itself is the inner one. On Windows every number is kept, and the detail is lost.
 impl From<Error> for io::Error {
     fn from(error: Error) -> io::Error {
+        #[cfg(windows)]
+        if let Some(code) = error.raw_code() {
+            return io::Error::from_raw_os_error(code);
+        }
         match error.win32() {
             code @ (2 | 231..=234 | 535 | 536) => io::Error::from_raw_os_error(code as i32),
             _ => io::Error::new(error.kind(), error),

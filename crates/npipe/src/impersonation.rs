@@ -42,7 +42,8 @@ use std::sync::Arc;
 pub use npipe_core::ImpersonationLevel;
 use npipe_core::{PeerIdentity, Status};
 
-use crate::error::{Error, Result};
+use crate::end::End;
+use crate::error::{Error, Explain, Result};
 use crate::sys::impersonation as system;
 
 const IMPERSONATE: &str = "impersonate";
@@ -119,6 +120,16 @@ impl Token {
             not_send: PhantomData,
         })
     }
+}
+
+/// The identity of a server end's client.
+pub(crate) fn client_of(end: &End) -> Result<Token> {
+    end.client_token().explain("ask who the client is", &end.shape.name)
+}
+
+/// Has the calling thread act as a server end's client.
+pub(crate) fn of_client(end: &End) -> Result<Impersonation> {
+    client_of(end)?.impersonate()
 }
 
 /// A thread that acts on somebody's identity, until this is dropped. Made by

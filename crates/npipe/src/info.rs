@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+#[cfg(not(windows))]
 use npipe_core::handshake::{ClientReport, InstanceReport, PipeReport};
 pub use npipe_core::handshake::{Flow, Traffic};
 use npipe_core::pipe::InstanceState;
-use npipe_core::{Direction, PipeName, PipeType, ReadMode};
+use npipe_core::{Direction, PipeName, PipeType, ReadMode, Sid};
 
-use crate::sys::identity::{self, PeerCredentials};
+use crate::sys::identity;
+#[cfg(not(windows))]
+use crate::sys::identity::PeerCredentials;
 
 /// Whether a pipe carries a stream of bytes or messages; as a read mode, how an end reads.
 #[doc(alias = "PIPE_TYPE_MESSAGE")]
@@ -112,7 +115,8 @@ pub struct LocalState {
 
 /// Who is at the other end, by the kernel's word.
 ///
-/// It is the process that opened the pipe, or that made the name; a descriptor passed on is still that one's.
+/// It is the process that opened the pipe, or that made the name; a descriptor passed on is still that one's. On Windows, where
+/// users have no numbers, there is `user` instead of `uid` and `gid`, as long as the process runs.
 #[doc(alias = "GetNamedPipeClientProcessId")]
 #[doc(alias = "GetNamedPipeServerProcessId")]
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,13 +125,47 @@ pub struct Peer {
     /// The process; `None` when it is in another pid namespace and has no number here.
     pub pid: Option<u32>,
     /// Its user.
+    #[cfg(not(windows))]
     pub uid: u32,
     /// Its group.
+    #[cfg(not(windows))]
     pub gid: u32,
+    /// Its user, as `DOMAIN\NAME`, while it runs and where it may be seen.
+    #[cfg(windows)]
+    pub user: Option<String>,
     /// The name of its program, while it runs and where it may be seen.
     pub process: Option<String>,
+    #[cfg(windows)]
+    sid: Option<Sid>,
 }
 
+impl Peer {
+    /// Its user, as access lists name it; `None` where that is not known any more.
+    #[cfg(not(windows))]
+    pub fn sid(&self) -> Option<Sid> {
+        Some(Sid::user(self.uid))
+    }
+
+    /// Its user, as access lists name it; `None` where that is not known any more.
+    #[cfg(windows)]
+    pub fn sid(&self) -> Option<Sid> {
+        self.sid
+    }
+
+    /// The process with that number.
+    #[cfg(windows)]
+    pub(crate) fn of_process(pid: u32) -> Peer {
+        let account = identity::account_of(pid);
+        Peer {
+            pid: Some(pid),
+            user: account.user,
+            process: account.program,
+            sid: account.sid,
+        }
+    }
+}
+
+#[cfg(not(windows))]
 impl Peer {
     pub(crate) fn new(credentials: &PeerCredentials) -> Peer {
         let &PeerCredentials { pid, uid, gid, .. } = credentials;
@@ -157,6 +195,7 @@ pub struct PipeEntry {
     /// Its name.
     pub name: PipeName,
     /// The user whose process serves it.
+    #[cfg(not(windows))]
     pub owner_uid: u32,
     /// The process that serves it.
     pub server_pid: Option<u32>,
@@ -166,7 +205,7 @@ pub struct PipeEntry {
     pub mode: Option<PipeMode>,
     /// How many instances there are.
     pub instances: u32,
-    /// The most instances there may be; 255 for any number.
+    /// The most instances there may be; 255 for any number, and 0 on Windows, whose listing does not tell.
     pub max_instances: u32,
     /// Everything that the server told.
     pub details: Option<PipeDetails>,
@@ -184,9 +223,10 @@ pub struct PipeDetails {
     pub direction: Direction,
     /// The most instances there may be; 255 for any number.
     pub max_instances: u32,
-    /// How long WaitNamedPipe waits with NMPWAIT_USE_DEFAULT_WAIT.
+    /// How long WaitNamedPipe waits with NMPWAIT_USE_DEFAULT_WAIT; zero on Windows, which does not tell.
     pub default_timeout: Duration,
     /// The user whose process serves it.
+    #[cfg(not(windows))]
     pub owner_uid: u32,
     /// The process that serves it.
     pub server_pid: Option<u32>,
@@ -194,7 +234,7 @@ pub struct PipeDetails {
     pub access: String,
     /// How many instances there are; more than `instances` lists if they are very many.
     pub instance_count: u32,
-    /// Its instances, oldest first.
+    /// Its instances, oldest first; none on Windows, which does not tell.
     pub instances: Vec<InstanceDetails>,
 }
 
@@ -219,6 +259,23 @@ pub struct InstanceDetails {
     pub traffic: Option<Traffic>,
 }
 
+#[cfg(windows)]
+impl PipeEntry {
+    /// What the system's directory tells: the name and the instances.
+    pub(crate) fn of_system(name: PipeName, instances: u32) -> PipeEntry {
+        PipeEntry {
+            name,
+            server_pid: None,
+            answering: true,
+            mode: None,
+            instances,
+            max_instances: 0,
+            details: None,
+        }
+    }
+}
+
+#[cfg(not(windows))]
 impl PipeDetails {
     pub(crate) fn new(report: &PipeReport, server: &PeerCredentials) -> PipeDetails {
         PipeDetails {
@@ -236,6 +293,7 @@ impl PipeDetails {
     }
 }
 
+#[cfg(not(windows))]
 impl InstanceDetails {
     fn new(report: &InstanceReport) -> InstanceDetails {
         InstanceDetails {

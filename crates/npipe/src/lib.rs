@@ -11,29 +11,52 @@
 //! * [`anonymous`] pipes redirect the standard streams of children.
 //!
 //! Errors carry an NT status and its Win32 number: see [`Error`].
+//!
+//! On Windows the same types stand over the kernel's own pipes. Not there yet: `overlapped` and `anonymous`; and identities are
+//! accounts there, not numbers.
 
+#[cfg(not(windows))]
 pub mod anonymous;
+#[cfg(not(windows))]
 mod background;
 mod client;
+#[cfg(not(windows))]
 mod connect;
 mod directory;
+#[cfg(not(windows))]
 mod end;
 mod error;
+#[cfg(not(windows))]
 mod host;
+#[cfg(not(windows))]
 pub mod impersonation;
 mod info;
+#[cfg(windows)]
+mod kernel;
 mod listener;
+#[cfg(not(windows))]
+mod listing;
+#[cfg(not(windows))]
 mod object;
 mod options;
+#[cfg(not(windows))]
 pub mod overlapped;
+#[cfg(not(windows))]
 mod patience;
+#[cfg(not(windows))]
 mod process;
 mod security;
 mod server;
 mod stream;
 mod stream_io;
+#[cfg(not(windows))]
 mod survey;
 mod sys;
+
+#[cfg(windows)]
+use kernel::{connect, end, host, object};
+#[cfg(windows)]
+pub use kernel::{impersonation, waits};
 
 pub use client::PipeClient;
 pub use directory::{Namespace, call, info, list, wait};
@@ -50,4 +73,5 @@ pub use object::RawEnd;
 pub use options::{ClientOptions, ServerOptions};
 pub use server::PipeServer;
 pub use stream::{Peeked, PipeStream, ReadOutcome};
+#[cfg(not(windows))]
 pub use survey::{Condition, Survey, SurveyEntry};

@@ -89,11 +89,7 @@ impl PipeListener {
             _ => {}
         }
         // What cannot be made now is tried again by the next accept, which reports it.
-        let created = match server.seat() {
-            Some(seat) => self.options.create_beside(seat),
-            None => self.options.create(&self.name),
-        };
-        *next = created.ok();
+        *next = self.options.create_beside(&server, &self.name).ok();
         Ok(server)
     }
 

@@ -14,11 +14,10 @@ use npipe_core::{
 use crate::client::PipeClient;
 use crate::connect::{self, Wanted};
 use crate::error::{Error, Explain, Result};
-use crate::host::{self, Kept, Seat};
+use crate::host::{self, Kept};
 use crate::impersonation;
 use crate::info::PipeMode;
 use crate::server::PipeServer;
-use crate::sys::identity;
 use crate::sys::impersonation::{at_home, with_own_files};
 use crate::sys::namespace::Root;
 
@@ -60,8 +59,12 @@ pub struct ServerOptions {
     security: Security,
     inbound: bool,
     outbound: bool,
+    #[cfg_attr(not(windows), allow(dead_code, reason = "only Windows has remote clients"))]
+    rejects_remote_clients: bool,
     root: Option<PathBuf>,
+    #[cfg_attr(windows, allow(dead_code, reason = "the kernel does not spin"))]
     spin: Duration,
+    #[cfg_attr(windows, allow(dead_code, reason = "every handle can be duplicated"))]
     shareable: bool,
 }
 
@@ -79,6 +82,7 @@ impl ServerOptions {
             security: Security::Rules(AccessRules::owner()),
             inbound: true,
             outbound: true,
+            rejects_remote_clients: true,
             root: None,
             spin: DEFAULT_SPIN,
             shareable: false,
@@ -125,10 +129,11 @@ impl ServerOptions {
         self
     }
 
-    /// Accepted for the sake of programs that set it; there are no remote clients. Win32 equivalent:
+    /// Whether clients of other computers are refused, as they are by default. Only Windows has any. Win32 equivalent:
     /// PIPE_REJECT_REMOTE_CLIENTS.
     #[doc(alias = "PIPE_REJECT_REMOTE_CLIENTS")]
-    pub fn reject_remote_clients(&mut self, _reject: bool) -> &mut ServerOptions {
+    pub fn reject_remote_clients(&mut self, reject: bool) -> &mut ServerOptions {
+        self.rejects_remote_clients = reject;
         self
     }
 
@@ -222,13 +227,15 @@ impl ServerOptions {
         self
     }
 
-    /// The namespace directory to serve in, instead of the usual one. It is made if its parent exists.
+    /// The namespace directory to serve in, instead of the usual one. It is made if its parent exists. On Windows, where pipes
+    /// have one place, its path becomes a prefix of the name, and there is no directory.
     pub fn root(&mut self, directory: impl Into<PathBuf>) -> &mut ServerOptions {
         self.root = Some(directory.into());
         self
     }
 
-    /// How long calls that wait look for a change before they sleep, 20 µs at most by default; zero sleeps at once.
+    /// How long calls that wait look for a change before they sleep, 20 µs at most by default; zero sleeps at once. No
+    /// effect on Windows.
     ///
     /// Of calls that look in vain, one in 64 looks four times as long, to find out whether both ends could be awake.
     pub fn spin(&mut self, limit: Duration) -> &mut ServerOptions {
@@ -237,12 +244,27 @@ impl ServerOptions {
     }
 
     /// Whether the server end can be passed on to other processes, by [`PipeServer::into_raw`]; not by default. It costs one more
-    /// descriptor for each connection. Win32 equivalent: bInheritHandle; there every handle can be duplicated.
+    /// descriptor for each connection. Win32 equivalent: bInheritHandle; there every handle can be duplicated, and this has no effect.
     #[doc(alias = "bInheritHandle")]
     #[doc(alias = "HANDLE_FLAG_INHERIT")]
     pub fn shareable(&mut self, shareable: bool) -> &mut ServerOptions {
         self.shareable = shareable;
         self
+    }
+
+    #[cfg(not(windows))]
+    fn kept(&self) -> Kept {
+        Kept {
+            max_spin: self.spin,
+            is_shareable: self.shareable,
+        }
+    }
+
+    #[cfg(windows)]
+    fn kept(&self) -> Kept {
+        Kept {
+            rejects_remote_clients: self.rejects_remote_clients,
+        }
     }
 
     pub(crate) fn waits(&self) -> bool {
@@ -270,21 +292,29 @@ impl ServerOptions {
         impersonation::require_acting().explain(OPERATION, &name)?;
         params.security = match &self.security {
             Security::Descriptor(descriptor) => descriptor.clone(),
-            Security::Rules(rules) => rules
-                .descriptor(identity::own_uid(), identity::own_gid())
-                .map_err(|error| Error::from_security(&error, OPERATION).about(&name))?,
+            Security::Rules(rules) => own_descriptor(rules, OPERATION).map_err(|error| error.about(&name))?,
         };
         let root = find_root(self.root.as_deref(), OPERATION)?;
         // Its files, its thread and its place among the processes that serve the name are the process'.
         at_home(|| host::create(&root, &name, &params, self.kept())).map(PipeServer::new)
     }
 
-    /// As [`create`](ServerOptions::create), of a name that this process has an instance of, by whose place it is found sooner.
-    pub(crate) fn create_beside(&self, seat: &Seat) -> Result<PipeServer> {
+    /// As [`create`](ServerOptions::create), of the name that this process' instance has, by whose place it is found sooner.
+    #[cfg(not(windows))]
+    pub(crate) fn create_beside(&self, instance: &PipeServer, path: &OsStr) -> Result<PipeServer> {
+        let Some(seat) = instance.seat() else {
+            return self.create(path);
+        };
         let name = &seat.host.name;
         let params = self.params_for(name)?;
         impersonation::require_acting().explain(OPERATION, name)?;
         at_home(|| host::create_beside(seat, &params, self.kept())).map(PipeServer::new)
+    }
+
+    /// As [`create`](ServerOptions::create): the system finds names by itself.
+    #[cfg(windows)]
+    pub(crate) fn create_beside(&self, _instance: &PipeServer, path: &OsStr) -> Result<PipeServer> {
+        self.create(path)
     }
 
     /// What an instance is to be like, but for the pipe's descriptor.
@@ -303,16 +333,21 @@ impl ServerOptions {
         };
         Ok(params)
     }
-
-    fn kept(&self) -> Kept {
-        Kept {
-            max_spin: self.spin,
-            is_shareable: self.shareable,
-        }
-    }
 }
 
 const OPERATION: &str = "create";
+
+/// The rules in the words of Windows, for a pipe of this process.
+#[cfg(not(windows))]
+fn own_descriptor(rules: &AccessRules, operation: &'static str) -> Result<SecurityDescriptor> {
+    use crate::sys::identity;
+    rules
+        .descriptor(identity::own_uid(), identity::own_gid())
+        .map_err(|error| Error::from_security(&error, operation))
+}
+
+#[cfg(windows)]
+use crate::kernel::own_descriptor;
 
 fn rights(read: bool, write: bool) -> Access {
     match (read, write) {
@@ -434,13 +469,14 @@ impl ClientOptions {
         self
     }
 
-    /// The namespace directory to look in, instead of the usual one.
+    /// The namespace directory to look in, instead of the usual one. On Windows its path becomes a prefix of the name.
     pub fn root(&mut self, directory: impl Into<PathBuf>) -> &mut ClientOptions {
         self.root = Some(directory.into());
         self
     }
 
-    /// How long calls that wait look for a change before they sleep, 20 µs at most by default; zero sleeps at once.
+    /// How long calls that wait look for a change before they sleep, 20 µs at most by default; zero sleeps at once. No
+    /// effect on Windows.
     ///
     /// Of calls that look in vain, one in 64 looks four times as long, to find out whether both ends could be awake.
     pub fn spin(&mut self, limit: Duration) -> &mut ClientOptions {
@@ -449,7 +485,7 @@ impl ClientOptions {
     }
 
     /// Whether the client end can be passed on to other processes, by [`PipeClient::into_raw`]; not by default. It costs one more
-    /// descriptor for each connection. Win32 equivalent: bInheritHandle; there every handle can be duplicated.
+    /// descriptor for each connection. Win32 equivalent: bInheritHandle; there every handle can be duplicated, and this has no effect.
     #[doc(alias = "bInheritHandle")]
     #[doc(alias = "HANDLE_FLAG_INHERIT")]
     pub fn shareable(&mut self, shareable: bool) -> &mut ClientOptions {

@@ -3,12 +3,15 @@
 use std::io;
 use std::ops::Deref;
 
-use npipe_core::{EndRole, PeerIdentity, Status};
+#[cfg(not(windows))]
+use npipe_core::PeerIdentity;
+use npipe_core::{EndRole, Status};
 
-use crate::end::{Handle, Home};
+use crate::end::Handle;
 use crate::error::{Explain, Result};
-use crate::host::Seat;
-use crate::impersonation::{Impersonation, Token};
+#[cfg(not(windows))]
+use crate::impersonation::Token;
+use crate::impersonation::{self, Impersonation};
 use crate::object::RawEnd;
 use crate::stream::PipeStream;
 use crate::sys::impersonation::at_home;
@@ -48,11 +51,9 @@ impl PipeServer {
     }
 
     /// The end's place in its pipe, if this process has created it.
-    pub(crate) fn seat(&self) -> Option<&Seat> {
-        match &self.stream.end.home {
-            Home::Server { seat, .. } => seat.as_ref(),
-            Home::Client { .. } => None,
-        }
+    #[cfg(not(windows))]
+    pub(crate) fn seat(&self) -> Option<&crate::host::Seat> {
+        self.stream.end.seat()
     }
 
     /// Waits for a client. Win32 equivalent: ConnectNamedPipe.
@@ -82,11 +83,7 @@ impl PipeServer {
     #[doc(alias = "ERROR_PIPE_CONNECTED")]
     pub fn listen(&self) -> Result<()> {
         let end = &self.stream.end;
-        let connected = match self.seat() {
-            Some(seat) => seat.connect(end),
-            None => end.connect_elsewhere(),
-        };
-        connected.explain("connect", &end.shape.name)
+        end.listen().explain("connect", &end.shape.name)
     }
 
     /// Throws the client out: everything unread in both directions is lost, and its end is dead. On a listening instance,
@@ -97,11 +94,7 @@ impl PipeServer {
     #[doc(alias = "DisconnectNamedPipe")]
     pub fn disconnect(&self) -> Result<()> {
         let end = &self.stream.end;
-        let disconnected = match self.seat() {
-            Some(seat) => seat.disconnect(end),
-            None => end.disconnect_elsewhere(),
-        };
-        disconnected.explain("disconnect", &end.shape.name)
+        end.disconnect().explain("disconnect", &end.shape.name)
     }
 
     /// Who the client is, and how far the server may act as it. Win32 equivalent: ImpersonateNamedPipeClient, OpenThreadToken
@@ -112,9 +105,9 @@ impl PipeServer {
     /// # Errors
     /// * [`Status::CannotImpersonate`]: nothing was read from this client yet, or there is none.
     // semantics 261, 262
+    #[cfg(not(windows))]
     pub fn client_token(&self) -> Result<Token> {
-        let end = &self.stream.end;
-        end.client_token().explain("ask who the client is", &end.shape.name)
+        impersonation::client_of(&self.stream.end)
     }
 
     /// Who the client is, to decide by it what it may do.
@@ -123,6 +116,7 @@ impl PipeServer {
     /// * [`Status::CannotImpersonate`]: nothing was read from this client yet, or there is none.
     /// * [`Status::CantOpenAnonymous`]: the client does not let itself be identified.
     // semantics 261, 262
+    #[cfg(not(windows))]
     pub fn client_identity(&self) -> Result<PeerIdentity> {
         self.client_token()?.identity().cloned()
     }
@@ -141,7 +135,7 @@ impl PipeServer {
     // semantics 261, 262
     #[doc(alias = "ImpersonateNamedPipeClient")]
     pub fn impersonate_client(&self) -> Result<Impersonation> {
-        self.client_token()?.impersonate()
+        impersonation::of_client(&self.stream.end)
     }
 
     /// Another handle of the same end. Win32 equivalent: DuplicateHandle within the process.

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use npipe_core::pipe::InstanceState;
+#[cfg(doc)]
+use npipe_core::Status;
 use npipe_core::wire::PeerState;
-use npipe_core::{Access, EndRole, PipeName, Status, WaitMode};
+use npipe_core::{Access, PipeName, WaitMode};
 
-use crate::connect::{self, Account};
-use crate::end::{Handle, Home};
+use crate::end::Handle;
 use crate::error::{Explain, Result};
-use crate::info::{LocalState, Peer, PipeEnd, PipeInfo, PipeMode, PipeState};
+use crate::info::{LocalState, Peer, PipeInfo, PipeMode, PipeState};
 
 pub use npipe_core::ReadOutcome;
 
@@ -164,7 +164,7 @@ impl PipeStream {
 
     /// What this end may do, as it was granted when it was made. Win32 equivalent: the granted access of the handle.
     pub fn access(&self) -> Access {
-        self.end.shape.access
+        self.end.access()
     }
 
     /// What is fixed about the pipe. Win32 equivalent: GetNamedPipeInfo.
@@ -173,18 +173,7 @@ impl PipeStream {
     /// [`Status::PipeDisconnected`] on a client end that was disconnected.
     #[doc(alias = "GetNamedPipeInfo")]
     pub fn info(&self) -> Result<PipeInfo> {
-        self.end.require_live().explain("info", self.name())?;
-        let shape = &self.end.shape;
-        Ok(PipeInfo {
-            mode: shape.pipe_type.into(),
-            end: match self.end.role() {
-                EndRole::Server => PipeEnd::Server,
-                EndRole::Client => PipeEnd::Client,
-            },
-            max_instances: shape.max_instances,
-            out_buffer_size: shape.out_quota,
-            in_buffer_size: shape.in_quota,
-        })
+        self.end.info().explain("info", self.name())
     }
 
     /// What changes about this end. Win32 equivalent: GetNamedPipeHandleState.
@@ -196,38 +185,7 @@ impl PipeStream {
     /// * [`Status::AccessDenied`] on a server end that only writes.
     #[doc(alias = "GetNamedPipeHandleState")]
     pub fn state(&self) -> Result<PipeState> {
-        const OPERATION: &str = "state";
-        let end = &self.end;
-        end.shape
-            .access
-            .require_read_attributes()
-            .explain(OPERATION, self.name())?;
-        end.require_live().explain(OPERATION, self.name())?;
-        let (mode, wait) = end.modes().explain(OPERATION, self.name())?;
-        let known = match &end.home {
-            Home::Server { seat: Some(seat), .. } => seat.instances(),
-            _ => None,
-        };
-        let instances = match known {
-            Some(instances) => instances,
-            None => self.instances_of(end.pipe_id())?,
-        };
-        Ok(PipeState {
-            read_mode: mode.into(),
-            nowait: wait == WaitMode::NoWait,
-            instances,
-        })
-    }
-
-    /// How many instances the pipe has that this client opened, whoever uses its name by now (semantics 189, 197).
-    fn instances_of(&self, pipe_id: u64) -> Result<u32> {
-        let deadline = Some(Instant::now() + connect::ANSWER_TIME);
-        match connect::query(&self.end.shape.root, self.name(), deadline) {
-            Ok(Account { report, .. }) if report.pipe_id == pipe_id => Ok(report.instance_count),
-            Ok(_) => Ok(0),
-            Err(error) if error.status() == Status::ObjectNameNotFound => Ok(0),
-            Err(error) => Err(error),
-        }
+        self.end.state()
     }
 
     /// Sets how this end reads and whether its calls wait, both at once. Win32 equivalent: SetNamedPipeHandleState.
@@ -284,9 +242,7 @@ impl PipeStream {
     #[doc(alias = "GetNamedPipeClientProcessId")]
     #[doc(alias = "GetNamedPipeServerProcessId")]
     pub fn peer(&self) -> Result<Peer> {
-        self.end.require_live().explain("peer", self.name())?;
-        let link = self.end.link().ok_or(Status::NotFound).explain("peer", self.name())?;
-        Ok(Peer::new(link.peer()))
+        self.end.peer().explain("peer", self.name())
     }
 
     /// The process that has made this end, which may have passed it on since. Win32 equivalents: GetNamedPipeServerProcessId
@@ -295,7 +251,7 @@ impl PipeStream {
     #[doc(alias = "GetNamedPipeClientProcessId")]
     #[doc(alias = "GetNamedPipeServerProcessId")]
     pub fn creator(&self) -> u32 {
-        self.end.shape.creator
+        self.end.creator()
     }
 
     /// The name that this end was made with, without `\\.\pipe\`. NT equivalent: FileNameInformation.
@@ -310,21 +266,7 @@ impl PipeStream {
     // semantics 210
     #[doc(alias = "NtQueryInformationFile")]
     pub fn local_state(&self) -> Result<LocalState> {
-        const OPERATION: &str = "local_state";
-        let end = &self.end;
-        end.require_live().explain(OPERATION, self.name())?;
-        let state = match (end.peer_state(), &end.home) {
-            (Some(PeerState::Open), _) => InstanceState::Connected,
-            (Some(PeerState::Closed), _) => InstanceState::Closing,
-            (_, Home::Server { seat: Some(seat), .. }) => seat.state().explain(OPERATION, self.name())?,
-            _ => InstanceState::Disconnected,
-        };
-        let (readable, writable) = end.fill().explain(OPERATION, self.name())?;
-        Ok(LocalState {
-            state,
-            readable: usize::try_from(readable).unwrap_or(usize::MAX),
-            writable,
-        })
+        self.end.local_state().explain("local_state", self.name())
     }
 
     /// Whether the other end is there.

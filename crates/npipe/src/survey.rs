@@ -6,8 +6,9 @@ use std::time::Instant;
 use npipe_core::PipeName;
 
 use crate::connect::{self, Account, Inquiry};
-use crate::directory::{LISTING_BATCH, LISTING_TIME, Namespace};
+use crate::directory::Namespace;
 use crate::error::{Error, Result};
+use crate::listing::{LISTING_BATCH, LISTING_TIME};
 use crate::sys::namespace::Entry;
 
 /// What is in a namespace's directory.

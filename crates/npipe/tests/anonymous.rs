@@ -2,6 +2,8 @@
 //!
 //! Tests that need a program of our own as a child run this one again, with [`CHILD`] set and the name of a test that
 //! then plays the child.
+
+#![cfg(unix)]
 #![allow(unsafe_code, reason = "the disposition of a signal has no safe binding")]
 
 use std::io::{Read, Write};

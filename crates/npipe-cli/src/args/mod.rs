@@ -22,7 +22,9 @@ pub(crate) use bench::{Bench, BenchEnd};
 pub(crate) use clients::{Call, Connect, Send, Wait};
 pub(crate) use relay::{Relay, Until};
 pub(crate) use serve::{Access, Serve};
-pub(crate) use values::{AtEof, Limit, MaxInstances, ReadMode, Role};
+#[cfg(unix)]
+pub(crate) use values::Role;
+pub(crate) use values::{AtEof, Limit, MaxInstances, ReadMode};
 pub(crate) use views::{Column, Completions, Doctor, Errors, Info, InstanceColumn, List, Man, SortKey, Watch};
 
 /// Windows named pipes from the shell.

@@ -13,7 +13,7 @@ message that arrives becomes a line on stdout; on a byte pipe the bytes are
 printed as they come. Comings and goings are told on stderr, with the process,
 its command and its user.
 
-With --exec, CMD is run by /bin/sh for each client. Its stdin has what the
+With --exec, CMD is run by /bin/sh, or cmd on Windows, for each client. Its stdin has what the
 client writes and what it prints goes to the client, line for message on a
 message pipe, as it is on a byte pipe; its stderr is this one's. It learns who
 the client is from NPIPE_CLIENT_PID and NPIPE_CLIENT_UID. The connection ends

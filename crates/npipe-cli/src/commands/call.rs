@@ -3,10 +3,8 @@
 //! an end even if the server never answers. With `--expect` several replies are awaited.
 
 use std::borrow::Cow;
-use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, IsTerminal, Read};
-use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 use npipe::{ClientOptions, PipeClient, PipeMode, ReadOutcome, Status};
@@ -14,6 +12,7 @@ use npipe::{ClientOptions, PipeClient, PipeMode, ReadOutcome, Status};
 use crate::args::Call;
 use crate::output;
 use crate::report::Failure;
+use crate::sys;
 use crate::target::{Target, printable};
 
 pub(super) fn run(args: &Call) -> Result<(), Failure> {
@@ -101,14 +100,15 @@ fn whole(args: &Call, outcome: ReadOutcome) -> Result<(), Failure> {
 }
 
 fn request(args: &Call) -> Result<Cow<'_, [u8]>, Failure> {
-    let Some(data) = args.data.as_deref().map(OsStr::as_bytes) else {
+    let Some(typed) = args.data.as_deref() else {
         return stdin();
     };
+    let data = sys::bytes_of(typed);
     match data {
         [b'@', b'@', ..] => Ok(Cow::Borrowed(&data[1..])),
         b"@-" => stdin(),
-        [b'@', file @ ..] => {
-            let file = OsStr::from_bytes(file);
+        [b'@', ..] => {
+            let file = sys::behind(typed, 1);
             let doing = format!("read {}", printable(&file.to_string_lossy()));
             fs::read(file).map(Cow::Owned).map_err(Failure::system(doing))
         }

@@ -23,6 +23,7 @@ use crate::output;
 use crate::people;
 use crate::progress;
 use crate::report::Failure;
+use crate::sys;
 use crate::table::{self, Cell, Frame, Tone};
 use crate::target::{Target, printable, shown};
 
@@ -100,7 +101,7 @@ fn details_text(details: &PipeDetails, columns: &[InstanceColumn], frame: Frame)
             format!("{} ms", details.default_timeout.as_millis()),
         ),
         pair("server", process(details.server_pid)),
-        pair("owner", people::user(details.owner_uid)),
+        pair("owner", people::owner(sys::owner_of(details))),
         pair("access", printable(&details.access)),
     ];
     let head = columns
@@ -188,7 +189,7 @@ fn details_json(details: &PipeDetails) -> Value {
         "instance_count": details.instance_count,
         "max_instances": details.max_instances,
         "default_timeout_ms": milliseconds(details.default_timeout),
-        "owner_uid": details.owner_uid,
+        "owner_uid": sys::owner_of(details),
         "server_pid": details.server_pid,
         "access": details.access,
         "instances": details.instances.iter().map(instance_json).collect::<Vec<_>>(),
@@ -220,13 +221,14 @@ fn instance_json(instance: &InstanceDetails) -> Value {
 }
 
 fn peer_json(peer: &Peer) -> Value {
+    let ids = sys::ids_of(peer);
     json!({
         "pid": peer.pid,
-        "uid": peer.uid,
-        "gid": peer.gid,
+        "uid": ids.map(|(uid, _)| uid),
+        "gid": ids.map(|(_, gid)| gid),
         "process": peer.process,
         "command": peer.pid.and_then(people::command),
-        "user": people::user(peer.uid),
+        "user": people::user_of(peer),
     })
 }
 

@@ -22,6 +22,7 @@ use crate::output;
 use crate::people;
 use crate::progress;
 use crate::report::Failure;
+use crate::sys;
 use crate::table::{self, Cell, Tone};
 use crate::target::{printable, shown};
 
@@ -78,7 +79,7 @@ fn entries(namespace: &Namespace, args: &List) -> Result<Vec<PipeEntry>, Failure
     match args.sort {
         SortKey::Name => {}
         SortKey::Server => entries.sort_by_key(|entry| entry.server_pid),
-        SortKey::Owner => entries.sort_by_key(|entry| people::user(entry.owner_uid)),
+        SortKey::Owner => entries.sort_by_key(|entry| people::owner(sys::owner_of_entry(entry))),
         SortKey::Instances => entries.sort_by_key(|entry| Reverse(entry.instances)),
         SortKey::In => entries.sort_by_key(|entry| Reverse(passed(entry, |flows| flows[0].bytes))),
         SortKey::Out => entries.sort_by_key(|entry| Reverse(passed(entry, |flows| flows[1].bytes))),
@@ -145,7 +146,7 @@ fn row(entry: &PipeEntry, columns: &[Column]) -> Vec<Cell> {
             .and_then(people::command)
             .unwrap_or_else(unknown)
             .into(),
-        Column::Owner => people::user(entry.owner_uid).into(),
+        Column::Owner => people::owner(sys::owner_of_entry(entry)).into(),
         Column::Type => entry.mode.as_ref().map_or("?", mode).into(),
         Column::Direction => match &entry.details {
             Some(details) => direction(&details.direction).into(),
@@ -226,7 +227,7 @@ fn entry_json(entry: &PipeEntry) -> Value {
     let rest = json!({
         "mode": entry.mode.as_ref().map(mode),
         "direction": entry.details.as_ref().map(|details| direction(&details.direction)),
-        "owner_uid": entry.owner_uid,
+        "owner_uid": sys::owner_of_entry(entry),
         "server_pid": entry.server_pid,
         "answering": entry.answering,
         "instances": answered(entry.instances),
@@ -252,6 +253,8 @@ pub(super) fn name_json(name: &PipeName) -> Map<String, Value> {
 pub(super) fn limit(max_instances: u32) -> String {
     match max_instances {
         255.. => "unlimited".to_owned(),
+        // As Windows tells of a pipe in a listing.
+        0 => "?".to_owned(),
         limited => limited.to_string(),
     }
 }

@@ -3,7 +3,9 @@
 mod call;
 mod completions;
 mod connect;
+#[cfg(unix)]
 mod demo;
+#[cfg(unix)]
 mod doctor;
 mod errors;
 mod info;
@@ -19,7 +21,10 @@ mod watch;
 
 use npipe::ReadOutcome;
 
-use crate::args::{BenchEnd, Cli, Command};
+#[cfg(unix)]
+use crate::args::BenchEnd;
+use crate::args::{Cli, Command};
+#[cfg(unix)]
 use crate::bench;
 use crate::report::Failure;
 
@@ -34,6 +39,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
+        #[cfg(unix)]
         Command::Demo => demo::run(),
         Command::Serve(args) => serve::run(&args),
         Command::Connect(args) => connect::run(args),
@@ -43,14 +49,28 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Relay(args) => relay::run(args),
         Command::List(args) => list::run(&args, cli.json),
         Command::Info(args) => info::run(&args, cli.json),
+        #[cfg(unix)]
         Command::Doctor(_) => doctor::run(cli.json),
         Command::Errors(args) => errors::run(args.error.as_deref(), cli.json),
+        #[cfg(unix)]
         Command::Bench(args) => bench::run(&args, cli.json),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
+        #[cfg(unix)]
         Command::DemoServer { clients } => demo::serve(clients),
+        #[cfg(unix)]
         Command::DemoClient { who, requests } => demo::talk(&who, &requests),
+        #[cfg(unix)]
         Command::BenchEnd(BenchEnd { role, job }) => bench::end(role, &job),
+        #[cfg(windows)]
+        Command::Demo
+        | Command::Doctor(_)
+        | Command::Bench(_)
+        | Command::DemoServer { .. }
+        | Command::DemoClient { .. }
+        | Command::BenchEnd(_) => Err(Failure::Usage(
+            "npipe: demo, doctor and bench are not there on Windows, whose own kernel has the pipes\n".to_owned(),
+        )),
     }
 }
 

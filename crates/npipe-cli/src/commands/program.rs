@@ -1,41 +1,33 @@
 //! A program of the shell's with its standard streams on something of ours.
 
 use std::ffi::OsStr;
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use std::os::unix::process::CommandExt;
-
 use crate::report::Failure;
+use crate::sys;
 
-/// The program; it leads a process group, so that all that it starts can be told to go.
+/// The program.
 pub(crate) struct Program {
     child: Mutex<Child>,
-    group: Pid,
 }
 
 impl Program {
-    /// Has `/bin/sh` run the command, whose stderr is ours.
+    /// Has the shell run the command, whose stderr is ours.
     pub(crate) fn start(
         command: &OsStr,
         environment: &[(&str, String)],
     ) -> Result<(Program, ChildStdin, ChildStdout), Failure> {
-        let mut child = Command::new("/bin/sh")
-            .arg("-c")
-            .arg(command)
+        let mut child = sys::shell(command)
             .envs(environment.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .process_group(0)
             .spawn()
-            .map_err(Failure::system("start /bin/sh"))?;
-        let group = Pid::from_child(&child);
+            .map_err(Failure::system("start the shell"))?;
         match (child.stdin.take(), child.stdout.take()) {
             (Some(stdin), Some(stdout)) => Ok((
                 Program {
                     child: Mutex::new(child),
-                    group,
                 },
                 stdin,
                 stdout,
@@ -49,8 +41,7 @@ impl Program {
         let mut child = self.locked();
         // Once it was waited for, its number may be another's.
         if matches!(child.try_wait(), Ok(None)) {
-            // It may end just now, which is as well.
-            let _ = kill_process_group(self.group, Signal::HUP);
+            sys::hang_up(&mut child);
         }
     }
 

@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -17,6 +16,7 @@ use super::pieces::{self, Cut};
 use crate::args::Send;
 use crate::progress::{self, Progress};
 use crate::report::Failure;
+use crate::sys;
 use crate::target::{Target, printable};
 
 pub(super) fn run(args: &Send) -> Result<(), Failure> {
@@ -81,7 +81,7 @@ enum Source<'a> {
 impl Source<'_> {
     fn of(args: &Send) -> Result<Source<'_>, Failure> {
         if let Some(data) = &args.data {
-            return Ok(Source::Data(data.as_bytes()));
+            return Ok(Source::Data(sys::bytes_of(data)));
         }
         if let Some(path) = &args.file {
             let doing = || Failure::system(format!("read {}", printable(&path.to_string_lossy())));

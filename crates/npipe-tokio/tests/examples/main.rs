@@ -1,5 +1,7 @@
 //! The examples, each in a process of its own, in a namespace of its own.
 
+#![cfg(unix)]
+
 #[path = "../../examples/echo.rs"]
 mod echo;
 #[path = "../../examples/framed.rs"]

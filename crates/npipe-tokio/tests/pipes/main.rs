@@ -4,6 +4,8 @@
 //! Every test has a namespace directory of its own and waits for events. Other processes are this program again, in a role,
 //! as in the tests of the library itself, whose support these share.
 
+#![cfg(unix)]
+
 mod as_on_windows;
 mod attributes;
 mod beyond;

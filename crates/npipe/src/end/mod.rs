@@ -8,9 +8,11 @@
 //!
 //! Locks are taken in this order: name, host, queue of operations, reading half, writing half.
 
+mod asked;
 mod attempt;
 pub(crate) mod blocked;
 mod calls;
+mod descriptor;
 pub(crate) mod link;
 pub(crate) mod pledge;
 mod read;

@@ -1,6 +1,9 @@
 //! What npipe asks of the operating system, behind one contract.
 //!
-//! A backend is a directory beside this file (`linux`). It knows nothing of pipes, modes or
+//! A backend is a directory beside this file (`linux`). Windows is another matter: its kernel has the pipes themselves, so
+//! `windows` holds the kernel's calls on them, and the crate's `kernel` stands where the engine does elsewhere.
+//!
+//! A backend knows nothing of pipes, modes or
 //! statuses; it supplies mechanisms, named after what they are:
 //!
 //! * `segment`: memory shared by two processes. Created at its final size, sealed so that no
@@ -47,7 +50,12 @@ pub(crate) use linux::{
     signals, socket, timer,
 };
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub(crate) use windows::*;
+
+#[cfg(not(any(target_os = "linux", windows)))]
 compile_error!("npipe has no backend for this system yet; see src/sys/mod.rs for what one supplies");
 
 /// Result of an operation of the backend.
@@ -80,13 +88,14 @@ impl SysError {
     }
 
     /// Says what is wrong and what to do, where the system's own words do not.
+    #[cfg(not(windows))]
     pub(crate) fn because(mut self, reason: impl Into<Cow<'static, str>>) -> SysError {
         self.reason = Some(reason.into());
         self
     }
 
     /// What is wrong and what to do, if more is known than the system's error.
-    #[cfg(test)]
+    #[cfg(all(test, not(windows)))]
     pub(crate) fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }
@@ -102,11 +111,18 @@ impl SysError {
     }
 
     /// Whether this process, or the whole system, has no descriptor left.
+    #[cfg(not(windows))]
     pub(crate) fn is_descriptor_shortage(&self) -> bool {
         use rustix::io::Errno;
         [Errno::MFILE, Errno::NFILE]
             .iter()
             .any(|errno| self.raw_os_error() == Some(errno.raw_os_error()))
+    }
+
+    /// Whether this process has no handle left.
+    #[cfg(windows)]
+    pub(crate) fn is_descriptor_shortage(&self) -> bool {
+        self.raw_os_error() == Some(4)
     }
 
     /// The system's error alone.

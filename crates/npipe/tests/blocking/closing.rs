@@ -45,6 +45,9 @@ fn what_was_written_can_be_read() {
     }
 }
 
+/// Writes, reads and flushes; but Windows does not tell when a thread waits in a flush.
+const KINDS: usize = if cfg!(unix) { 3 } else { 2 };
+
 /// semantics 186
 #[test]
 fn calls_that_wait_end_when_the_peer_closes() {
@@ -53,7 +56,7 @@ fn calls_that_wait_end_when_the_peer_closes() {
     let client = place.open();
     let clones: Vec<_> = (0..3).map(|_| server.try_clone().unwrap()).collect();
     let mut calls = Vec::new();
-    for (number, server) in clones.into_iter().enumerate() {
+    for (number, server) in clones.into_iter().enumerate().take(KINDS) {
         let act = move || match number {
             0 => server.write(b"long"),
             1 => server.read(&mut [0]),
@@ -156,7 +159,7 @@ fn closing_ends_the_calls_of_other_threads() {
     let server = Arc::new(place.bytes().out_buffer_size(1).create(NAME).unwrap());
     let client = place.open();
     let mut calls = Vec::new();
-    for number in 0..3 {
+    for number in 0..KINDS {
         let server = Arc::clone(&server);
         let act = move || match number {
             0 => server.write(b"long"),

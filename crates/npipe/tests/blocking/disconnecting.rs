@@ -2,7 +2,9 @@
 
 use npipe::{PipeMode, PipeStream};
 
-use crate::support::{Puppet, relisten, until};
+#[cfg(unix)]
+use crate::support::until;
+use crate::support::{Puppet, relisten};
 use crate::{NAME, Place, call, error, text};
 
 /// semantics 172, 173, 175, 176
@@ -63,8 +65,11 @@ fn calls_that_wait_end() {
     calls.push(call(move || one.write(b"long")).blocked());
     calls.push(call(move || other.write(b"long")).blocked());
     let (one, other) = (server.try_clone().unwrap(), client.try_clone().unwrap());
-    calls.push(call(move || one.flush().map(|()| 0)).blocked());
-    calls.push(call(move || other.flush().map(|()| 0)).blocked());
+    // Windows does not tell when a thread waits in a flush.
+    if cfg!(unix) {
+        calls.push(call(move || one.flush().map(|()| 0)).blocked());
+        calls.push(call(move || other.flush().map(|()| 0)).blocked());
+    }
     server.disconnect().unwrap();
     for call in calls {
         assert_eq!(error(call.end()), "ERROR_PIPE_NOT_CONNECTED");
@@ -181,5 +186,6 @@ fn clients_come_and_are_thrown_out() {
         relisten(&server);
         assert_eq!(error(client.write(b"x")), "ERROR_PIPE_NOT_CONNECTED");
     }
+    #[cfg(unix)]
     until(|| (place.namespace().info(NAME).unwrap().instances.len() == 1).then_some(()));
 }

@@ -69,6 +69,8 @@ fn unread_empty_messages_count() {
 }
 
 /// semantics 167, 168, 186
+// Windows does not tell when a thread waits in a flush, and the server might leave before.
+#[cfg(unix)]
 #[test]
 fn the_reader_leaves() {
     let place = Place::new();
@@ -81,6 +83,8 @@ fn the_reader_leaves() {
 }
 
 /// semantics 167, 168
+// As above.
+#[cfg(unix)]
 #[test]
 fn the_server_disconnects() {
     let place = Place::new();
@@ -132,7 +136,11 @@ fn a_flush_can_be_given_up() {
     let (server, client) = place.byte_pair();
     client.write(b"unread").unwrap();
     let flushing = begin_flush(&client);
-    client.cancel().unwrap();
+    // On Windows it may be on its way to the kernel.
+    until(|| {
+        let _ = client.cancel();
+        (!flushing.is_waiting()).then_some(())
+    });
     assert_eq!(error(flushing.end()), "ERROR_OPERATION_ABORTED");
     client.set_write_timeout(Some(Duration::from_millis(20)));
     let start = Instant::now();

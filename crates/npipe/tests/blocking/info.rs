@@ -1,8 +1,12 @@
 //! Information, state, and what can be seen from outside.
 
-use npipe::{Direction, InstanceState, PipeEnd, PipeMode};
+#[cfg(unix)]
+use npipe::Direction;
+use npipe::{InstanceState, PipeEnd, PipeMode};
 
-use crate::support::{Puppet, relisten, until};
+use crate::support::Puppet;
+#[cfg(unix)]
+use crate::support::{relisten, until};
 use crate::{NAME, Place, error};
 
 /// semantics 195, 196
@@ -141,12 +145,14 @@ fn duplicates_share_the_modes() {
 }
 
 /// This process as a puppet tells who its peer is.
+#[cfg(unix)]
 fn myself() -> String {
     let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
     format!("{} {} {}", uid.as_raw(), gid.as_raw(), std::process::id())
 }
 
 /// semantics 206, 207
+#[cfg(unix)]
 #[test]
 fn ends_know_each_others_process() {
     let place = Place::new();
@@ -172,7 +178,23 @@ fn ends_know_each_others_process() {
     assert_eq!(child.ask("peer 1"), myself());
 }
 
+/// semantics 206: on every system, a process has a number, a program and a user.
+#[test]
+fn a_peer_is_a_process_and_a_user() {
+    let place = Place::new();
+    let mut child = Puppet::start(&place);
+    let server = place.bytes().create(NAME).unwrap();
+    assert_eq!(child.ask(&format!("open rw {NAME}")), "0");
+    let peer = server.peer().unwrap();
+    assert_eq!(peer.pid, Some(child.pid()));
+    assert!(peer.process.is_some());
+    assert!(peer.sid().is_some());
+    let told = child.ask("peer 0");
+    assert!(told.ends_with(&format!(" {}", std::process::id())), "{told}");
+}
+
 /// semantics 46, 52, 56: who only asks takes nothing and disturbs nobody.
+#[cfg(unix)]
 #[test]
 fn looking_takes_no_instance() {
     let place = Place::new();
@@ -195,6 +217,7 @@ fn looking_takes_no_instance() {
 }
 
 /// semantics 24, 37, 195: all that the first instance fixes is seen from outside.
+#[cfg(unix)]
 #[test]
 fn details_of_a_pipe() {
     let place = Place::new();
@@ -229,6 +252,7 @@ fn details_of_a_pipe() {
 }
 
 /// semantics 13: what is served is listed, in the order of the names; what has died is not, and leaves nothing behind.
+#[cfg(unix)]
 #[test]
 fn a_listing() {
     let place = Place::new();

@@ -15,7 +15,8 @@ fn pattern(bytes: usize) -> Vec<u8> {
 /// semantics 99, 100, 102, 117, 118, 121, 123: one message of a gibibyte, read in pieces.
 #[test]
 fn a_message_of_a_gibibyte() {
-    const BYTES: usize = 1 << 30;
+    // Wine carries all of it to another process and back.
+    const BYTES: usize = if cfg!(windows) { 1 << 26 } else { 1 << 30 };
     const PIECE: usize = PERIOD << 14;
     let place = Place::new();
     let (server, client) = place.message_pair();

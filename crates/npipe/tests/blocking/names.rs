@@ -1,6 +1,7 @@
 //! Every name that can be typed, and the life of a name.
 
 use std::ffi::OsStr;
+#[cfg(unix)]
 use std::os::unix::ffi::OsStrExt;
 
 use npipe::{PipeMode, PipeName};
@@ -179,6 +180,7 @@ fn paths_are_normalised_unless_verbatim() {
 }
 
 /// semantics 4, 7: whatever a name says, its files lie in the namespace and nowhere else, and go with it.
+#[cfg(unix)]
 #[test]
 fn no_name_leads_out_of_the_namespace() {
     let outer = Place::new();
@@ -199,6 +201,7 @@ fn no_name_leads_out_of_the_namespace() {
 }
 
 /// semantics 8: counted in UTF-16 units, in every script.
+#[cfg(unix)]
 #[test]
 fn the_longest_names_work() {
     let place = Place::new();
@@ -296,6 +299,7 @@ fn what_is_no_name_is_refused() {
 }
 
 /// semantics 4: names are UTF-16, and lone surrogates characters like others.
+#[cfg(unix)]
 #[test]
 fn lone_surrogates_are_names() {
     let place = Place::new();
@@ -360,6 +364,7 @@ fn the_name_goes_with_the_last_server() {
     drop(second);
     assert!(place.namespace().list().unwrap().is_empty());
     assert_eq!(error(place.client().open(NAME)), "ERROR_FILE_NOT_FOUND");
+    #[cfg(unix)]
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
     drop(client);
 }

@@ -11,9 +11,10 @@ fn a_name_that_nobody_serves_is_not_found() {
     let place = Place::new();
     let refusal = place.client().open(NAME).unwrap_err();
     assert_eq!(refusal.win32(), 2);
-    let root = place.path().display().to_string();
+    // Windows has one place for all.
+    #[cfg(unix)]
     assert!(
-        refusal.to_string().contains(&root),
+        refusal.to_string().contains(&place.path().display().to_string()),
         "it says where it looked: {refusal}"
     );
     for (read, write) in [(true, false), (false, true), (false, false)] {
@@ -222,6 +223,7 @@ fn a_client_of_another_process() {
 }
 
 /// semantics 47: a server that is stopped is waited for, for a while; the name exists, and nothing is known but that.
+#[cfg(unix)]
 #[test]
 fn a_stopped_server_is_listed_as_not_answering() {
     let place = Place::new();

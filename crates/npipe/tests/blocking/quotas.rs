@@ -117,6 +117,7 @@ fn without_a_quota_a_write_is_complete_when_it_is_read() {
 }
 
 /// semantics 126, 119: a writer whose data a waiting read takes need not wait for that read's process.
+#[cfg(unix)]
 #[test]
 fn a_stopped_reader_completes_the_write_that_it_waits_for() {
     let place = Place::new();
@@ -212,7 +213,8 @@ fn the_data_of_a_writer_that_dies_in_the_middle() {
 /// semantics 119, 130: a quota's worth of messages of one byte, each with a header of its own, in a mebibyte.
 #[test]
 fn a_quota_can_be_filled_with_the_smallest_messages() {
-    const BYTES: usize = 1 << 20;
+    // The kernel's own pipes have no headers of ours, and each call under Wine goes to another process.
+    const BYTES: usize = if cfg!(windows) { 1 << 12 } else { 1 << 20 };
     let place = Place::new();
     let server = place.messages().in_buffer_size(BYTES as u32).create(NAME).unwrap();
     let client = place.message_client();

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use npipe::{PipeClient, PipeMode, PipeStream};
+#[cfg(unix)]
+use npipe::PipeStream;
+use npipe::{PipeClient, PipeMode};
 
+#[cfg(unix)]
 use crate::support::Call;
 use crate::{NAME, Place, call, error, text};
 
@@ -191,6 +194,7 @@ fn everything_at_once() {
 }
 
 /// semantics 92, 120, 163: calls that wait at both ends leave each other in peace.
+#[cfg(unix)]
 #[test]
 fn waiting_costs_nothing() {
     let place = Place::new();

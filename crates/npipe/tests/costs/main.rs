@@ -5,6 +5,8 @@
 //! starting and ending do not matter: system calls are counted between two marks, of instructions a run with few round trips
 //! is taken off one with many. Instructions are those of an optimised build; `cargo xtask test` has a step for them.
 
+#![cfg(unix)]
+
 mod counting;
 #[cfg(not(debug_assertions))]
 mod instructions;

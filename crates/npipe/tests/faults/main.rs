@@ -4,6 +4,8 @@
 //! Every test has a namespace directory of its own ([`support::Place`]) and waits for events. Other processes are this
 //! program again, in a role (see [`support::again`]); each ends with the one that started it.
 
+#![cfg(unix)]
+
 mod foreign;
 mod forks;
 mod keeper;

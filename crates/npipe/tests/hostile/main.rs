@@ -7,6 +7,8 @@
 //!
 //! Each test says how many hostile inputs it made. `NPIPE_HOSTILE_ROUNDS` has the longest ones go on so many times as long.
 
+#![cfg(unix)]
+
 mod bells;
 mod crowd;
 mod delegate;

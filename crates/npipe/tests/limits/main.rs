@@ -4,6 +4,8 @@
 //! Every test has a namespace directory of its own and waits for events. The figures are printed whether the tests pass or
 //! not. Other processes are this program again, see [`support::again`].
 
+#![cfg(unix)]
+
 mod connections;
 mod instances;
 mod namespace;

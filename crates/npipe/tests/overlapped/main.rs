@@ -4,6 +4,8 @@
 //! fails after [`support::PATIENCE`]. Where a test asserts that something has *not* happened, the order of events on one
 //! thread says so.
 
+#![cfg(unix)]
+
 mod attending;
 mod cancelling;
 #[path = "../../examples/completion_server.rs"]

@@ -6,9 +6,27 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 
 use super::{PATIENCE, until};
 
+/// What is known of the thread of a call: its number here, by which the system tells whether it sleeps.
+#[cfg(unix)]
+type Thread = i32;
+
+/// What is known of the thread of a call: the library shows whether it waits, since Windows does not tell.
+#[cfg(windows)]
+type Thread = npipe::waits::Shown;
+
+#[cfg(unix)]
+fn this_thread() -> Thread {
+    rustix::thread::gettid().as_raw_nonzero().get()
+}
+
+#[cfg(windows)]
+fn this_thread() -> Thread {
+    npipe::waits::Shown::this_thread()
+}
+
 /// A call on a thread of its own.
 pub(crate) struct Call<T> {
-    thread: i32,
+    thread: Thread,
     done: Arc<AtomicBool>,
     outcome: Receiver<T>,
 }
@@ -20,8 +38,7 @@ pub(crate) fn call<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) 
     let done = Arc::new(AtomicBool::new(false));
     let finished = done.clone();
     std::thread::spawn(move || {
-        let own = rustix::thread::gettid().as_raw_nonzero().get();
-        announce.send(own).expect("the test is there");
+        announce.send(this_thread()).expect("the test is there");
         let outcome = act();
         finished.store(true, Ordering::Release);
         // A test that failed meanwhile listens no more.
@@ -38,16 +55,21 @@ impl<T> Call<T> {
     /// Waits until the call waits.
     #[track_caller]
     pub(crate) fn blocked(self) -> Call<T> {
+        #[cfg(unix)]
         until_at_rest(self.thread);
+        #[cfg(windows)]
+        until(|| (self.thread.waits() || !self.is_waiting()).then_some(()));
         self
     }
 
     /// How often its thread has gone to sleep.
+    #[cfg(unix)]
     pub(crate) fn naps(&self) -> u64 {
         status_of(self.thread).map_or(0, |(_, naps)| naps)
     }
 
     /// The number of its thread.
+    #[cfg(unix)]
     pub(crate) fn thread(&self) -> i32 {
         self.thread
     }
@@ -75,6 +97,7 @@ impl<T> Call<T> {
 }
 
 /// Waits until a thread of this process waits: it has gone to sleep and does not stir.
+#[cfg(unix)]
 #[track_caller]
 pub(crate) fn until_at_rest(thread: i32) {
     const LOOKS: u32 = 4;
@@ -90,6 +113,7 @@ pub(crate) fn until_at_rest(thread: i32) {
 }
 
 /// Whether a thread of this process sleeps, and how often it has gone to sleep; `None` if it has ended.
+#[cfg(unix)]
 fn status_of(thread: i32) -> Option<(bool, u64)> {
     let status = std::fs::read_to_string(format!("/proc/self/task/{thread}/status")).ok()?;
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);

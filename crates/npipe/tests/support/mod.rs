@@ -11,28 +11,40 @@
 
 mod again;
 mod calls;
+#[cfg(unix)]
 mod passing;
 mod place;
 mod puppet;
 mod random;
+#[cfg(unix)]
 mod resources;
 mod strings;
+#[cfg(unix)]
 mod users;
 
-use std::io::{Read, Write};
+#[cfg(unix)]
+use std::io::Read;
+use std::io::Write;
+#[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use npipe::{PipeMode, PipeServer, PipeStream, Result};
+#[cfg(unix)]
 use npipe_core::handshake::{Decoder, Message};
 
 pub(crate) use again::{Process, again, said, say};
-pub(crate) use calls::{Call, call, until_at_rest};
-pub(crate) use place::{Place, files};
+#[cfg(unix)]
+pub(crate) use calls::until_at_rest;
+pub(crate) use calls::{Call, call};
+pub(crate) use place::Place;
+#[cfg(unix)]
+pub(crate) use place::files;
 pub(crate) use puppet::Puppet;
 pub(crate) use random::Random;
 pub(crate) use resources::until_the_library_rests;
 pub(crate) use strings::obey;
+#[cfg(unix)]
 pub(crate) use users::{User, has_other_users};
 
 /// The other process by the name of what it is to its test.
@@ -100,6 +112,7 @@ pub(crate) fn relisten_disconnected(server: &PipeServer) {
 }
 
 /// The next message of a handshake that is spoken by hand.
+#[cfg(unix)]
 #[track_caller]
 pub(crate) fn hear(stream: &mut UnixStream) -> Message {
     stream.set_read_timeout(Some(PATIENCE)).expect("it is not zero");

@@ -1,12 +1,19 @@
 //! A namespace of a test's own, removed when the test ends.
 
+#[cfg(unix)]
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(unix)]
+use std::path::PathBuf;
 
-use npipe::{ClientOptions, Namespace, PipeClient, PipeMode, PipeName, PipeServer, ServerOptions};
+#[cfg(unix)]
+use npipe::PipeName;
+use npipe::{ClientOptions, Namespace, PipeClient, PipeMode, PipeServer, ServerOptions};
 use tempfile::TempDir;
 
-use super::{NAME, has_other_users};
+use super::NAME;
+#[cfg(unix)]
+use super::has_other_users;
 
 /// A namespace of a test's own.
 pub(crate) struct Place {
@@ -22,6 +29,7 @@ impl Place {
     }
 
     /// For all users, if there can be others; see [`has_other_users`].
+    #[cfg(unix)]
     pub(crate) fn shared(test: &str) -> Option<Place> {
         has_other_users(test).then(|| {
             let place = Place::new();
@@ -89,11 +97,13 @@ impl Place {
     }
 
     /// The names of the files in it, sorted.
+    #[cfg(unix)]
     pub(crate) fn files(&self) -> Vec<String> {
         files(self.path())
     }
 
     /// The file of a user's entry for [`NAME`]: the socket, or with a suffix what belongs to it.
+    #[cfg(unix)]
     pub(crate) fn file(&self, uid: u32, suffix: &str) -> PathBuf {
         let key = PipeName::from_path(NAME.as_bytes()).expect("a name").key();
         self.path()
@@ -102,6 +112,7 @@ impl Place {
 }
 
 /// The names of the files in a directory, sorted.
+#[cfg(unix)]
 pub(crate) fn files(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).expect("the directory is there");
     let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("an entry").file_name();

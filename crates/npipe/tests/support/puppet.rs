@@ -4,8 +4,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 
-use super::again::{again, again_as};
-use super::{PATIENCE, Place, Process, User, said};
+#[cfg(unix)]
+use super::User;
+use super::again::again;
+#[cfg(unix)]
+use super::again::again_as;
+use super::{PATIENCE, Place, Process, said};
 
 /// Another process; killed when it is dropped.
 pub(crate) struct Puppet {
@@ -21,6 +25,7 @@ impl Puppet {
     }
 
     /// The same, of another user; only the superuser can do so.
+    #[cfg(unix)]
     pub(crate) fn start_as(place: &Place, user: User) -> Puppet {
         Puppet::spawn(again_as(user, "puppet", place.path()))
     }
@@ -78,11 +83,13 @@ impl Puppet {
     }
 
     /// Stops it where it stands, and waits until it has.
+    #[cfg(unix)]
     pub(crate) fn stop(&self) {
         self.process.stop();
     }
 
     /// Lets it go on.
+    #[cfg(unix)]
     pub(crate) fn go_on(&self) {
         self.process.go_on();
     }

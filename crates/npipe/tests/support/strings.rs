@@ -27,7 +27,9 @@ use npipe::{
     SecurityInformation, ServerOptions,
 };
 
-use super::{Call, PATIENCE, call, error, passing, relisten, resources, say, until};
+use super::{Call, PATIENCE, call, relisten, say, until};
+#[cfg(unix)]
+use super::{error, passing, resources};
 
 /// What a client says to begin with, and what its server answers.
 const QUESTION: &[u8] = b"question";
@@ -86,11 +88,14 @@ impl Strings<'_> {
         match *words {
             ["create", mode, name, ref more @ ..] => self.create(mode, name, more),
             ["open", access, name, ref more @ ..] => self.open(access, name, more),
+            #[cfg(unix)]
             ["take", kind, path] => self.take(kind, path),
+            #[cfg(unix)]
             ["give", end, path] => {
                 passing::bring(path, &raw(&self.end(end))?);
                 Ok("given".to_owned())
             }
+            #[cfg(unix)]
             ["impersonate", end] => self.impersonate(end),
             ["close", end] => {
                 self.ends[number(end)] = None;
@@ -100,7 +105,9 @@ impl Strings<'_> {
                 self.ends.clear();
                 Ok("dropped".to_owned())
             }
+            #[cfg(unix)]
             ["list"] => self.list(),
+            #[cfg(unix)]
             ["info", name] => {
                 let details = self.namespace()?.info(name)?;
                 let pid = details.server_pid.unwrap_or(0);
@@ -118,7 +125,7 @@ impl Strings<'_> {
             }
             ["result"] => self.begun.take().expect("a call was begun").end(),
             ["chat"] => self.chat(),
-            _ => match (resources::obey(words), words) {
+            _ => match (of_process(words), words) {
                 (Some(answer), _) => Ok(answer),
                 (None, [verb, end]) => on_end(&self.end(end), verb, ""),
                 (None, [verb, end, argument]) => on_end(&self.end(end), verb, argument),
@@ -175,6 +182,7 @@ impl Strings<'_> {
         self.make(count, || options.open(name).map(Held::Client))
     }
 
+    #[cfg(unix)]
     fn impersonate(&self, end: &str) -> Result<String> {
         let end = self.end(end);
         let Held::Server(server) = &*end else {
@@ -186,6 +194,7 @@ impl Strings<'_> {
         Ok(format!("{:?} {uid} {}", client.level(), error(opened)))
     }
 
+    #[cfg(unix)]
     fn take(&mut self, kind: &str, path: &str) -> Result<String> {
         let raw = passing::fetch(path);
         self.ends.push(Some(Arc::new(match kind {
@@ -239,6 +248,7 @@ impl Strings<'_> {
         Ok("done".to_owned())
     }
 
+    #[cfg(unix)]
     fn list(&self) -> Result<String> {
         let entries = self.namespace()?.list()?;
         let shown = entries.iter().map(|entry| {
@@ -249,7 +259,19 @@ impl Strings<'_> {
     }
 }
 
+/// What concerns the process alone.
+#[cfg(unix)]
+fn of_process(words: &[&str]) -> Option<String> {
+    resources::obey(words)
+}
+
+#[cfg(windows)]
+fn of_process(_: &[&str]) -> Option<String> {
+    None
+}
+
 /// Another handle, to be passed on.
+#[cfg(unix)]
 fn raw(end: &Held) -> Result<npipe::RawEnd> {
     match end {
         Held::Server(server) => server.try_clone()?.into_raw(),
@@ -341,7 +363,11 @@ fn on_end(end: &Held, verb: &str, argument: &str) -> Result<String> {
         ("instances", _) => stream.state().map(|state| state.instances.to_string()),
         ("peer", _) => {
             let peer = stream.peer()?;
-            Ok(format!("{} {} {}", peer.uid, peer.gid, peer.pid.unwrap_or(0)))
+            #[cfg(unix)]
+            let who = format!("{} {}", peer.uid, peer.gid);
+            #[cfg(windows)]
+            let who = peer.user.unwrap_or_default();
+            Ok(format!("{who} {}", peer.pid.unwrap_or(0)))
         }
         _ => panic!("no such thing to do: {verb}"),
     }

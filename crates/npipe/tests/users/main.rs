@@ -4,6 +4,8 @@
 //! users is left out and named, with a count (see [`support::has_other_users`]). Every test has a namespace directory of its
 //! own that all users share. Other processes are this program again, see [`support::again`].
 
+#![cfg(unix)]
+
 mod access;
 mod identity;
 mod impersonation;

@@ -3,17 +3,11 @@
 //! A pipe's next instance exists before the one that was taken is used, so that the name never vanishes between two
 //! clients (semantics 13).
 
-use std::fs;
-use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use npipe::{PipeMode, PipeServer, ServerOptions, Status};
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::address::Address;
 use super::end::End;
@@ -21,16 +15,14 @@ use crate::args::Relay;
 use crate::interrupt;
 use crate::people;
 use crate::report::Failure;
+use crate::sys::{self, Listener, Socket};
 use crate::target::Target;
-
-/// How many may knock before they are let in.
-const BACKLOG: i32 = 128;
 
 /// What listens.
 pub(super) enum Door {
     Pipe(Box<PipeDoor>),
     Tcp(TcpListener),
-    Unix { socket: OwnedFd, kind: SocketType },
+    Local(Listener),
 }
 
 pub(super) struct PipeDoor {
@@ -58,17 +50,17 @@ impl Door {
                 let listener = TcpListener::bind(place.as_str());
                 Door::Tcp(listener.map_err(Failure::system(format!("listen on {}", args.a)))?)
             }
-            Address::UnixListen(path) => Door::unix(path, SocketType::STREAM, args)?,
-            Address::SeqpacketListen(path) => Door::unix(path, SocketType::SEQPACKET, args)?,
+            Address::UnixListen(path) => Door::local(path, false, args)?,
+            Address::SeqpacketListen(path) => Door::local(path, true, args)?,
             _ => return Ok(None),
         }))
     }
 
-    fn unix(path: &Path, kind: SocketType, args: &Relay) -> Result<Door, Failure> {
-        let doing = || Failure::system(format!("listen on {}", args.a));
-        let socket = listen(path, kind).map_err(io::Error::from).map_err(doing())?;
+    fn local(path: &Path, of_packets: bool, args: &Relay) -> Result<Door, Failure> {
+        let listener = Listener::bind(path, of_packets);
+        let listener = listener.map_err(Failure::system(format!("listen on {}", args.a)))?;
         interrupt::guard(path);
-        Ok(Door::Unix { socket, kind })
+        Ok(Door::Local(listener))
     }
 
     /// The next that comes.
@@ -80,12 +72,11 @@ impl Door {
                 let (stream, peer) = listener.accept().map_err(doing())?;
                 // Replies to short requests should not wait for more.
                 let _ = stream.set_nodelay(true);
-                Ok(End::socket(OwnedFd::from(stream), format!("tcp {peer}")))
+                Ok(End::socket(Socket::from(stream), format!("tcp {peer}")))
             }
-            Door::Unix { socket, kind } => {
-                let accepted = rustix::net::accept_with(socket, SocketFlags::CLOEXEC);
-                let accepted = accepted.map_err(io::Error::from).map_err(doing())?;
-                match *kind == SocketType::SEQPACKET {
+            Door::Local(listener) => {
+                let accepted = listener.accept().map_err(doing())?;
+                match listener.of_packets {
                     true => Ok(End::packets(accepted, "a seqpacket client".to_owned())),
                     false => Ok(End::socket(accepted, "a unix client".to_owned())),
                 }
@@ -97,9 +88,9 @@ impl Door {
     pub(super) fn close(&self) {
         match self {
             Door::Pipe(door) => door.close(),
-            Door::Tcp(listener) => shut(listener),
-            Door::Unix { socket, .. } => {
-                shut(socket);
+            Door::Tcp(listener) => sys::shut(listener),
+            Door::Local(listener) => {
+                listener.shut();
                 interrupt::remove_scratch();
             }
         }
@@ -179,39 +170,11 @@ impl PipeDoor {
 /// Whether those who are there need not suffer from it: a shortage, or one that has left before it was let in.
 pub(super) fn passes(failure: &Failure) -> bool {
     match failure {
-        Failure::System { source, .. } => [Errno::MFILE, Errno::NFILE, Errno::CONNABORTED]
-            .iter()
-            .any(|errno| source.raw_os_error() == Some(errno.raw_os_error())),
+        Failure::System { source, .. } => sys::is_passing(source),
         Failure::Pipe(error) => matches!(
             error.status(),
             Status::TooManyOpenedFiles | Status::InsufficientResources
         ),
         _ => false,
     }
-}
-
-/// Ends the accept that waits.
-fn shut(socket: impl AsFd) {
-    // Whatever it says, there is nothing left to do.
-    let _ = rustix::net::shutdown(socket.as_fd(), rustix::net::Shutdown::Both);
-}
-
-fn listen(path: &Path, kind: SocketType) -> Result<OwnedFd, Errno> {
-    let address = SocketAddrUnix::new(path)?;
-    let socket = |kind| rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None);
-    let listener = socket(kind)?;
-    match rustix::net::bind(&listener, &address) {
-        // What a killed relay left behind refuses everybody; what lives refuses another kind of socket in another way, and
-        // does not take the question for a connection. What is no socket is somebody's file.
-        Err(Errno::ADDRINUSE)
-            if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
-                && rustix::net::connect(socket(SocketType::DGRAM)?, &address) == Err(Errno::CONNREFUSED) =>
-        {
-            fs::remove_file(path).map_err(|_| Errno::ADDRINUSE)?;
-            rustix::net::bind(&listener, &address)?;
-        }
-        outcome => outcome?,
-    }
-    rustix::net::listen(&listener, BACKLOG)?;
-    Ok(listener)
 }

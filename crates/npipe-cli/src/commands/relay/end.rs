@@ -9,24 +9,21 @@
 //! | program | its stdout ends: gone | its stdin ends | no |
 //! | stdio | end of file | stdout is closed | no |
 
-use std::fs::File;
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::ops::Deref;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::process::{ChildStdin, ChildStdout};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use npipe::{ClientOptions, PipeClient, PipeMode, PipeServer, PipeStream, Status};
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::address::Address;
 use crate::args::Relay;
 use crate::commands::{CHUNK_BYTES, Program, read_whole_message};
 use crate::people;
 use crate::report::Failure;
+use crate::sys::{self, Socket};
 use crate::target::Target;
 
 /// The longest packet of a seqpacket socket, in bytes.
@@ -52,12 +49,12 @@ enum Kind {
         stream: Pipe,
         is_message: bool,
     },
-    Socket(OwnedFd),
-    Packets(OwnedFd),
+    Socket(Socket),
+    Packets(Socket),
     Program {
         program: Program,
-        input: Mutex<Option<OwnedFd>>,
-        output: OwnedFd,
+        input: Mutex<Option<ChildStdin>>,
+        output: Mutex<ChildStdout>,
     },
     Stdio {
         has_ended: Mutex<bool>,
@@ -94,12 +91,12 @@ impl End {
         End { kind, peer }
     }
 
-    pub(super) fn socket(socket: OwnedFd, peer: String) -> End {
+    pub(super) fn socket(socket: Socket, peer: String) -> End {
         let kind = Kind::Socket(socket);
         End { kind, peer }
     }
 
-    pub(super) fn packets(socket: OwnedFd, peer: String) -> End {
+    pub(super) fn packets(socket: Socket, peer: String) -> End {
         let kind = Kind::Packets(socket);
         End { kind, peer }
     }
@@ -114,13 +111,13 @@ impl End {
                 let stream = TcpStream::connect(place.as_str()).map_err(doing())?;
                 // Replies to short requests should not wait for more.
                 let _ = stream.set_nodelay(true);
-                Ok(End::socket(OwnedFd::from(stream), peer))
+                Ok(End::socket(Socket::from(stream), peer))
             }
-            Address::Unix(path) => Ok(End::socket(unix(path, SocketType::STREAM).map_err(doing())?, peer)),
-            Address::Seqpacket(path) => Ok(End::packets(unix(path, SocketType::SEQPACKET).map_err(doing())?, peer)),
+            Address::Unix(path) => Ok(End::socket(Socket::connect(path, false).map_err(doing())?, peer)),
+            Address::Seqpacket(path) => Ok(End::packets(Socket::connect(path, true).map_err(doing())?, peer)),
             Address::Exec(command) => {
                 let (program, input, output) = Program::start(command.as_ref(), &[])?;
-                let (input, output) = (Mutex::new(Some(OwnedFd::from(input))), OwnedFd::from(output));
+                let (input, output) = (Mutex::new(Some(input)), Mutex::new(output));
                 let kind = Kind::Program { program, input, output };
                 Ok(End { kind, peer })
             }
@@ -177,10 +174,10 @@ impl End {
                     outcome => outcome.map(Arrival::Data),
                 }
             }
-            Kind::Socket(socket) => stream_arrival(socket, Arrival::Ended),
+            Kind::Socket(socket) => stream_arrival(Arrival::Ended, |chunk| socket.read(chunk)),
             Kind::Packets(socket) => packet(socket),
-            Kind::Program { output, .. } => stream_arrival(output, Arrival::Gone),
-            Kind::Stdio { .. } => stream_arrival(io::stdin(), Arrival::Ended),
+            Kind::Program { output, .. } => stream_arrival(Arrival::Gone, |chunk| locked(output).read(chunk)),
+            Kind::Stdio { .. } => stream_arrival(Arrival::Ended, sys::read_stdin),
         }
     }
 
@@ -193,18 +190,18 @@ impl End {
                     outcome => outcome.map(|_| true).map_err(Failure::from),
                 };
             }
-            Kind::Socket(socket) => send_all(socket, data),
-            Kind::Packets(socket) => retry(|| rustix::net::send(socket, data, SendFlags::NOSIGNAL)).map(drop),
-            Kind::Program { input, .. } => match &*locked(input) {
-                Some(input) => write_all(input, data),
-                None => Err(Errno::PIPE),
+            Kind::Socket(socket) => socket.write_all(data),
+            Kind::Packets(socket) => socket.send(data),
+            Kind::Program { input, .. } => match &mut *locked(input) {
+                Some(input) => input.write_all(data),
+                None => Err(io::ErrorKind::BrokenPipe.into()),
             },
-            Kind::Stdio { .. } => write_all(io::stdout(), data),
+            Kind::Stdio { .. } => sys::write_stdout(data),
         };
         match written {
             Ok(()) => Ok(true),
-            Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => Ok(false),
-            Err(error) => Err(Failure::system(format!("write to {}", self.peer))(error.into())),
+            Err(error) if is_farewell(&error) => Ok(false),
+            Err(error) => Err(Failure::system(format!("write to {}", self.peer))(error)),
         }
     }
 
@@ -219,19 +216,12 @@ impl End {
                     }
                 }
             }
-            // One that is gone already has ended, too.
-            Kind::Socket(socket) | Kind::Packets(socket) => drop(rustix::net::shutdown(socket, Shutdown::Write)),
+            Kind::Socket(socket) | Kind::Packets(socket) => socket.end_writing(),
             Kind::Program { input, .. } => drop(locked(input).take()),
             Kind::Stdio { has_ended } => {
                 let mut has_ended = locked(has_ended);
                 if !std::mem::replace(&mut *has_ended, true) {
-                    // Closed for those who read it, and still a descriptor.
-                    let null = File::options().write(true).open("/dev/null");
-                    let null = null.map_err(Failure::system("open /dev/null"))?;
-                    let closed = rustix::stdio::dup2_stdout(null);
-                    closed
-                        .map_err(io::Error::from)
-                        .map_err(Failure::system("close standard output"))?;
+                    sys::close_stdout()?;
                 }
             }
         }
@@ -242,7 +232,7 @@ impl End {
     pub(super) fn close(&self) {
         match &self.kind {
             Kind::Pipe { stream, .. } => stream.close(),
-            Kind::Socket(socket) | Kind::Packets(socket) => drop(rustix::net::shutdown(socket, Shutdown::Both)),
+            Kind::Socket(socket) | Kind::Packets(socket) => socket.end(),
             Kind::Program { program, input, .. } => {
                 drop(locked(input).take());
                 program.hang_up();
@@ -259,19 +249,15 @@ fn is_gone(status: Status) -> bool {
     )
 }
 
-fn unix(path: &Path, kind: SocketType) -> io::Result<OwnedFd> {
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
-    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
-    Ok(socket)
-}
-
-fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            outcome => return outcome,
-        }
-    }
+/// Whether a write failed because nobody reads any more.
+fn is_farewell(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::NotConnected
+    )
 }
 
 fn read_chunk(read: impl FnOnce(&mut [u8]) -> Result<usize, Failure>) -> Result<Vec<u8>, Failure> {
@@ -281,47 +267,39 @@ fn read_chunk(read: impl FnOnce(&mut [u8]) -> Result<usize, Failure>) -> Result<
     Ok(chunk)
 }
 
-fn stream_arrival(stream: impl AsFd, at_end: Arrival) -> Result<Arrival, Failure> {
+fn stream_arrival(at_end: Arrival, mut read: impl FnMut(&mut [u8]) -> io::Result<usize>) -> Result<Arrival, Failure> {
     let mut chunk = vec![0; CHUNK_BYTES];
-    match retry(|| rustix::io::read(&stream, &mut chunk)) {
-        Ok(0) => Ok(at_end),
-        Ok(bytes) => {
-            chunk.truncate(bytes);
-            Ok(Arrival::Data(chunk))
-        }
-        Err(Errno::CONNRESET) => Ok(Arrival::Gone),
-        Err(error) => Err(Failure::system("read an end of the relay")(error.into())),
+    loop {
+        return match read(&mut chunk) {
+            Ok(0) => Ok(at_end),
+            Ok(bytes) => {
+                chunk.truncate(bytes);
+                Ok(Arrival::Data(chunk))
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => reading_failed(error),
+        };
     }
 }
 
-fn packet(socket: &OwnedFd) -> Result<Arrival, Failure> {
+fn packet(socket: &Socket) -> Result<Arrival, Failure> {
     let mut packet = vec![0; PACKET_BYTES];
-    match retry(|| rustix::net::recv(socket, packet.as_mut_slice(), RecvFlags::TRUNC)) {
-        Ok((0, _)) => Ok(Arrival::Ended),
-        Ok((_, bytes)) if bytes > PACKET_BYTES => Err(Failure::Child(format!(
+    match socket.receive(&mut packet) {
+        Ok(0) => Ok(Arrival::Ended),
+        Ok(bytes) if bytes > PACKET_BYTES => Err(Failure::Child(format!(
             "a packet of {bytes} bytes is longer than {PACKET_BYTES}"
         ))),
-        Ok((bytes, _)) => {
+        Ok(bytes) => {
             packet.truncate(bytes);
             Ok(Arrival::Data(packet))
         }
-        Err(Errno::CONNRESET) => Ok(Arrival::Gone),
-        Err(error) => Err(Failure::system("read an end of the relay")(error.into())),
+        Err(error) => reading_failed(error),
     }
 }
 
-fn send_all(socket: &OwnedFd, mut data: &[u8]) -> Result<(), Errno> {
-    while !data.is_empty() {
-        let sent = retry(|| rustix::net::send(socket, data, SendFlags::NOSIGNAL))?;
-        data = &data[sent..];
+fn reading_failed(error: io::Error) -> Result<Arrival, Failure> {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Ok(Arrival::Gone),
+        _ => Err(Failure::system("read an end of the relay")(error)),
     }
-    Ok(())
-}
-
-fn write_all(stream: impl AsFd, mut data: &[u8]) -> Result<(), Errno> {
-    while !data.is_empty() {
-        let written = retry(|| rustix::io::write(&stream, data))?;
-        data = &data[written..];
-    }
-    Ok(())
 }

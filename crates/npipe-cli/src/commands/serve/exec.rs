@@ -14,6 +14,7 @@ use npipe::{Peer, PipeServer, Status};
 use crate::commands::Program;
 use crate::commands::pieces::{self, Cut};
 use crate::report::Failure;
+use crate::sys;
 
 /// What ended the conversation.
 pub(super) enum Ending {
@@ -32,7 +33,7 @@ pub(super) fn converse(
 ) -> Result<Ending, Failure> {
     let environment: Vec<_> = [
         ("NPIPE_CLIENT_PID", peer.and_then(|peer| peer.pid)),
-        ("NPIPE_CLIENT_UID", peer.map(|peer| peer.uid)),
+        ("NPIPE_CLIENT_UID", peer.and_then(sys::ids_of).map(|(uid, _)| uid)),
     ]
     .into_iter()
     .filter_map(|(key, value)| Some((key, value?.to_string())))

@@ -1,0 +1,42 @@
+//! Windows: the kernel has the pipes, and these are its calls, as safe functions.
+//!
+//! Here the contract is another one than below the engine: ends are handles, opened for overlapped calls so that each call can
+//! have a time-out and be cancelled. What a refusal means for a pipe is said in [`crate::kernel`]; here it is a [`Code`].
+
+pub(crate) mod directory;
+pub(crate) mod identity;
+pub(crate) mod impersonation;
+pub(crate) mod namespace;
+pub(crate) mod pipe;
+pub(crate) mod security;
+pub(crate) mod transfer;
+
+use std::io;
+
+/// What the system said no with: a Win32 error code, or an NT status where one is at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    Win32(u32),
+    Nt(i32),
+}
+
+impl Code {
+    /// What the last call of this thread failed with.
+    pub(crate) fn last() -> Code {
+        let number = io::Error::last_os_error().raw_os_error().unwrap_or_default();
+        Code::Win32(number.cast_unsigned())
+    }
+}
+
+/// Result of one of the system's calls.
+pub(crate) type CodeResult<T> = Result<T, Code>;
+
+/// The outcome of a call that says no with 0.
+fn done(outcome: i32) -> CodeResult<()> {
+    if outcome == 0 { Err(Code::last()) } else { Ok(()) }
+}
+
+/// With the zero behind it that the system's texts have.
+fn terminated(text: &[u16]) -> Vec<u16> {
+    text.iter().copied().chain([0]).collect()
+}

@@ -30,6 +30,8 @@ pub struct RingOutlet<M> {
     held_back: bool,
     /// Whether the end of a claim is held back.
     release_due: bool,
+    /// Whether the reader's place was looked at since the tail last moved.
+    is_fresh: bool,
     known: OutletState,
 }
 
@@ -57,6 +59,7 @@ impl<M: Memory> RingOutlet<M> {
             lane,
             held_back: false,
             release_due: false,
+            is_fresh: false,
             known: OutletState {
                 space: Space::new(lane),
                 empties: None,
@@ -79,7 +82,7 @@ impl<M: Memory> RingOutlet<M> {
         if is_far && !self.memory.map_large() {
             return Err(Status::InsufficientResources);
         }
-        (self.known, self.held_back) = (known, true);
+        (self.known, self.held_back, self.is_fresh) = (known, true, false);
         Ok(())
     }
 
@@ -187,6 +190,7 @@ impl<M: Memory> RingOutlet<M> {
     #[inline]
     fn move_tail(&mut self, span: u64) {
         self.known.space.advance(span);
+        self.is_fresh = false;
         if !self.held_back {
             let writer = &self.own().writer.0;
             writer.queued.store(self.known.queued, Ordering::Relaxed);
@@ -334,14 +338,16 @@ impl<M: Memory> Outlet for RingOutlet<M> {
     fn has_room(&self, length: u32) -> bool {
         match self.known.space.room_for(u64::from(length)) {
             Some(Choice::Here) => true,
-            // Where to is chosen part by part; the large area has to be there for it.
-            Some(Choice::Jump(_)) => self.memory.map_large(),
+            // Where to is chosen part by part; the large area has to be there for it. But not for a reader of whom it is only
+            // not known how far it is.
+            Some(Choice::Jump(_)) => self.is_fresh && self.memory.map_large(),
             None => false,
         }
     }
 
     fn refresh(&mut self) {
         self.note_head();
+        self.is_fresh = true;
     }
 
     #[inline]

@@ -169,6 +169,16 @@ impl<'a> Attendance<'a> {
         }
     }
 
+    /// Lets the only peer run if it was last seen on this processor; looks then. `false`: it has not answered.
+    fn give_way(&self) -> bool {
+        let [attended] = &self.attended[..] else { return false };
+        let answered = attended.source.link.give_way(attended.wish.get(), attended.seen.get());
+        if answered {
+            attended.look();
+        }
+        answered
+    }
+
     /// Sleeps until something happens. `ready` is asked once more before, and ends the wait if it says so.
     fn sleep<'b, T>(
         &'b self,
@@ -270,7 +280,7 @@ pub fn wait_until<T>(
     let mut start = None;
     let mut quiet = None;
     loop {
-        if attendance.spin(signals, deadline) {
+        if attendance.spin(signals, deadline) || attendance.give_way() {
             if let Some(value) = ready() {
                 return Some(value);
             }

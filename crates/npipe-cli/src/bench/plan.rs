@@ -226,11 +226,16 @@ mod tests {
     struct Words {
         #[command(flatten)]
         bench: args::Bench,
+        /// Of the whole command, and known to the bench's options.
+        #[arg(long)]
+        json: bool,
     }
 
     fn cells(words: &[&str]) -> Vec<Cell> {
         let words = ["bench"].iter().chain(words);
-        Plan::of(&Words::try_parse_from(words).expect("words of ours").bench).cells
+        let words = Words::try_parse_from(words).expect("words of ours");
+        assert!(!words.json);
+        Plan::of(&words.bench).cells
     }
 
     /// 21 for round trips, one more for the short ones and 8 of tokio's, 30 and 6 one way, 4 and 3 for connecting; and

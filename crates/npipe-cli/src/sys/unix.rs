@@ -73,10 +73,13 @@ pub(crate) fn shell(command: &OsStr) -> Command {
     shell
 }
 
-/// Tells a shell, and what it has started, that the other side has gone, as a terminal does.
+/// Tells a shell, and what it has started, that the other side has gone, as a terminal does; and to end, since hang-ups mean
+/// nothing to what was started by `nohup`.
 pub(crate) fn hang_up(shell: &mut Child) {
-    // It may end just now, which is as well.
-    let _ = kill_process_group(Pid::from_child(shell), Signal::HUP);
+    for signal in [Signal::HUP, Signal::TERM] {
+        // It may end just now, which is as well.
+        let _ = kill_process_group(Pid::from_child(shell), signal);
+    }
 }
 
 /// Reads what there is of stdin.

@@ -64,9 +64,23 @@ fn the_end_of_a_program_is_the_end_of_the_connection() {
 /// A program that does not read is told by a signal that its client has gone, and with the server it goes too.
 #[test]
 fn a_program_does_not_outlive_its_client() {
+    // By `nohup` too, where nothing hears a hang-up.
+    for hang_up in ["-", "''"] {
+        outlives_nobody(&format!("trap {hang_up} HUP; exec \"$0\" \"$@\""));
+    }
+}
+
+fn outlives_nobody(start: &str) {
     let root = Root::new();
     let (reader, writer) = std::io::pipe().expect("a pipe");
-    let mut command = root.command(&["serve", "room", "--exec", "echo ready; exec sleep 1000"]);
+    let serve = root.command(&["serve", "room", "--exec", "echo ready; exec sleep 1000"]);
+    let mut command = Command::new("sh");
+    command
+        .arg("-c")
+        .arg(start)
+        .arg(serve.get_program())
+        .args(serve.get_args());
+    command.envs(serve.get_envs().filter_map(|(name, value)| Some((name, value?))));
     // The program holds this as its stderr as long as it lives.
     let mut server = command.stderr(writer).spawn().expect("the command starts");
     drop(command);

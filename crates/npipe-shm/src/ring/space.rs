@@ -179,6 +179,8 @@ impl Space {
     /// before the tail, and what is placed there next is placed anew.
     pub(crate) fn surplus(&mut self) -> Option<Range<u64>> {
         let far = std::mem::replace(&mut self.farthest, self.tail.offset());
+        // So that what comes next goes to the bottom again.
+        self.known_end = 0;
         let page = self.lane.restart_bytes();
         (self.is_empty() && far > page).then_some(page..self.lane.lane_bytes)
     }

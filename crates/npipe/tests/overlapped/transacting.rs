@@ -38,9 +38,6 @@ fn a_cancelled_transaction_leaves_its_request() {
 fn a_transaction_is_refused_as_the_blocking_one() {
     let place = Place::new();
     let (server, client) = place.message_pair();
-    let reading = pending_read(&client);
-    assert_eq!(error(client.start_transact("x", vec![0; 1])), "ERROR_PIPE_BUSY");
-    drop(reading);
     server.write(b"unread").unwrap();
     assert_eq!(error(client.start_transact("x", vec![0; 1])), "ERROR_PIPE_BUSY");
     assert_eq!(text(&client), "unread");
@@ -49,6 +46,19 @@ fn a_transaction_is_refused_as_the_blocking_one() {
     drop(server);
     assert_eq!(finish(transaction).result, Err(Status::PipeBroken));
     assert_eq!(error(client.start_transact("x", vec![0; 1])), "ERROR_BAD_PIPE");
+}
+
+/// semantics 151: what is unread is refused, a read that waits is not.
+#[test]
+fn a_transaction_waits_behind_a_read() {
+    let place = Place::new();
+    let (server, client) = place.message_pair();
+    let reading = pending_read(&client);
+    let transaction = client.start_transact("x", vec![0; 8]).unwrap();
+    server.write(b"first").unwrap();
+    assert_eq!(outcome(finish(reading)), whole("first"));
+    server.write(b"second").unwrap();
+    assert_eq!(outcome(finish(transaction)), whole("second"));
 }
 
 /// semantics 153, 156: beyond the quota and larger than the ring's small area, against a reply that is a transaction too.

@@ -72,24 +72,7 @@ impl World {
             Form::ActorWithOverlapped => answer.filled_in(kind),
         };
         match now {
-            Poll::Pending => {
-                let text = if form.is_actor() {
-                    "started".to_owned()
-                } else {
-                    answers::pending(kind)
-                };
-                effect.line = begun(&step.operation, Line::of(text));
-                match step.operation {
-                    Operation::Connect { .. } if form.is_actor() && listened == Some(false) => {
-                        let handle = slot.and_then(|slot| self.handle(slot));
-                        effect.seen_by = handle.map(|handle| self.pipe_of(handle).name);
-                    }
-                    Operation::Write { .. } | Operation::Transact { .. } if form.is_actor() => {
-                        effect.seen_at = slot.and_then(|slot| self.seen_at(slot));
-                    }
-                    _ => {}
-                }
-            }
+            Poll::Pending => self.wait_on(step, &call, listened, effect),
             Poll::Ready(answer) => {
                 self.calls.remove(&step.id);
                 let mut line = Line::of(show(&answer));
@@ -111,6 +94,27 @@ impl World {
                     effect.line = line;
                 }
             }
+        }
+    }
+
+    /// It waits: what is told of it at once, and where it is seen that it has begun.
+    fn wait_on(&mut self, step: &Step, call: &Call, listened: Option<bool>, effect: &mut Effect) {
+        let by_actor = call.form.is_actor();
+        let text = if by_actor {
+            "started".to_owned()
+        } else {
+            answers::pending(call.kind())
+        };
+        effect.line = begun(&step.operation, Line::of(text));
+        match step.operation {
+            Operation::Connect { .. } if by_actor && listened == Some(false) => {
+                let handle = call.slot.and_then(|slot| self.handle(slot));
+                effect.seen_by = handle.map(|handle| self.pipe_of(handle).name);
+            }
+            Operation::Write { .. } | Operation::Transact { .. } if by_actor => {
+                effect.seen_at = call.slot.and_then(|slot| self.seen_at(slot));
+            }
+            _ => {}
         }
     }
 

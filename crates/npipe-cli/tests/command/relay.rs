@@ -259,7 +259,7 @@ fn a_shortage_of_descriptors_passes() {
     shell
         .args([
             "-c",
-            "ulimit -n 24; exec \"$0\" relay npipe-listen:room exec:cat --fork --byte",
+            "ulimit -n 32; exec \"$0\" relay npipe-listen:room exec:cat --fork --byte",
         ])
         .arg(env!("CARGO_BIN_EXE_npipe"))
         .env("NPIPE_ROOT", root.path())
@@ -273,6 +273,14 @@ fn a_shortage_of_descriptors_passes() {
     assert!(relay.log_line().starts_with("npipe: relaying "));
     let open = || ClientOptions::new().root(root.path()).open(r"\\.\pipe\room");
     let first = open().expect("a free instance");
+    let echoes = |text: &[u8]| {
+        first.write(text).expect("it is read");
+        let mut echo = [0; 32];
+        let bytes = first.read(&mut echo).expect("the echo");
+        assert_eq!(&echo[..bytes], text);
+    };
+    // Its program has all that it needs before others take the rest.
+    echoes(b"here");
     let mut others = Vec::new();
     // Until it says that there is no descriptor left, of whatever kind.
     loop {
@@ -286,10 +294,7 @@ fn a_shortage_of_descriptors_passes() {
             break;
         }
     }
-    first.write(b"still here").expect("it is read");
-    let mut echo = [0; 32];
-    let bytes = first.read(&mut echo).expect("the echo");
-    assert_eq!(&echo[..bytes], b"still here");
+    echoes(b"still here");
     drop(others);
     relay.interrupt();
     assert_eq!(relay.end().code, Some(130));

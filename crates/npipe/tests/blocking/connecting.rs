@@ -1,6 +1,8 @@
 //! Waiting for a client.
 
+#[cfg(unix)]
 use std::io::Write;
+#[cfg(unix)]
 use std::os::unix::net::UnixStream;
 
 use npipe::PipeServer;
@@ -28,6 +30,7 @@ fn a_connect_waits_for_a_client() {
 
 /// Whoever is at the door of a thread that waits for a client keeps nobody out: those who say nothing, ask something else, talk
 /// nonsense or have gone again. semantics 52, 61, 82, 197
+#[cfg(unix)]
 #[test]
 fn a_thread_that_waits_keeps_the_door() {
     let place = Place::new();

@@ -42,6 +42,7 @@ pub(crate) use place::Place;
 pub(crate) use place::files;
 pub(crate) use puppet::Puppet;
 pub(crate) use random::Random;
+#[cfg(unix)]
 pub(crate) use resources::until_the_library_rests;
 pub(crate) use strings::obey;
 #[cfg(unix)]

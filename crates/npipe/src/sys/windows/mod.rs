@@ -12,6 +12,9 @@ pub(crate) mod security;
 pub(crate) mod transfer;
 
 use std::io;
+use std::time::Duration;
+
+use windows_sys::Win32::System::Threading::INFINITE;
 
 /// What the system said no with: a Win32 error code, or an NT status where one is at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,4 +42,27 @@ fn done(outcome: i32) -> CodeResult<()> {
 /// With the zero behind it that the system's texts have.
 fn terminated(text: &[u16]) -> Vec<u16> {
     text.iter().copied().chain([0]).collect()
+}
+
+/// A time as the system's waits take it; `None` for ever. Rounded up, lest a wait ends before its time.
+fn milliseconds(time: Option<Duration>) -> u32 {
+    time.map_or(INFINITE, |time| {
+        let ms = time.as_nanos().div_ceil(1_000_000);
+        u32::try_from(ms).unwrap_or(INFINITE).min(INFINITE - 1)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_wait_ends_before_its_time() {
+        assert_eq!(milliseconds(Some(Duration::ZERO)), 0);
+        assert_eq!(milliseconds(Some(Duration::from_nanos(1))), 1);
+        assert_eq!(milliseconds(Some(Duration::from_millis(40))), 40);
+        assert_eq!(milliseconds(Some(Duration::from_nanos(39_000_001))), 40);
+        assert_eq!(milliseconds(Some(Duration::MAX)), INFINITE - 1);
+        assert_eq!(milliseconds(None), INFINITE);
+    }
 }

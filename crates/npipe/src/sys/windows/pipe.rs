@@ -25,7 +25,7 @@ use windows_sys::Win32::System::Pipes::{
 use windows_sys::Win32::System::WindowsProgramming::PUBLIC_OBJECT_BASIC_INFORMATION;
 
 use super::transfer::waiting;
-use super::{Code, CodeResult, done, terminated};
+use super::{Code, CodeResult, done, milliseconds, terminated};
 
 /// The numbers of CreateNamedPipe.
 pub(crate) struct Creation<'a> {
@@ -84,13 +84,10 @@ fn owned(handle: RawHandle) -> CodeResult<OwnedHandle> {
 pub(crate) fn wait_for(name: &PipeName, timeout: Option<Duration>) -> CodeResult<()> {
     let path = terminated(&name.path_units());
     let timeout_ms = match timeout {
-        None => NMPWAIT_WAIT_FOREVER,
         Some(Duration::ZERO) => NMPWAIT_USE_DEFAULT_WAIT,
-        Some(time) => {
-            let ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-            // 1 means not at all.
-            ms.clamp(2, NMPWAIT_WAIT_FOREVER - 1)
-        }
+        // 1 means not at all.
+        Some(time) => milliseconds(Some(time)).max(2),
+        None => NMPWAIT_WAIT_FOREVER,
     };
     // SAFETY: the path ends with a zero and lives until the call returns.
     waiting(|| done(unsafe { WaitNamedPipeW(path.as_ptr(), timeout_ms) }))

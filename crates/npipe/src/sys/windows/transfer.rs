@@ -19,11 +19,9 @@ use windows_sys::Win32::Foundation::{
 use windows_sys::Win32::Storage::FileSystem::{FlushFileBuffers, ReadFile, WriteFile};
 use windows_sys::Win32::System::IO::{CancelIoEx, CancelSynchronousIo, GetOverlappedResult, OVERLAPPED};
 use windows_sys::Win32::System::Pipes::{ConnectNamedPipe, TransactNamedPipe};
-use windows_sys::Win32::System::Threading::{
-    CreateEventW, INFINITE, OpenThread, THREAD_TERMINATE, WaitForSingleObject,
-};
+use windows_sys::Win32::System::Threading::{CreateEventW, OpenThread, THREAD_TERMINATE, WaitForSingleObject};
 
-use super::{Code, CodeResult, done};
+use super::{Code, CodeResult, done, milliseconds};
 
 /// How soon a flush that was not yet waiting when it was to be ended is told again.
 const TELL_AGAIN: Duration = Duration::from_millis(2);
@@ -280,14 +278,6 @@ fn wait(event: &OwnedHandle, end: BorrowedHandle<'_>, operation: *mut OVERLAPPED
             return false;
         }
     }
-}
-
-/// Rounded up, lest a wait ends before its time.
-fn milliseconds(left: Option<Duration>) -> u32 {
-    left.map_or(INFINITE, |left| {
-        let ms = left.as_nanos().div_ceil(1_000_000);
-        u32::try_from(ms).unwrap_or(INFINITE).min(INFINITE - 1)
-    })
 }
 
 /// Waits for the end of an operation that is complete or cancelled, and tells how it went.

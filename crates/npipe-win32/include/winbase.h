@@ -432,8 +432,13 @@ BOOL WINAPI SleepConditionVariableCS(PCONDITION_VARIABLE condition, PCRITICAL_SE
 BOOL WINAPI SleepConditionVariableSRW(PCONDITION_VARIABLE condition, PSRWLOCK lock, DWORD timeout, ULONG flags);
 VOID WINAPI WakeConditionVariable(PCONDITION_VARIABLE condition);
 VOID WINAPI WakeAllConditionVariable(PCONDITION_VARIABLE condition);
+#define INIT_ONCE_CHECK_ONLY 1u
+#define INIT_ONCE_ASYNC 2u
+#define INIT_ONCE_INIT_FAILED 4u
 VOID WINAPI InitOnceInitialize(PINIT_ONCE once);
 BOOL WINAPI InitOnceExecuteOnce(PINIT_ONCE once, PINIT_ONCE_FN routine, PVOID parameter, LPVOID *context);
+BOOL WINAPI InitOnceBeginInitialize(PINIT_ONCE once, DWORD flags, PBOOL pending, LPVOID *context);
+BOOL WINAPI InitOnceComplete(PINIT_ONCE once, DWORD flags, LPVOID context);
 
 /* Memory. */
 #define GMEM_FIXED 0x00u

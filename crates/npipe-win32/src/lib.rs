@@ -48,6 +48,7 @@ mod locks;
 mod messages;
 mod nt;
 mod object;
+mod once;
 mod operations;
 mod overlapped;
 mod own_heaps;

@@ -9,7 +9,7 @@ use crate::text::Words;
 use crate::types::{Bool, FALSE, Handle, NULL, TRUE, code};
 use crate::{
     Export, command_lines, console, control, environment, events, failure, files, handle_calls, heap, io, locks,
-    messages, nt, overlapped, pipes, pool, ports, processes, security, slots, strings, system, threads, waits,
+    messages, nt, once, overlapped, pipes, pool, ports, processes, security, slots, strings, system, threads, waits,
 };
 
 /// The module of the program and of this library.
@@ -41,11 +41,12 @@ fn all() -> impl Iterator<Item = &'static Export> {
         heap::EXPORTS,
         io::EXPORTS,
         locks::EXPORTS,
-        locks::UNWINDING,
         messages::EXPORTS,
         nt::EXPORTS,
         nt::control::EXPORTS,
         nt::information::EXPORTS,
+        once::EXPORTS,
+        once::UNWINDING,
         overlapped::EXPORTS,
         overlapped::UNWINDING,
         pipes::create::EXPORTS,

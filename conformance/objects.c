@@ -231,9 +231,29 @@ static void t_once(void)
     P("once_unknown_flags", "%s", B(InitOnceBeginInitialize(&o, 0x100, &pending, NULL)));
 }
 
+static DWORD WINAPI has_a_priority(LPVOID p) { WaitForSingleObject(p, 10000); return 0; }
+static void t_scheduling(void)
+{
+    HANDLE e = CreateEventA(NULL, TRUE, FALSE, NULL), t = CreateThread(NULL, 0, has_a_priority, e, 0, NULL); DWORD_PTR own = 0, all = 0; const char *a; SYSTEM_INFO info; int bits = 0; DWORD_PTR rest; FILETIME rough, precise;
+    P("priority", "%d", GetThreadPriority(t));
+    a = B(SetThreadPriority(t, THREAD_PRIORITY_BELOW_NORMAL)); P("priority_below", "%s %d", a, GetThreadPriority(t));
+    a = B(SetThreadPriority(t, THREAD_PRIORITY_IDLE)); P("priority_idle", "%s %d", a, GetThreadPriority(t));
+    a = B(SetThreadPriority(t, 7)); P("priority_unknown", "%s %d", a, GetThreadPriority(t));
+    P("priority_of_an_event", "%s %d", B(SetThreadPriority(e, 0)), GetThreadPriority(e) == THREAD_PRIORITY_ERROR_RETURN);
+    P("priority_of_the_caller", "%d", GetThreadPriority(GetCurrentThread()));
+    SetEvent(e); WaitForSingleObject(t, 10000); CloseHandle(t);
+    a = B(GetProcessAffinityMask(GetCurrentProcess(), &own, &all)); GetSystemInfo(&info); for (rest = own; rest; rest &= rest - 1) bits++;
+    P("affinity", "%s some=%d within=%d counted=%d", a, own != 0, (own & ~all) == 0, bits == (int)info.dwNumberOfProcessors);
+    P("affinity_of_an_event", "%s", B(GetProcessAffinityMask(e, &own, &all)));
+    GetSystemTimeAsFileTime(&rough); GetSystemTimePreciseAsFileTime(&precise);
+    P("precise_time", "%d", precise.dwHighDateTime == rough.dwHighDateTime || precise.dwHighDateTime == rough.dwHighDateTime + 1);
+    CloseHandle(e);
+}
+
 int main(int argc, char **argv)
 {
     static const SECTION s[] = { { "mutex", t_mutex }, { "semaphore", t_semaphore }, { "threads", t_threads }, { "waits", t_waits }, { "calls", t_calls },
-        { "locks", t_locks }, { "races", t_races }, { "once", t_once }, { NULL, NULL } };
+        { "locks", t_locks }, { "races", t_races }, { "once", t_once },
+        { "scheduling", t_scheduling }, { NULL, NULL } };
     return probe_run("objects", s, argc, argv);
 }

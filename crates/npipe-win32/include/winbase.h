@@ -277,7 +277,18 @@ HANDLE WINAPI CreateThread(LPSECURITY_ATTRIBUTES attributes, SIZE_T stack, LPTHR
                            LPVOID parameter, DWORD flags, LPDWORD id);
 DWORD WINAPI ResumeThread(HANDLE thread);
 BOOL WINAPI GetExitCodeThread(HANDLE thread, LPDWORD code);
+BOOL WINAPI TerminateThread(HANDLE thread, DWORD code);
 DWORD WINAPI GetThreadId(HANDLE thread);
+#define THREAD_PRIORITY_IDLE (-15)
+#define THREAD_PRIORITY_LOWEST (-2)
+#define THREAD_PRIORITY_BELOW_NORMAL (-1)
+#define THREAD_PRIORITY_NORMAL 0
+#define THREAD_PRIORITY_ABOVE_NORMAL 1
+#define THREAD_PRIORITY_HIGHEST 2
+#define THREAD_PRIORITY_TIME_CRITICAL 15
+#define THREAD_PRIORITY_ERROR_RETURN MAXLONG
+BOOL WINAPI SetThreadPriority(HANDLE thread, int priority);
+int WINAPI GetThreadPriority(HANDLE thread);
 DWORD WINAPI GetCurrentThreadId(VOID);
 HANDLE WINAPI GetCurrentThread(VOID);
 BOOL WINAPI SwitchToThread(VOID);
@@ -286,6 +297,7 @@ VOID WINAPI ExitProcess(UINT code) __attribute__((__noreturn__));
 DWORD WINAPI GetCurrentProcessId(VOID);
 HANDLE WINAPI GetCurrentProcess(VOID);
 DWORD WINAPI GetProcessId(HANDLE process);
+BOOL WINAPI GetProcessAffinityMask(HANDLE process, PDWORD_PTR process_mask, PDWORD_PTR system_mask);
 HANDLE WINAPI OpenProcess(DWORD access, BOOL inherit, DWORD id);
 BOOL WINAPI GetExitCodeProcess(HANDLE process, LPDWORD code);
 BOOL WINAPI TerminateProcess(HANDLE process, UINT code);
@@ -514,6 +526,7 @@ ULONGLONG WINAPI GetTickCount64(VOID);
 BOOL WINAPI QueryPerformanceCounter(PLARGE_INTEGER count);
 BOOL WINAPI QueryPerformanceFrequency(PLARGE_INTEGER frequency);
 VOID WINAPI GetSystemTimeAsFileTime(LPFILETIME time);
+VOID WINAPI GetSystemTimePreciseAsFileTime(LPFILETIME time);
 VOID WINAPI GetSystemTime(LPSYSTEMTIME time);
 VOID WINAPI GetLocalTime(LPSYSTEMTIME time);
 BOOL WINAPI FileTimeToSystemTime(const FILETIME *time, LPSYSTEMTIME to);

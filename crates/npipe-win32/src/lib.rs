@@ -59,6 +59,7 @@ mod ports;
 mod processes;
 mod procs;
 mod sanitizer;
+mod scheduling;
 mod security;
 mod slots;
 mod strings;

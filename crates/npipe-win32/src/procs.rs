@@ -9,7 +9,7 @@ use crate::text::Words;
 use crate::types::{Bool, FALSE, Handle, NULL, TRUE, code};
 use crate::{
     Export, command_lines, console, control, environment, events, failure, files, handle_calls, heap, io, locks,
-    messages, nt, once, overlapped, pipes, pool, ports, processes, security, slots, strings, system, threads, waits,
+    messages, nt, once, overlapped, pipes, pool, ports, processes, scheduling, security, slots, strings, system, threads, waits,
 };
 
 /// The module of the program and of this library.
@@ -61,6 +61,7 @@ fn all() -> impl Iterator<Item = &'static Export> {
         processes::attributes::EXPORTS,
         processes::create::EXPORTS,
         EXPORTS,
+        scheduling::EXPORTS,
         security::acls::EXPORTS,
         security::descriptors::EXPORTS,
         security::explicit::EXPORTS,

@@ -32,6 +32,7 @@ use crate::pipes::PipeEnd;
 use crate::pointers::{In, Out};
 use crate::processes::Process;
 use crate::sanitizer;
+use crate::scheduling::Priority;
 use crate::types::{
     Bool, CURRENT_THREAD, FALSE, Handle, INVALID_HANDLE_VALUE, NULL, SECURITY_ATTRIBUTES, STILL_ACTIVE, TRUE,
     WAIT_FAILED, code,
@@ -91,6 +92,7 @@ pub(crate) struct Thread {
     gate: (Mutex<u32>, Condvar),
     /// The blocking call that it is inside of, for CancelSynchronousIo.
     blocked: OnceLock<Arc<BlockedCall>>,
+    pub(crate) priority: Mutex<Priority>,
 }
 
 #[derive(Default)]
@@ -149,6 +151,7 @@ impl Thread {
             state: Mutex::new(State::default()),
             gate: (Mutex::new(suspended), Condvar::new()),
             blocked: OnceLock::new(),
+            priority: Mutex::default(),
         })
     }
 
@@ -255,6 +258,12 @@ impl Thread {
             mutex.abandon(&guard);
         }
         self.over.set_event_within(&guard, true);
+    }
+
+    /// Its number, while it runs.
+    pub(crate) fn live_id(&self) -> Option<u32> {
+        let id = self.id.load(Ordering::Relaxed);
+        (id != 0 && !self.is_over()).then_some(id)
     }
 
     fn is_over(&self) -> bool {

@@ -30,6 +30,8 @@
 //!
 //! What is not offered fails to compile, or fails with ERROR_CALL_NOT_IMPLEMENTED and one line on stderr.
 
+mod addresses;
+mod clock;
 mod command_lines;
 mod console;
 mod control;
@@ -66,6 +68,7 @@ mod strings;
 mod system;
 mod text;
 mod threads;
+mod timers;
 mod types;
 mod waits;
 

@@ -11,6 +11,7 @@
 
 use std::marker::PhantomData;
 use std::slice;
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use npipe::overlapped::engine;
 
@@ -159,6 +160,52 @@ impl<T> Shared<'_, T> {
         }
     }
 }
+
+/// A word that threads of the program change while others look at it, of a size that another argument tells.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct Word(*mut u8);
+
+impl Word {
+    pub(crate) fn address(self) -> usize {
+        self.0 as usize
+    }
+
+    /// What is there now.
+    ///
+    /// # Errors
+    /// ERROR_INVALID_PARAMETER for NULL, a size other than 1, 2, 4 or 8, and a word that does not lie at a multiple of it.
+    pub(crate) fn load(self, size: usize) -> Outcome<u64> {
+        let invalid = Failure(code::INVALID_PARAMETER);
+        if self.0.is_null() || !matches!(size, 1 | 2 | 4 | 8) || !self.address().is_multiple_of(size) {
+            return Err(invalid);
+        }
+        Ok(match size {
+            // SAFETY: not NULL and aligned; the caller vouches that a word of this size is there during the call.
+            1 => unsafe { AtomicU8::from_ptr(self.0) }.load(Ordering::SeqCst).into(),
+            // SAFETY: as above.
+            2 => unsafe { AtomicU16::from_ptr(self.0.cast()) }
+                .load(Ordering::SeqCst)
+                .into(),
+            // SAFETY: as above.
+            4 => unsafe { AtomicU32::from_ptr(self.0.cast()) }
+                .load(Ordering::SeqCst)
+                .into(),
+            // SAFETY: as above.
+            _ => unsafe { AtomicU64::from_ptr(self.0.cast()) }.load(Ordering::SeqCst),
+        })
+    }
+}
+
+/// What the program is given back with each call of its callback. Nothing here looks at what is behind it.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct Context(*mut std::ffi::c_void);
+
+// SAFETY: the program hands it over for the use of another thread.
+unsafe impl Send for Context {}
+// SAFETY: as above.
+unsafe impl Sync for Context {}
 
 /// Bytes that are read, by a pointer and a length.
 #[repr(transparent)]

@@ -54,12 +54,32 @@ pub(crate) enum Call {
         /// The structure's address, as the program gave it.
         overlapped: usize,
     },
+    /// By a waitable timer.
+    Timer(TimerCall),
+}
+
+/// PTIMERAPCROUTINE.
+pub(crate) type TimerRoutine = unsafe extern "C-unwind" fn(usize, u32, u32);
+
+/// What a waitable timer has its thread call.
+#[derive(Clone, Copy)]
+pub(crate) struct TimerCall {
+    /// The timer's address, which tells it from others.
+    pub(crate) timer: usize,
+    pub(crate) routine: TimerRoutine,
+    pub(crate) argument: usize,
+    /// When it was signaled, as a FILETIME.
+    pub(crate) time: u64,
 }
 
 /// LPOVERLAPPED_COMPLETION_ROUTINE.
 pub(crate) type CompletionRoutine = unsafe extern "C-unwind" fn(u32, u32, usize);
 
 impl Call {
+    fn is_of(&self, timer: usize) -> bool {
+        matches!(self, Call::Timer(call) if call.timer == timer)
+    }
+
     /// Runs it. The caller's frame holds nothing that would have to be dropped.
     fn run(self) {
         match self {
@@ -73,6 +93,11 @@ impl Call {
             } => {
                 // SAFETY: whoever started the operation vouches for the routine.
                 unsafe { routine(error, bytes, overlapped) }
+            }
+            Call::Timer(call) => {
+                let (low, high) = (call.time as u32, (call.time >> 32) as u32);
+                // SAFETY: whoever set the timer vouches for the routine.
+                unsafe { (call.routine)(call.argument, low, high) }
             }
         }
     }
@@ -220,6 +245,19 @@ impl Thread {
             state.calls.push_back(call);
         }
         !state.is_over
+    }
+
+    /// Queues the call of a timer, unless its last one has not run yet.
+    pub(crate) fn queue_timer(&self, call: TimerCall) {
+        let is_queued = locked(&self.state).calls.iter().any(|queued| queued.is_of(call.timer));
+        if !is_queued {
+            self.queue(Call::Timer(call));
+        }
+    }
+
+    /// Takes the call of a timer back that has not run.
+    pub(crate) fn withdraw_timer(&self, call: TimerCall) {
+        locked(&self.state).calls.retain(|queued| !queued.is_of(call.timer));
     }
 
     fn next_call(&self) -> Option<Call> {

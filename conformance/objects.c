@@ -198,9 +198,62 @@ static void t_races(void)
     for (i = 0; i < 8; i++) CloseHandle(victim[i]);
 }
 
+static INIT_ONCE two_calls = INIT_ONCE_STATIC_INIT;
+static BOOL CALLBACK fails(PINIT_ONCE o, PVOID p, PVOID *c) { (void)o; (void)p; (void)c; return FALSE; }
+static BOOL CALLBACK makes(PINIT_ONCE o, PVOID p, PVOID *c) { (void)o; *c = p; return TRUE; }
+static DWORD WINAPI waits_for_begun(LPVOID p) { BOOL pending = 9; PVOID made = NULL; BOOL ok = InitOnceBeginInitialize(&two_calls, 0, &pending, &made); return ok && !pending && made == p; }
+
+static void t_once(void)
+{
+    INIT_ONCE o = INIT_ONCE_STATIC_INIT; BOOL pending; PVOID made; HANDLE t; DWORD c; static int thing[4]; const char *a, *b;
+    P("once_check_before", "%s", B(InitOnceBeginInitialize(&o, INIT_ONCE_CHECK_ONLY, &pending, &made)));
+    P("once_complete_before", "%s", B(InitOnceComplete(&o, 0, NULL)));
+    made = NULL; a = B(InitOnceExecuteOnce(&o, fails, NULL, &made)); P("once_routine_fails", "%s", a);
+    made = NULL; a = B(InitOnceExecuteOnce(&o, makes, thing, &made)); P("once_routine_makes", "%s %d", a, made == thing);
+    made = NULL; a = B(InitOnceExecuteOnce(&o, fails, NULL, &made)); P("once_made", "%s %d", a, made == thing);
+    made = NULL; pending = 9; a = B(InitOnceBeginInitialize(&o, 0, &pending, &made)); P("once_begin_when_done", "%s pending=%d %d", a, pending, made == thing);
+    made = NULL; pending = 9; a = B(InitOnceBeginInitialize(&o, INIT_ONCE_CHECK_ONLY, &pending, &made)); P("once_check_when_done", "%s pending=%d %d", a, pending, made == thing);
+    P("once_complete_when_done", "%s", B(InitOnceComplete(&o, 0, NULL)));
+    P("once_word", "%d", o.Ptr == (PVOID)((ULONG_PTR)thing | 2));
+    pending = 9; a = B(InitOnceBeginInitialize(&two_calls, 0, &pending, NULL)); P("once_begin", "%s pending=%d", a, pending);
+    P("once_other_kind", "%s", B(InitOnceBeginInitialize(&two_calls, INIT_ONCE_ASYNC, &pending, NULL)));
+    P("once_bad_context", "%s", B(InitOnceComplete(&two_calls, 0, (PVOID)1)));
+    t = CreateThread(NULL, 0, waits_for_begun, thing, 0, NULL); a = wr(WaitForSingleObject(t, 50));
+    P("once_failed_with_context", "%s", B(InitOnceComplete(&two_calls, INIT_ONCE_INIT_FAILED, thing)));
+    b = B(InitOnceComplete(&two_calls, 0, thing)); WaitForSingleObject(t, 10000); GetExitCodeThread(t, &c); CloseHandle(t);
+    P("once_complete", "%s %s got=%lu", a, b, (unsigned long)c);
+    InitOnceInitialize(&o); InitOnceBeginInitialize(&o, 0, &pending, NULL); a = B(InitOnceComplete(&o, INIT_ONCE_INIT_FAILED, NULL)); InitOnceBeginInitialize(&o, 0, &pending, NULL); P("once_failed", "%s pending=%d", a, pending);
+    InitOnceInitialize(&o); a = B(InitOnceBeginInitialize(&o, INIT_ONCE_ASYNC, &pending, NULL)); pending = 9; b = B(InitOnceBeginInitialize(&o, INIT_ONCE_ASYNC, &pending, NULL)); P("once_several", "%s %s pending=%d", a, b, pending);
+    P("once_waits_for_several", "%s", B(InitOnceBeginInitialize(&o, 0, &pending, NULL)));
+    P("once_several_other_kind", "%s", B(InitOnceComplete(&o, 0, thing)));
+    a = B(InitOnceComplete(&o, INIT_ONCE_ASYNC, thing)); b = B(InitOnceComplete(&o, INIT_ONCE_ASYNC, thing + 1)); P("once_first_counts", "%s %s", a, b);
+    made = NULL; InitOnceBeginInitialize(&o, INIT_ONCE_CHECK_ONLY, &pending, &made); P("once_made_by_the_first", "%d", made == thing);
+    P("once_unknown_flags", "%s", B(InitOnceBeginInitialize(&o, 0x100, &pending, NULL)));
+}
+
+static DWORD WINAPI has_a_priority(LPVOID p) { WaitForSingleObject(p, 10000); return 0; }
+static void t_scheduling(void)
+{
+    HANDLE e = CreateEventA(NULL, TRUE, FALSE, NULL), t = CreateThread(NULL, 0, has_a_priority, e, 0, NULL); DWORD_PTR own = 0, all = 0; const char *a; SYSTEM_INFO info; int bits = 0; DWORD_PTR rest; FILETIME rough, precise;
+    P("priority", "%d", GetThreadPriority(t));
+    a = B(SetThreadPriority(t, THREAD_PRIORITY_BELOW_NORMAL)); P("priority_below", "%s %d", a, GetThreadPriority(t));
+    a = B(SetThreadPriority(t, THREAD_PRIORITY_IDLE)); P("priority_idle", "%s %d", a, GetThreadPriority(t));
+    a = B(SetThreadPriority(t, 7)); P("priority_unknown", "%s %d", a, GetThreadPriority(t));
+    P("priority_of_an_event", "%s %d", B(SetThreadPriority(e, 0)), GetThreadPriority(e) == THREAD_PRIORITY_ERROR_RETURN);
+    P("priority_of_the_caller", "%d", GetThreadPriority(GetCurrentThread()));
+    SetEvent(e); WaitForSingleObject(t, 10000); CloseHandle(t);
+    a = B(GetProcessAffinityMask(GetCurrentProcess(), &own, &all)); GetSystemInfo(&info); for (rest = own; rest; rest &= rest - 1) bits++;
+    P("affinity", "%s some=%d within=%d counted=%d", a, own != 0, (own & ~all) == 0, bits == (int)info.dwNumberOfProcessors);
+    P("affinity_of_an_event", "%s", B(GetProcessAffinityMask(e, &own, &all)));
+    GetSystemTimeAsFileTime(&rough); GetSystemTimePreciseAsFileTime(&precise);
+    P("precise_time", "%d", precise.dwHighDateTime == rough.dwHighDateTime || precise.dwHighDateTime == rough.dwHighDateTime + 1);
+    CloseHandle(e);
+}
+
 int main(int argc, char **argv)
 {
     static const SECTION s[] = { { "mutex", t_mutex }, { "semaphore", t_semaphore }, { "threads", t_threads }, { "waits", t_waits }, { "calls", t_calls },
-        { "locks", t_locks }, { "races", t_races }, { NULL, NULL } };
+        { "locks", t_locks }, { "races", t_races }, { "once", t_once },
+        { "scheduling", t_scheduling }, { NULL, NULL } };
     return probe_run("objects", s, argc, argv);
 }

@@ -168,9 +168,27 @@ static void t_heaps(void)
     { STARTUPINFOA s; fill(&s, 0xcc, sizeof(s)); GetStartupInfoA(&s); P("startup", "%d", s.cb == sizeof(s)); }
 }
 
+static void t_input(void)
+{
+    char word[8], letter = '?'; WCHAR wide[8]; int a = 0, b = 0, n; long long big = 0;
+    n = sscanf_s("42 hello x", "%d %s %c", &a, word, (unsigned)sizeof(word), &letter, 1u); P("scan", "%d %d %s %c", n, a, word, letter);
+    n = sscanf_s("abcdefgh 5", "%s %d", word, (unsigned)sizeof(word), &a); P("scan_too_long", "%d [%s]", n, word);
+    n = sscanf_s("abcdefgh 5", "%7s %d", word, (unsigned)sizeof(word), &a); P("scan_width", "%d [%s]", n, word);
+    n = sscanf_s("ab12=7", "%[a-z0-9]=%d", word, (unsigned)sizeof(word), &a); P("scan_set", "%d [%s] %d", n, word, a);
+    n = sscanf_s("1-2", "%d-%d", &a, &b); P("scan_literal", "%d %d %d", n, a, b);
+    n = sscanf_s("1+2", "%d-%d", &a, &b); P("scan_other_literal", "%d", n);
+    n = sscanf_s("skipped 9", "%*s %d", &a); P("scan_skipped", "%d %d", n, a);
+    n = sscanf_s("-5000000000", "%I64d", &big); P("scan_sixty_four_bits", "%d %d", n, big == -5000000000ll);
+    n = sscanf_s("", "%d", &a); P("scan_nothing", "%d", n);
+    n = sscanf_s("x", "%d", &a); P("scan_no_number", "%d", n);
+    n = swscanf_s(L"7 word", L"%d %s", &a, wide, 8u); P("scan_wide", "%d %d %d", n, a, wide[3] == 'd' && !wide[4]);
+    n = swscanf_s(L"7 word", L"%d %S", &a, word, 8u); P("scan_narrow_of_wide", "%d %s", n, word);
+    n = sscanf_s("wide", "%S", wide, 8u); P("scan_wide_of_narrow", "%d %d", n, wide[3] == 'e' && !wide[4]);
+}
+
 int main(int argc, char **argv)
 {
     static const SECTION s[] = { { "formats", t_formats }, { "copies", t_copies }, { "conversions", t_conversions },
-        { "messages", t_messages }, { "memory", t_memory }, { "other", t_other }, { "inserts", t_inserts }, { "heaps", t_heaps }, { NULL, NULL } };
+        { "messages", t_messages }, { "memory", t_memory }, { "other", t_other }, { "inserts", t_inserts }, { "heaps", t_heaps }, { "input", t_input }, { NULL, NULL } };
     return probe_run("texts", s, argc, argv);
 }

@@ -50,6 +50,12 @@ typedef WCHAR _TCHAR, _TSCHAR, _TUCHAR, _TXCHAR;
 #define _fgetts npipe_fgetws
 #define _tfopen npipe_wfopen
 #define _tprintf_s wprintf_s
+#define _tscanf npipe_wscanf
+#define _ftscanf npipe_fwscanf
+#define _stscanf npipe_swscanf
+#define _tscanf_s wscanf_s
+#define _ftscanf_s fwscanf_s
+#define _stscanf_s swscanf_s
 #define _ftprintf_s fwprintf_s
 #define _sntprintf_s _snwprintf_s
 #define _vsntprintf_s _vsnwprintf_s
@@ -153,6 +159,12 @@ typedef unsigned char _TUCHAR, _TXCHAR;
 #define _fgetts fgets
 #define _tfopen fopen
 #define _tprintf_s printf_s
+#define _tscanf scanf
+#define _ftscanf fscanf
+#define _stscanf sscanf
+#define _tscanf_s scanf_s
+#define _ftscanf_s fscanf_s
+#define _stscanf_s sscanf_s
 #define _ftprintf_s fprintf_s
 #define _sntprintf_s _snprintf_s
 #define _vsntprintf_s _vsnprintf_s

@@ -256,18 +256,78 @@ VOID WINAPI Sleep(DWORD timeout);
 DWORD WINAPI SleepEx(DWORD timeout, BOOL alertable);
 DWORD WINAPI QueueUserAPC(PAPCFUNC routine, HANDLE thread, ULONG_PTR parameter);
 
+/* Timers. */
+#define CREATE_WAITABLE_TIMER_MANUAL_RESET 1u
+#define CREATE_WAITABLE_TIMER_HIGH_RESOLUTION 2u
+typedef VOID (CALLBACK *PTIMERAPCROUTINE)(LPVOID argument, DWORD time_low, DWORD time_high);
+HANDLE WINAPI CreateWaitableTimerA(LPSECURITY_ATTRIBUTES attributes, BOOL manual, LPCSTR name);
+HANDLE WINAPI CreateWaitableTimerW(LPSECURITY_ATTRIBUTES attributes, BOOL manual, LPCWSTR name);
+HANDLE WINAPI CreateWaitableTimerExA(LPSECURITY_ATTRIBUTES attributes, LPCSTR name, DWORD flags, DWORD access);
+HANDLE WINAPI CreateWaitableTimerExW(LPSECURITY_ATTRIBUTES attributes, LPCWSTR name, DWORD flags, DWORD access);
+BOOL WINAPI SetWaitableTimer(HANDLE timer, const LARGE_INTEGER *due, LONG period, PTIMERAPCROUTINE routine,
+                             LPVOID argument, BOOL resume);
+BOOL WINAPI CancelWaitableTimer(HANDLE timer);
+
 /* Callbacks on threads of the library. */
 #define WT_EXECUTEDEFAULT 0x00u
 #define WT_EXECUTEINIOTHREAD 0x01u
 #define WT_EXECUTEINWAITTHREAD 0x04u
 #define WT_EXECUTEONLYONCE 0x08u
 #define WT_EXECUTELONGFUNCTION 0x10u
+#define WT_EXECUTEINTIMERTHREAD 0x20u
+#define WT_EXECUTEINPERSISTENTTHREAD 0x80u
+#define WT_TRANSFER_IMPERSONATION 0x100u
 typedef VOID (CALLBACK *WAITORTIMERCALLBACK)(PVOID context, BOOLEAN timed_out);
 BOOL WINAPI RegisterWaitForSingleObject(PHANDLE wait, HANDLE object, WAITORTIMERCALLBACK routine, PVOID context,
                                         ULONG timeout, ULONG flags);
 BOOL WINAPI UnregisterWait(HANDLE wait);
 BOOL WINAPI UnregisterWaitEx(HANDLE wait, HANDLE completion);
+HANDLE WINAPI CreateTimerQueue(VOID);
+BOOL WINAPI CreateTimerQueueTimer(PHANDLE timer, HANDLE queue, WAITORTIMERCALLBACK routine, PVOID context, DWORD due,
+                                  DWORD period, ULONG flags);
+BOOL WINAPI ChangeTimerQueueTimer(HANDLE queue, HANDLE timer, ULONG due, ULONG period);
+BOOL WINAPI DeleteTimerQueueTimer(HANDLE queue, HANDLE timer, HANDLE completion);
+BOOL WINAPI DeleteTimerQueue(HANDLE queue);
+BOOL WINAPI DeleteTimerQueueEx(HANDLE queue, HANDLE completion);
+BOOL WINAPI QueueUserWorkItem(LPTHREAD_START_ROUTINE routine, PVOID context, ULONG flags);
 BOOL WINAPI BindIoCompletionCallback(HANDLE file, LPOVERLAPPED_COMPLETION_ROUTINE routine, ULONG flags);
+
+/* Thread pools: the one of the process, since a structure that says which is not offered. */
+typedef struct _TP_CALLBACK_INSTANCE TP_CALLBACK_INSTANCE, *PTP_CALLBACK_INSTANCE;
+typedef struct _TP_CALLBACK_ENVIRON TP_CALLBACK_ENVIRON, *PTP_CALLBACK_ENVIRON;
+typedef struct _TP_WORK TP_WORK, *PTP_WORK;
+typedef struct _TP_TIMER TP_TIMER, *PTP_TIMER;
+typedef struct _TP_WAIT TP_WAIT, *PTP_WAIT;
+typedef struct _TP_IO TP_IO, *PTP_IO;
+typedef DWORD TP_WAIT_RESULT;
+typedef VOID (CALLBACK *PTP_SIMPLE_CALLBACK)(PTP_CALLBACK_INSTANCE instance, PVOID context);
+typedef VOID (CALLBACK *PTP_WORK_CALLBACK)(PTP_CALLBACK_INSTANCE instance, PVOID context, PTP_WORK work);
+typedef VOID (CALLBACK *PTP_TIMER_CALLBACK)(PTP_CALLBACK_INSTANCE instance, PVOID context, PTP_TIMER timer);
+typedef VOID (CALLBACK *PTP_WAIT_CALLBACK)(PTP_CALLBACK_INSTANCE instance, PVOID context, PTP_WAIT wait,
+                                           TP_WAIT_RESULT result);
+typedef VOID (CALLBACK *PTP_WIN32_IO_CALLBACK)(PTP_CALLBACK_INSTANCE instance, PVOID context, PVOID overlapped,
+                                               ULONG error, ULONG_PTR bytes, PTP_IO io);
+BOOL WINAPI TrySubmitThreadpoolCallback(PTP_SIMPLE_CALLBACK routine, PVOID context, PTP_CALLBACK_ENVIRON environment);
+PTP_WORK WINAPI CreateThreadpoolWork(PTP_WORK_CALLBACK routine, PVOID context, PTP_CALLBACK_ENVIRON environment);
+VOID WINAPI SubmitThreadpoolWork(PTP_WORK work);
+VOID WINAPI WaitForThreadpoolWorkCallbacks(PTP_WORK work, BOOL cancel);
+VOID WINAPI CloseThreadpoolWork(PTP_WORK work);
+PTP_TIMER WINAPI CreateThreadpoolTimer(PTP_TIMER_CALLBACK routine, PVOID context, PTP_CALLBACK_ENVIRON environment);
+VOID WINAPI SetThreadpoolTimer(PTP_TIMER timer, PFILETIME due, DWORD period, DWORD window);
+BOOL WINAPI SetThreadpoolTimerEx(PTP_TIMER timer, PFILETIME due, DWORD period, DWORD window);
+BOOL WINAPI IsThreadpoolTimerSet(PTP_TIMER timer);
+VOID WINAPI WaitForThreadpoolTimerCallbacks(PTP_TIMER timer, BOOL cancel);
+VOID WINAPI CloseThreadpoolTimer(PTP_TIMER timer);
+PTP_WAIT WINAPI CreateThreadpoolWait(PTP_WAIT_CALLBACK routine, PVOID context, PTP_CALLBACK_ENVIRON environment);
+VOID WINAPI SetThreadpoolWait(PTP_WAIT wait, HANDLE object, PFILETIME timeout);
+VOID WINAPI WaitForThreadpoolWaitCallbacks(PTP_WAIT wait, BOOL cancel);
+VOID WINAPI CloseThreadpoolWait(PTP_WAIT wait);
+PTP_IO WINAPI CreateThreadpoolIo(HANDLE file, PTP_WIN32_IO_CALLBACK routine, PVOID context,
+                                 PTP_CALLBACK_ENVIRON environment);
+VOID WINAPI StartThreadpoolIo(PTP_IO io);
+VOID WINAPI CancelThreadpoolIo(PTP_IO io);
+VOID WINAPI WaitForThreadpoolIoCallbacks(PTP_IO io, BOOL cancel);
+VOID WINAPI CloseThreadpoolIo(PTP_IO io);
 
 /* Threads and the process. */
 #define CREATE_SUSPENDED 4u
@@ -277,7 +337,18 @@ HANDLE WINAPI CreateThread(LPSECURITY_ATTRIBUTES attributes, SIZE_T stack, LPTHR
                            LPVOID parameter, DWORD flags, LPDWORD id);
 DWORD WINAPI ResumeThread(HANDLE thread);
 BOOL WINAPI GetExitCodeThread(HANDLE thread, LPDWORD code);
+BOOL WINAPI TerminateThread(HANDLE thread, DWORD code);
 DWORD WINAPI GetThreadId(HANDLE thread);
+#define THREAD_PRIORITY_IDLE (-15)
+#define THREAD_PRIORITY_LOWEST (-2)
+#define THREAD_PRIORITY_BELOW_NORMAL (-1)
+#define THREAD_PRIORITY_NORMAL 0
+#define THREAD_PRIORITY_ABOVE_NORMAL 1
+#define THREAD_PRIORITY_HIGHEST 2
+#define THREAD_PRIORITY_TIME_CRITICAL 15
+#define THREAD_PRIORITY_ERROR_RETURN MAXLONG
+BOOL WINAPI SetThreadPriority(HANDLE thread, int priority);
+int WINAPI GetThreadPriority(HANDLE thread);
 DWORD WINAPI GetCurrentThreadId(VOID);
 HANDLE WINAPI GetCurrentThread(VOID);
 BOOL WINAPI SwitchToThread(VOID);
@@ -286,6 +357,7 @@ VOID WINAPI ExitProcess(UINT code) __attribute__((__noreturn__));
 DWORD WINAPI GetCurrentProcessId(VOID);
 HANDLE WINAPI GetCurrentProcess(VOID);
 DWORD WINAPI GetProcessId(HANDLE process);
+BOOL WINAPI GetProcessAffinityMask(HANDLE process, PDWORD_PTR process_mask, PDWORD_PTR system_mask);
 HANDLE WINAPI OpenProcess(DWORD access, BOOL inherit, DWORD id);
 BOOL WINAPI GetExitCodeProcess(HANDLE process, LPDWORD code);
 BOOL WINAPI TerminateProcess(HANDLE process, UINT code);
@@ -432,8 +504,16 @@ BOOL WINAPI SleepConditionVariableCS(PCONDITION_VARIABLE condition, PCRITICAL_SE
 BOOL WINAPI SleepConditionVariableSRW(PCONDITION_VARIABLE condition, PSRWLOCK lock, DWORD timeout, ULONG flags);
 VOID WINAPI WakeConditionVariable(PCONDITION_VARIABLE condition);
 VOID WINAPI WakeAllConditionVariable(PCONDITION_VARIABLE condition);
+BOOL WINAPI WaitOnAddress(volatile VOID *word, PVOID undesired, SIZE_T size, DWORD timeout);
+VOID WINAPI WakeByAddressSingle(PVOID word);
+VOID WINAPI WakeByAddressAll(PVOID word);
+#define INIT_ONCE_CHECK_ONLY 1u
+#define INIT_ONCE_ASYNC 2u
+#define INIT_ONCE_INIT_FAILED 4u
 VOID WINAPI InitOnceInitialize(PINIT_ONCE once);
 BOOL WINAPI InitOnceExecuteOnce(PINIT_ONCE once, PINIT_ONCE_FN routine, PVOID parameter, LPVOID *context);
+BOOL WINAPI InitOnceBeginInitialize(PINIT_ONCE once, DWORD flags, PBOOL pending, LPVOID *context);
+BOOL WINAPI InitOnceComplete(PINIT_ONCE once, DWORD flags, LPVOID context);
 
 /* Memory. */
 #define GMEM_FIXED 0x00u
@@ -509,6 +589,7 @@ ULONGLONG WINAPI GetTickCount64(VOID);
 BOOL WINAPI QueryPerformanceCounter(PLARGE_INTEGER count);
 BOOL WINAPI QueryPerformanceFrequency(PLARGE_INTEGER frequency);
 VOID WINAPI GetSystemTimeAsFileTime(LPFILETIME time);
+VOID WINAPI GetSystemTimePreciseAsFileTime(LPFILETIME time);
 VOID WINAPI GetSystemTime(LPSYSTEMTIME time);
 VOID WINAPI GetLocalTime(LPSYSTEMTIME time);
 BOOL WINAPI FileTimeToSystemTime(const FILETIME *time, LPSYSTEMTIME to);

@@ -211,6 +211,17 @@ impl Waitable {
         Ok(())
     }
 
+    /// Gives back what a wait of this thread has taken, for which there is no use after all.
+    pub(crate) fn give_back(self: &Arc<Waitable>) {
+        let is_reset = matches!(locked(&self.state).signal, Signal::Event { manual: false, .. });
+        // Of these each does something to its own kind alone.
+        if is_reset {
+            self.set_event(true);
+        }
+        let _ = self.release_semaphore(1);
+        let _ = self.release_mutex();
+    }
+
     /// Frees a mutex whose owner has ended.
     pub(crate) fn abandon(&self, guard: &Guard) {
         sanitizer::release(self);

@@ -53,6 +53,11 @@ pub(crate) fn file_time() -> u64 {
     EPOCH + since.as_secs() * 10_000_000 + u64::from(since.subsec_nanos() / 100)
 }
 
+fn tell_time(time: Out<[u32; 2]>) {
+    let now = file_time();
+    time.set([now as u32, (now >> 32) as u32]);
+}
+
 /// The program's own file, cut as GetModuleFileName cuts it.
 fn module_name(module: Handle, name: impl Page, size: u32) -> Outcome<u32> {
     if module != 0 && module != crate::procs::MODULE {
@@ -101,8 +106,13 @@ crate::export! {
 
     /// GetSystemTimeAsFileTime.
     fn GetSystemTimeAsFileTime(time: Out<[u32; 2]>) -> () [()] {
-        let now = file_time();
-        time.set([now as u32, (now >> 32) as u32]);
+        tell_time(time);
+        Ok(())
+    }
+
+    /// GetSystemTimePreciseAsFileTime: the same, which is as precise.
+    fn GetSystemTimePreciseAsFileTime(time: Out<[u32; 2]>) -> () [()] {
+        tell_time(time);
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use crate::pointers::{Ansi, In, Out, WideText};
 use crate::types::{Bool, FALSE, Handle, NULL, SECURITY_ATTRIBUTES, TRUE, code};
 
 /// A handle of a new object. A name that is empty is none.
-fn create<U: Copy + PartialEq + Default>(
+pub(crate) fn create<U: Copy + PartialEq + Default>(
     attributes: In<SECURITY_ATTRIBUTES>,
     name: crate::pointers::Text<'_, U>,
     what: &'static str,

@@ -22,6 +22,9 @@ fn require_this_process(process: Handle, what: &'static str) -> Outcome<()> {
 
 /// What a duplicate allows (semantics 258).
 fn reduced(entry: &Entry, desired: u32, options: u32) -> Outcome<Access> {
+    if matches!(entry.object, Object::Pooled(_)) {
+        return Err(Failure(code::INVALID_HANDLE));
+    }
     let is_file = matches!(entry.object, Object::Pipe(_) | Object::Anonymous(_) | Object::File(_));
     if options & DUPLICATE_SAME_ACCESS != 0 || !is_file {
         return Ok(entry.access);

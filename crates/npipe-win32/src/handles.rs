@@ -127,19 +127,23 @@ pub(crate) fn change(handle: Handle, act: impl FnOnce(&mut Entry)) -> Outcome<()
 /// Closes a handle, and its object with the last one.
 ///
 /// # Errors
-/// ERROR_INVALID_HANDLE, also for one that is protected.
+/// ERROR_INVALID_HANDLE, also for one that is protected or that has functions of its own to close it.
 pub(crate) fn close(handle: Handle) -> Outcome<()> {
+    take(handle, |object| !matches!(object, Object::Pooled(_))).map(drop)
+}
+
+/// Closes a handle if its object is one of those; what it stood for.
+///
+/// # Errors
+/// ERROR_INVALID_HANDLE, also for one that is protected.
+pub(crate) fn take(handle: Handle, is_one: impl FnOnce(&Object) -> bool) -> Outcome<Object> {
     let mut slot = locked(slot(handle)?);
-    if slot.as_ref().is_none_or(|entry| entry.protect) {
-        return Err(Failure(code::INVALID_HANDLE));
-    }
-    let entry = slot.take();
+    let closing = slot.take_if(|entry| !entry.protect && is_one(&entry.object));
     drop(slot);
+    let Entry { object, .. } = closing.ok_or(Failure(code::INVALID_HANDLE))?;
     locked(&FREE).returned.push_back((handle >> 2) - 1);
-    if let Some(entry) = entry {
-        entry.object.closed();
-    }
-    Ok(())
+    object.closed();
+    Ok(object)
 }
 
 /// Another handle for the same object; `access` says what it allows, given what the first one does.

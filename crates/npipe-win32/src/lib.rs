@@ -30,6 +30,8 @@
 //!
 //! What is not offered fails to compile, or fails with ERROR_CALL_NOT_IMPLEMENTED and one line on stderr.
 
+mod addresses;
+mod clock;
 mod command_lines;
 mod console;
 mod control;
@@ -48,6 +50,7 @@ mod locks;
 mod messages;
 mod nt;
 mod object;
+mod once;
 mod operations;
 mod overlapped;
 mod own_heaps;
@@ -58,12 +61,14 @@ mod ports;
 mod processes;
 mod procs;
 mod sanitizer;
+mod scheduling;
 mod security;
 mod slots;
 mod strings;
 mod system;
 mod text;
 mod threads;
+mod timers;
 mod types;
 mod waits;
 

@@ -1,4 +1,4 @@
-//! Critical sections, SRW locks, condition variables and one-time initialisation.
+//! Critical sections, SRW locks and condition variables.
 //!
 //! They lie in the program's memory, consist of words that futexes wait on, and are ready to use when they are zero.
 
@@ -8,13 +8,13 @@ use std::time::Instant;
 use rustix::thread::futex::{self, Flags, Timespec};
 
 use crate::dispatch;
-use crate::failure::{Failure, Outcome, boundary};
+use crate::failure::{Failure, Outcome};
 use crate::pointers::Shared;
 use crate::sanitizer;
-use crate::types::{Bool, CONDITION_VARIABLE, CRITICAL_SECTION, FALSE, INIT_ONCE, SRWLOCK, TRUE, code};
+use crate::types::{Bool, CONDITION_VARIABLE, CRITICAL_SECTION, FALSE, SRWLOCK, TRUE, code};
 
 /// Sleeps while the word has this value; false when time is up.
-fn sleep_while(word: &AtomicU32, value: u32, deadline: Option<Instant>) -> bool {
+pub(crate) fn sleep_while(word: &AtomicU32, value: u32, deadline: Option<Instant>) -> bool {
     let left = match deadline {
         None => None,
         Some(deadline) => match deadline.checked_duration_since(Instant::now()) {
@@ -31,11 +31,11 @@ fn sleep_while(word: &AtomicU32, value: u32, deadline: Option<Instant>) -> bool 
     deadline.is_none_or(|deadline| Instant::now() < deadline)
 }
 
-fn wake(word: &AtomicU32, count: u32) {
+pub(crate) fn wake(word: &AtomicU32, count: u32) {
     let _ = futex::wake(word, Flags::PRIVATE, count);
 }
 
-const EVERYBODY: u32 = i32::MAX as u32;
+pub(crate) const EVERYBODY: u32 = i32::MAX as u32;
 
 fn own_id() -> usize {
     rustix::thread::gettid().as_raw_nonzero().get() as usize
@@ -201,41 +201,7 @@ impl CONDITION_VARIABLE {
     }
 }
 
-const BEGUN: u32 = 1;
-const AWAITED: u32 = 2;
-const DONE: u32 = 3;
 const SHARED_MODE: u32 = 1;
-
-/// Whether the caller is to initialise; otherwise it is done.
-fn begin(once: &INIT_ONCE) -> bool {
-    loop {
-        match once
-            .state
-            .compare_exchange(0, BEGUN, Ordering::Acquire, Ordering::Acquire)
-        {
-            Ok(_) => return true,
-            Err(DONE) => {
-                sanitizer::acquire(once);
-                return false;
-            }
-            Err(BEGUN) => {
-                let _ = once
-                    .state
-                    .compare_exchange(BEGUN, AWAITED, Ordering::Relaxed, Ordering::Relaxed);
-            }
-            Err(_) => {
-                sleep_while(&once.state, AWAITED, None);
-            }
-        }
-    }
-}
-
-fn finish(once: &INIT_ONCE, done: bool) {
-    sanitizer::release(once);
-    if once.state.swap(if done { DONE } else { 0 }, Ordering::Release) == AWAITED {
-        wake(&once.state, EVERYBODY);
-    }
-}
 
 type Section<'a> = Shared<'a, CRITICAL_SECTION>;
 type Lock<'a> = Shared<'a, SRWLOCK>;
@@ -368,37 +334,5 @@ crate::export! {
     fn WakeAllConditionVariable(condition: Condition<'_>) -> () [()] {
         condition.require()?.wake(EVERYBODY);
         Ok(())
-    }
-
-    /// InitOnceInitialize.
-    fn InitOnceInitialize(once: Shared<'_, INIT_ONCE>) -> () [()] {
-        once.require()?.state.store(0, Ordering::Relaxed);
-        Ok(())
-    }
-}
-
-/// The routine of InitOnceExecuteOnce; C passes it.
-type Routine = extern "C-unwind" fn(Shared<'_, INIT_ONCE>, usize, usize) -> Bool;
-
-crate::export_unwinding! {
-    /// InitOnceExecuteOnce: runs `routine` if nobody has, or waits until whoever does is through. If it fails, the next
-    /// caller runs it again. The third argument of the routine is where the context goes.
-    fn InitOnceExecuteOnce(
-        once: Shared<'_, INIT_ONCE>,
-        routine: Option<Routine>,
-        argument: usize,
-        context: usize,
-    ) -> Bool {
-        let Some(routine) = routine else {
-            return FALSE;
-        };
-        if !boundary(false, || Ok(begin(once.require()?))) {
-            return boundary(FALSE, || Ok(Bool::from(once.require()?.state.load(Ordering::Acquire) == DONE)));
-        }
-        let done = routine(once, argument, context);
-        boundary(FALSE, || {
-            finish(once.require()?, done != FALSE);
-            Ok(done)
-        })
     }
 }

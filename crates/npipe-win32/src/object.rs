@@ -1,16 +1,17 @@
 //! What a handle can stand for.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use crate::dispatch::Waitable;
 use crate::failure::{Failure, Outcome};
 use crate::files::OpenFile;
 use crate::pipes::{AnonymousEnd, PipeEnd};
-use crate::pool::Registration;
 use crate::ports::Port;
 use crate::processes::Process;
 use crate::security::tokens::TokenHandle;
 use crate::threads::Thread;
+use crate::timers::Timer;
 use crate::types::{FILE_TYPE_PIPE, Handle, code};
 
 /// An object, as its handles share it.
@@ -29,8 +30,10 @@ pub(crate) enum Object {
     Semaphore(Arc<Waitable>),
     Thread(Arc<Thread>),
     Port(Arc<Port>),
-    /// A registered wait.
-    Registration(Arc<Registration>),
+    /// A waitable timer.
+    Timer(Arc<Timer>),
+    /// What only its own functions take, see [`crate::pool`].
+    Pooled(Arc<dyn Any + Send + Sync>),
     /// An access token, with what may be done with it by some handles.
     Token(Arc<TokenHandle>),
     /// This process.
@@ -47,6 +50,7 @@ impl Object {
         match self {
             Object::Pipe(end) => end.opened(),
             Object::Port(port) => port.opened(),
+            Object::Timer(timer) => timer.opened(),
             _ => {}
         }
     }
@@ -58,6 +62,7 @@ impl Object {
         match self {
             Object::Pipe(end) => end.closed(),
             Object::Port(port) => port.closed(),
+            Object::Timer(timer) => timer.closed(),
             _ => {}
         }
     }
@@ -67,14 +72,13 @@ impl Object {
         match self {
             Object::Event(waitable) | Object::Mutex(waitable) | Object::Semaphore(waitable) => Arc::clone(waitable),
             Object::Thread(thread) => Arc::clone(thread.waitable()),
+            Object::Timer(timer) => Arc::clone(timer.waitable()),
             Object::OtherProcess(process) => Arc::clone(process.waitable()),
             Object::OtherThread(process) => Arc::clone(process.thread_waitable()),
             Object::Pipe(end) => end.waitable(),
             Object::Anonymous(_) | Object::PipeDevice | Object::File(_) => Waitable::gate(),
             // A process is over when nobody can ask any more; whoever waits for a port asks it for a packet.
-            Object::Process | Object::Port(_) | Object::Registration(_) | Object::Token(_) => {
-                Waitable::event(true, false)
-            }
+            Object::Process | Object::Port(_) | Object::Token(_) | Object::Pooled(_) => Waitable::event(true, false),
         }
     }
 
@@ -89,11 +93,23 @@ impl Object {
             }
             Object::Thread(thread) => Arc::as_ptr(thread) as usize,
             Object::Port(port) => Arc::as_ptr(port) as usize,
-            Object::Registration(registration) => Arc::as_ptr(registration) as usize,
             Object::OtherProcess(process) | Object::OtherThread(process) => Arc::as_ptr(process) as usize,
             Object::Token(token) => Arc::as_ptr(token) as usize,
+            Object::Timer(timer) => Arc::as_ptr(timer) as usize,
+            Object::Pooled(pooled) => Arc::as_ptr(pooled).cast::<()>() as usize,
             Object::PipeDevice => 1,
             Object::Process => 2,
+        }
+    }
+
+    /// Itself, unless only its own functions take it.
+    ///
+    /// # Errors
+    /// ERROR_INVALID_HANDLE.
+    pub(crate) fn of_the_system(self) -> Outcome<Object> {
+        match self {
+            Object::Pooled(_) => Err(Failure(code::INVALID_HANDLE)),
+            other => Ok(other),
         }
     }
 

@@ -11,6 +11,7 @@
 
 use std::marker::PhantomData;
 use std::slice;
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use npipe::overlapped::engine;
 
@@ -160,6 +161,52 @@ impl<T> Shared<'_, T> {
     }
 }
 
+/// A word that threads of the program change while others look at it, of a size that another argument tells.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct Word(*mut u8);
+
+impl Word {
+    pub(crate) fn address(self) -> usize {
+        self.0 as usize
+    }
+
+    /// What is there now.
+    ///
+    /// # Errors
+    /// ERROR_INVALID_PARAMETER for NULL, a size other than 1, 2, 4 or 8, and a word that does not lie at a multiple of it.
+    pub(crate) fn load(self, size: usize) -> Outcome<u64> {
+        let invalid = Failure(code::INVALID_PARAMETER);
+        if self.0.is_null() || !matches!(size, 1 | 2 | 4 | 8) || !self.address().is_multiple_of(size) {
+            return Err(invalid);
+        }
+        Ok(match size {
+            // SAFETY: not NULL and aligned; the caller vouches that a word of this size is there during the call.
+            1 => unsafe { AtomicU8::from_ptr(self.0) }.load(Ordering::SeqCst).into(),
+            // SAFETY: as above.
+            2 => unsafe { AtomicU16::from_ptr(self.0.cast()) }
+                .load(Ordering::SeqCst)
+                .into(),
+            // SAFETY: as above.
+            4 => unsafe { AtomicU32::from_ptr(self.0.cast()) }
+                .load(Ordering::SeqCst)
+                .into(),
+            // SAFETY: as above.
+            _ => unsafe { AtomicU64::from_ptr(self.0.cast()) }.load(Ordering::SeqCst),
+        })
+    }
+}
+
+/// What the program is given back with each call of its callback. Nothing here looks at what is behind it.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct Context(*mut std::ffi::c_void);
+
+// SAFETY: the program hands it over for the use of another thread.
+unsafe impl Send for Context {}
+// SAFETY: as above.
+unsafe impl Sync for Context {}
+
 /// Bytes that are read, by a pointer and a length.
 #[repr(transparent)]
 #[derive(Clone, Copy)]
@@ -236,18 +283,23 @@ pub(crate) type Ansi<'a> = Text<'a, u8>;
 pub(crate) type WideText<'a> = Text<'a, Wide>;
 
 impl<'a, U: Copy + PartialEq + Default> Text<'a, U> {
-    /// What stands before the zero; `None` for NULL.
+    /// Whether units can stand there: neither at NULL nor, of two bytes, at an odd address.
+    fn is_sound(self) -> bool {
+        !self.0.is_null() && self.0.is_aligned()
+    }
+
+    /// What stands before the zero; `None` for NULL, and where no units can stand.
     pub(crate) fn units(self) -> Option<&'a [U]> {
         self.units_up_to(LONGEST_TEXT)
     }
 
     /// The same, but `most` units of it, behind which there need not be a zero.
     pub(crate) fn units_up_to(self, most: usize) -> Option<&'a [U]> {
-        if self.0.is_null() {
+        if !self.is_sound() {
             return None;
         }
         let mut length = 0;
-        // SAFETY: not NULL; the caller vouches for a zero at the end or for `most` units, none of which is passed.
+        // SAFETY: not NULL and aligned; the caller vouches for a zero at the end or for `most` units, none of which is passed.
         while length < most && unsafe { self.0.wrapping_add(length).read() } != U::default() {
             length += 1;
         }
@@ -255,12 +307,12 @@ impl<'a, U: Copy + PartialEq + Default> Text<'a, U> {
         Some(unsafe { slice::from_raw_parts(self.0, length) })
     }
 
-    /// `length` units; `None` for NULL.
+    /// `length` units; `None` as for [`units`](Text::units).
     pub(crate) fn counted(self, length: usize) -> Option<&'a [U]> {
-        if self.0.is_null() {
+        if !self.is_sound() {
             return None;
         }
-        // SAFETY: not NULL; the caller vouches for `length` of them.
+        // SAFETY: not NULL and aligned; the caller vouches for `length` of them.
         Some(unsafe { slice::from_raw_parts(self.0, length) })
     }
 
@@ -481,5 +533,22 @@ impl Block {
     /// As a text that ends with a zero.
     pub(crate) fn as_text<U>(self) -> Text<'static, U> {
         Text(self.0.cast(), PhantomData)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A narrow text that a program passes for a wide one, as it does where it is compiled for the other kind of texts.
+    #[test]
+    fn a_wide_text_at_an_odd_address_is_none() {
+        let bytes: [u64; 2] = [0x0061_0062_0063_0064, 0];
+        let text =
+            |offset: usize| -> WideText<'_> { Text(bytes.as_ptr().wrapping_byte_add(offset).cast(), PhantomData) };
+        assert_eq!(text(0).units().map(<[u16]>::len), Some(4));
+        assert_eq!(text(1).units(), None);
+        assert_eq!(text(1).counted(2), None);
+        assert_eq!(text(0).counted(2), Some(&[0x64, 0x63][..]));
     }
 }

@@ -8,8 +8,9 @@ use crate::pointers::{Ansi, WideText};
 use crate::text::Words;
 use crate::types::{Bool, FALSE, Handle, NULL, TRUE, code};
 use crate::{
-    Export, command_lines, console, control, environment, events, failure, files, handle_calls, heap, io, locks,
-    messages, nt, overlapped, pipes, pool, ports, processes, security, slots, strings, system, threads, waits,
+    Export, addresses, command_lines, console, control, environment, events, failure, files, handle_calls, heap, io,
+    locks, messages, nt, once, overlapped, pipes, pool, ports, processes, scheduling, security, slots, strings, system,
+    threads, timers, waits,
 };
 
 /// The module of the program and of this library.
@@ -29,6 +30,7 @@ const PARTS: &[&str] = &[
 /// All functions.
 fn all() -> impl Iterator<Item = &'static Export> {
     [
+        addresses::EXPORTS,
         command_lines::EXPORTS,
         console::EXPORTS,
         control::EXPORTS,
@@ -41,18 +43,23 @@ fn all() -> impl Iterator<Item = &'static Export> {
         heap::EXPORTS,
         io::EXPORTS,
         locks::EXPORTS,
-        locks::UNWINDING,
         messages::EXPORTS,
         nt::EXPORTS,
         nt::control::EXPORTS,
         nt::information::EXPORTS,
+        once::EXPORTS,
+        once::UNWINDING,
         overlapped::EXPORTS,
         overlapped::UNWINDING,
         pipes::create::EXPORTS,
         pipes::named::EXPORTS,
         pipes::state::EXPORTS,
         pipes::transfer::EXPORTS,
-        pool::EXPORTS,
+        pool::io::EXPORTS,
+        pool::queues::EXPORTS,
+        pool::timers::EXPORTS,
+        pool::waits::EXPORTS,
+        pool::work::EXPORTS,
         ports::EXPORTS,
         ports::UNWINDING,
         processes::EXPORTS,
@@ -60,6 +67,7 @@ fn all() -> impl Iterator<Item = &'static Export> {
         processes::attributes::EXPORTS,
         processes::create::EXPORTS,
         EXPORTS,
+        scheduling::EXPORTS,
         security::acls::EXPORTS,
         security::descriptors::EXPORTS,
         security::explicit::EXPORTS,
@@ -77,6 +85,7 @@ fn all() -> impl Iterator<Item = &'static Export> {
         system::EXPORTS,
         threads::EXPORTS,
         threads::UNWINDING,
+        timers::EXPORTS,
         waits::EXPORTS,
     ]
     .into_iter()

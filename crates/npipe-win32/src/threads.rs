@@ -32,6 +32,7 @@ use crate::pipes::PipeEnd;
 use crate::pointers::{In, Out};
 use crate::processes::Process;
 use crate::sanitizer;
+use crate::scheduling::Priority;
 use crate::types::{
     Bool, CURRENT_THREAD, FALSE, Handle, INVALID_HANDLE_VALUE, NULL, SECURITY_ATTRIBUTES, STILL_ACTIVE, TRUE,
     WAIT_FAILED, code,
@@ -53,12 +54,32 @@ pub(crate) enum Call {
         /// The structure's address, as the program gave it.
         overlapped: usize,
     },
+    /// By a waitable timer.
+    Timer(TimerCall),
+}
+
+/// PTIMERAPCROUTINE.
+pub(crate) type TimerRoutine = unsafe extern "C-unwind" fn(usize, u32, u32);
+
+/// What a waitable timer has its thread call.
+#[derive(Clone, Copy)]
+pub(crate) struct TimerCall {
+    /// The timer's address, which tells it from others.
+    pub(crate) timer: usize,
+    pub(crate) routine: TimerRoutine,
+    pub(crate) argument: usize,
+    /// When it was signaled, as a FILETIME.
+    pub(crate) time: u64,
 }
 
 /// LPOVERLAPPED_COMPLETION_ROUTINE.
 pub(crate) type CompletionRoutine = unsafe extern "C-unwind" fn(u32, u32, usize);
 
 impl Call {
+    fn is_of(&self, timer: usize) -> bool {
+        matches!(self, Call::Timer(call) if call.timer == timer)
+    }
+
     /// Runs it. The caller's frame holds nothing that would have to be dropped.
     fn run(self) {
         match self {
@@ -72,6 +93,11 @@ impl Call {
             } => {
                 // SAFETY: whoever started the operation vouches for the routine.
                 unsafe { routine(error, bytes, overlapped) }
+            }
+            Call::Timer(call) => {
+                let (low, high) = (call.time as u32, (call.time >> 32) as u32);
+                // SAFETY: whoever set the timer vouches for the routine.
+                unsafe { (call.routine)(call.argument, low, high) }
             }
         }
     }
@@ -91,6 +117,7 @@ pub(crate) struct Thread {
     gate: (Mutex<u32>, Condvar),
     /// The blocking call that it is inside of, for CancelSynchronousIo.
     blocked: OnceLock<Arc<BlockedCall>>,
+    pub(crate) priority: Mutex<Priority>,
 }
 
 #[derive(Default)]
@@ -149,6 +176,7 @@ impl Thread {
             state: Mutex::new(State::default()),
             gate: (Mutex::new(suspended), Condvar::new()),
             blocked: OnceLock::new(),
+            priority: Mutex::default(),
         })
     }
 
@@ -219,6 +247,19 @@ impl Thread {
         !state.is_over
     }
 
+    /// Queues the call of a timer, unless its last one has not run yet.
+    pub(crate) fn queue_timer(&self, call: TimerCall) {
+        let is_queued = locked(&self.state).calls.iter().any(|queued| queued.is_of(call.timer));
+        if !is_queued {
+            self.queue(Call::Timer(call));
+        }
+    }
+
+    /// Takes the call of a timer back that has not run.
+    pub(crate) fn withdraw_timer(&self, call: TimerCall) {
+        locked(&self.state).calls.retain(|queued| !queued.is_of(call.timer));
+    }
+
     fn next_call(&self) -> Option<Call> {
         let call = locked(&self.state).calls.pop_front()?;
         sanitizer::acquire(self);
@@ -255,6 +296,12 @@ impl Thread {
             mutex.abandon(&guard);
         }
         self.over.set_event_within(&guard, true);
+    }
+
+    /// Its number, while it runs.
+    pub(crate) fn live_id(&self) -> Option<u32> {
+        let id = self.id.load(Ordering::Relaxed);
+        (id != 0 && !self.is_over()).then_some(id)
     }
 
     fn is_over(&self) -> bool {

@@ -166,10 +166,9 @@ pub(crate) struct CONDITION_VARIABLE {
     pub(crate) unused: AtomicU32,
 }
 
-/// INIT_ONCE, which has the size of a pointer.
+/// INIT_ONCE, which has the size of a pointer, and the layout of one where the lower half lies first.
 #[repr(C, align(8))]
 pub(crate) struct INIT_ONCE {
-    /// 0 not begun, 1 at it, 2 at it with waiters, 3 done.
-    pub(crate) state: AtomicU32,
-    pub(crate) unused: AtomicU32,
+    pub(crate) low: AtomicU32,
+    pub(crate) high: AtomicU32,
 }

@@ -14,7 +14,7 @@ pub(crate) fn object(handle: Handle) -> Outcome<Object> {
     match handle {
         CURRENT_PROCESS => Ok(Object::Process),
         CURRENT_THREAD => Ok(Object::Thread(crate::threads::thread(handle)?)),
-        _ => Ok(handles::get(handle)?.object),
+        _ => handles::get(handle)?.object.of_the_system(),
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include <strings.h>
 
+#include <npipe/scan.h>
 #include <npipe/secure.h>
 
 #define _stricmp strcasecmp

@@ -12,6 +12,8 @@
 #define CreateProcess CreateProcessW
 #define CreateProcessAsUser CreateProcessAsUserW
 #define CreateSemaphore CreateSemaphoreW
+#define CreateWaitableTimer CreateWaitableTimerW
+#define CreateWaitableTimerEx CreateWaitableTimerExW
 #define DeleteFile DeleteFileW
 #define FormatMessage FormatMessageW
 #define GetCommandLine GetCommandLineW
@@ -51,6 +53,8 @@
 #define CreateProcess CreateProcessA
 #define CreateProcessAsUser CreateProcessAsUserA
 #define CreateSemaphore CreateSemaphoreA
+#define CreateWaitableTimer CreateWaitableTimerA
+#define CreateWaitableTimerEx CreateWaitableTimerExA
 #define DeleteFile DeleteFileA
 #define FormatMessage FormatMessageA
 #define GetCommandLine GetCommandLineA

@@ -130,9 +130,9 @@ fn pass(object: &Object) -> Result<(Kind, Option<OwnedFd>), Stays> {
         Object::Thread(_) | Object::OtherThread(_) => return Err(Stays::Because("is a thread's")),
         Object::Process | Object::OtherProcess(_) => return Err(Stays::Because("is a process'")),
         Object::Token(_) => return Err(Stays::Because("is a token's, which are of one process")),
-        Object::Port(_) | Object::Registration(_) => {
+        Object::Port(_) | Object::Timer(_) | Object::Pooled(_) => {
             return Err(Stays::Because(
-                "is a completion port or a registered wait, which are of one process",
+                "is a port, a timer or a pool's, which are of one process",
             ));
         }
     })

@@ -72,6 +72,18 @@ fn wait() {
     check("wait");
 }
 
+/// No rule: what stands beside pipes.
+#[test]
+fn timers() {
+    check("timers");
+}
+
+/// No rule: thread pools; a server of their I/O.
+#[test]
+fn pools() {
+    check("pools");
+}
+
 /// semantics 91-98, 119-126, 131, 132, 134, 135
 #[test]
 fn bytemode() {
@@ -208,6 +220,8 @@ fn sanitized() {
         "texts",
         "apc",
         "ports",
+        "timers",
+        "pools",
         "storm",
         "children",
         "impersonate",

@@ -105,12 +105,47 @@ static void make_wait(int i)
 }
 static void set_other(int i) { SetEvent(other[i]); }
 
+static void make_timer(int i) { object[i] = CreateWaitableTimerA(NULL, TRUE, NULL); }
+static void set_timer(int i) { LARGE_INTEGER due; due.QuadPart = -1; SetWaitableTimer(object[i], &due, 0, NULL, NULL, FALSE); }
+static void set_queued(int i) { HANDLE timer; CreateTimerQueueTimer(&timer, NULL, called, object[i], 0, 0, 0); }
+static DWORD WINAPI done(LPVOID event) { SetEvent(event); return 0; }
+static void queue_work(int i) { QueueUserWorkItem(done, object[i], 0); }
+static VOID CALLBACK worked(PTP_CALLBACK_INSTANCE none, PVOID event, PTP_WORK work) { (void)none; (void)work; SetEvent(event); }
+static void submit(int i) { SubmitThreadpoolWork(CreateThreadpoolWork(worked, object[i], NULL)); }
+static VOID CALLBACK timed(PTP_CALLBACK_INSTANCE none, PVOID event, PTP_TIMER timer) { (void)none; (void)timer; SetEvent(event); }
+static void set_pooled(int i) { FILETIME now = { 0, 0 }; SetThreadpoolTimer(CreateThreadpoolTimer(timed, object[i], NULL), &now, 0, 0); }
+static VOID CALLBACK waited(PTP_CALLBACK_INSTANCE none, PVOID event, PTP_WAIT wait, TP_WAIT_RESULT result) { (void)none; (void)wait; (void)result; SetEvent(event); }
+static void make_pool_wait(int i)
+{
+    other[i] = CreateEventA(NULL, FALSE, FALSE, NULL);
+    make_event(i);
+    SetThreadpoolWait(CreateThreadpoolWait(waited, object[i], NULL), other[i], NULL);
+}
+static VOID CALLBACK moved(PTP_CALLBACK_INSTANCE none, PVOID event, PVOID o, ULONG error, ULONG_PTR bytes, PTP_IO io)
+{
+    (void)none; (void)o; (void)error; (void)bytes; (void)io;
+    SetEvent(event);
+}
+static void make_pool_io(int i)
+{
+    HANDLE server; PTP_IO io;
+    make_named(i, FILE_FLAG_OVERLAPPED);
+    server = object[i];
+    make_event(i);
+    io = CreateThreadpoolIo(server, moved, object[i], NULL);
+    StartThreadpoolIo(io);
+    ReadFile(server, into[i], 1, NULL, &pending[i]);
+}
+
 static const struct { const char *name; void (*make)(int), (*signal)(int), (*wait)(int); } kinds[] = {
     { "event", make_event, set_event, await }, { "semaphore", make_semaphore, post, await }, { "port", make_port, put, get },
     { "pipe", make_pipe, send, receive }, { "anonymous", make_anonymous, send, receive },
     { "overlapped", make_overlapped, send, result }, { "condition", make_section, fill, until_full },
     { "shared", make_lock, fill_alone, until_full_shared }, { "call", make_event, queue, be_called },
-    { "registered", make_wait, set_other, await } };
+    { "registered", make_wait, set_other, await }, { "timer", make_timer, set_timer, await },
+    { "queued_timer", make_event, set_queued, await }, { "work", make_event, queue_work, await },
+    { "pool_work", make_event, submit, await }, { "pool_timer", make_event, set_pooled, await },
+    { "pool_wait", make_pool_wait, set_other, await }, { "pool_io", make_pool_io, send, await } };
 static int kind, waits_for;
 
 static DWORD WINAPI writer(LPVOID p)
@@ -161,6 +196,13 @@ fn the_sanitizer_sees_what_orders() {
         "shared",
         "call",
         "registered",
+        "timer",
+        "queued_timer",
+        "work",
+        "pool_work",
+        "pool_timer",
+        "pool_wait",
+        "pool_io",
     ];
     for kind in kinds {
         let output = run(&place, &program, &[kind, "same"]);
@@ -180,7 +222,16 @@ fn the_sanitizer_sees_what_orders() {
 #[test]
 fn groups_without_races() {
     let place = Place::new();
-    for group in ["objects", "ports", "apc", "overlapped", "stress", "storm"] {
+    for group in [
+        "objects",
+        "ports",
+        "apc",
+        "timers",
+        "pools",
+        "overlapped",
+        "stress",
+        "storm",
+    ] {
         let program = place.compile(group, &[source(group)], BUILD);
         let text = printed(&run(&place, &program, &[]));
         let wrong = Expected::of_npipe(group).differences(&answers(group, &text));

@@ -158,6 +158,55 @@ int main(void)
 }
 
 #[test]
+fn input_by_formats() {
+    let text = r#"
+#include <windows.h>
+#include <tchar.h>
+#include <stdio.h>
+int main(void)
+{
+    char word[8], set[4], letter; int number = 0, count, more = 0, at = 0; long long big = 0; WCHAR wide[8]; double real = 0; TCHAR text[8]; unsigned hex = 0;
+    count = sscanf_s("42 hello, x", "%d %s %c", &number, word, (unsigned)sizeof(word), &letter, 1u); printf("%d %d [%s] %c\n", count, number, word, letter);
+    count = sscanf_s("abcdefgh 5", "%s %d", word, (unsigned)sizeof(word), &number); printf("%d [%s]\n", count, word);
+    count = sscanf_s("abcdefgh 5", "%7s%d", word, (unsigned)sizeof(word), &number); printf("%d [%s]\n", count, word);
+    count = sscanf_s("a]b-c=7", "%[]a-c-]=%d", word, (unsigned)sizeof(word), &number); printf("%d [%s] %d\n", count, word, number);
+    count = sscanf_s("aab 7", "%*[ab] %d%n", &number, &at); printf("%d %d %d\n", count, number, at);
+    count = sscanf_s("-5000000000 1.5 ff", "%I64d %lf %x", &big, &real, &hex); printf("%d %lld %g %x\n", count, big, real, hex);
+    count = sscanf_s("100%: w\303\251!", "%d%%: %S", &number, wide, 8u); printf("%d %d [%S]\n", count, number, wide);
+    count = sscanf_s("", "%d", &number); more = sscanf_s("x", "%d", &number); printf("%d %d\n", count, more);
+    count = sscanf_s("abc", "%3c", set, 2u); printf("%d\n", count);
+    count = sscanf_s("abc", "%3c", set, 4u); printf("%d %.3s\n", count, set);
+    count = swscanf_s(NPIPE_WIDE("7 w\u00e9 n"), NPIPE_WIDE("%d %s %hs"), &number, wide, 8u, word, 8u); printf("%d %d [%S] [%s]\n", count, number, wide, word);
+    count = _stscanf_s(_T("3 ab"), _T("%d %s"), &number, text, 8u); printf("%d %d ", count, number); _tprintf(_T("[%s]\n"), text);
+    count = _stscanf(_T("4 ac"), _T("%d %s"), &number, text); printf("%d %d ", count, number); _tprintf(_T("[%s]\n"), text);
+    while ((count = scanf_s("%d %s", &number, word, 8u)) == 2) printf("<%d %s>", number, word);
+    printf(" %d\n", count);
+    return 0;
+}
+"#;
+    let want = "3 42 [hello,] x\n0 []\n1 [abcdefg]\n2 [a]b-c] 7\n1 7 5\n3 -5000000000 1.5 ff\n2 100 [wé!]\n-1 0\n0\n1 abc\n\
+                3 7 [wé] [n]\n2 3 [ab]\n2 4 [ac]\n<1 one><2 two> 1\n";
+    for flags in WAYS {
+        for name in ["input.c", "input.cpp"] {
+            let place = Place::new();
+            let source = place.source(name, text);
+            let input = std::fs::File::open(place.source("input", "1 one\n2 two\n3")).expect("it was written just now");
+            let build = Build {
+                flags,
+                ..Build::default()
+            };
+            let program = place.compile("program", &[source], build);
+            let output = place
+                .command(&program)
+                .stdin(input)
+                .output()
+                .expect("the program starts");
+            assert_eq!(crate::support::printed(&output), want, "{name} {flags:?}");
+        }
+    }
+}
+
+#[test]
 fn arrays_know_their_size_in_cpp() {
     let text = r#"
 #include <windows.h>

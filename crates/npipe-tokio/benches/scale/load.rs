@@ -15,6 +15,9 @@ use crate::{BLOCK_BYTES, Kind, NAME, Outcome, SOCKET, runtime};
 
 const ERROR_PIPE_BUSY: i32 = 231;
 
+/// How long a client waits that a Unix socket had no room for.
+const CROWDED: Duration = Duration::from_millis(1);
+
 /// Tells this program that it is a client, and of what.
 const ROLE: &str = "NPIPE_SCALE_ROLE";
 
@@ -180,20 +183,24 @@ trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 async fn connect(kind: Kind, directory: &Path) -> Outcome<Box<dyn Stream>> {
-    while kind != Kind::Npipe {
-        match UnixStream::connect(directory.join(SOCKET)).await {
-            // Too many knock at once.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                tokio::time::sleep(Duration::from_millis(1)).await
-            }
-            other => return Ok(Box::new(other?)),
-        }
+    if kind != Kind::Npipe {
+        return connect_socket(&directory.join(SOCKET)).await;
     }
     loop {
         match ClientOptions::new().root(directory).open(NAME) {
             Err(error) if error.raw_os_error() == Some(ERROR_PIPE_BUSY) => {
                 wait_in(&npipe::Namespace::at(directory)?, NAME, None).await?;
             }
+            other => return Ok(Box::new(other?)),
+        }
+    }
+}
+
+async fn connect_socket(path: &Path) -> Outcome<Box<dyn Stream>> {
+    loop {
+        match UnixStream::connect(path).await {
+            // Too many knock at once.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::time::sleep(CROWDED).await,
             other => return Ok(Box::new(other?)),
         }
     }

@@ -250,9 +250,27 @@ struct Scanner {
 #[derive(Default)]
 struct Listing {
     is_listed: bool,
+    /// Left to its bell, and so often can it be taken back still.
+    is_retired: bool,
+    recalls: u32,
     /// What the task saw before it tried for the last time.
     seen: Option<u32>,
     is_over: bool,
+}
+
+impl Listing {
+    /// Takes the end back from its bell, if it is not about to be rung.
+    fn recall(&mut self, own: &EndWords, written: impl Fn() -> u32) {
+        if self.is_retired && self.recalls > 0 {
+            self.is_retired = false;
+            self.recalls -= 1;
+            self.seen = self.seen.filter(|seen| *seen == written());
+            if self.seen.is_some() {
+                doorbell::dismiss_delegate(own, Cause::DATA);
+                self.is_listed = true;
+            }
+        }
+    }
 }
 
 impl Scanner {
@@ -260,6 +278,7 @@ impl Scanner {
     fn run(&self, own: &EndWords, watched: &Watched, looks: usize, written: impl Fn() -> u32) {
         loop {
             let mut listing = self.listing.lock().unwrap();
+            listing.recall(own, &written);
             while !listing.is_listed && !listing.is_over {
                 listing = self.stirred.wait(listing).unwrap();
             }
@@ -275,16 +294,24 @@ impl Scanner {
                     watched.wake();
                 }
             }
-            let mut listing = self.listing.lock().unwrap();
-            listing.is_listed = false;
-            let seen = listing.seen.take();
+            self.retire(own, watched, &written);
+        }
+    }
+
+    fn retire(&self, own: &EndWords, watched: &Watched, written: impl Fn() -> u32) {
+        let mut listing = self.listing.lock().unwrap();
+        listing.is_listed = false;
+        listing.is_retired = true;
+        let is_at_rest = listing.seen.is_some();
+        drop(listing);
+        if is_at_rest {
+            watched.hear();
+            doorbell::call_delegate(own, Cause::DATA);
+            let listing = self.listing.lock().unwrap();
+            let has_changed = listing.is_retired && listing.seen.is_some_and(|seen| written() != seen);
             drop(listing);
-            if let Some(seen) = seen {
-                watched.hear();
-                doorbell::call_delegate(own, Cause::DATA);
-                if written() != seen {
-                    watched.wake();
-                }
+            if has_changed {
+                watched.wake();
             }
         }
     }
@@ -296,6 +323,7 @@ impl Scanner {
             let mut listing = self.listing.lock().unwrap();
             listing.seen = Some(written());
             listing.is_listed = true;
+            listing.is_retired = false;
             drop(listing);
             self.stirred.notify_all();
             if written() >= number {
@@ -306,32 +334,37 @@ impl Scanner {
     }
 }
 
-/// A task that rests while a scanner looks after its end is woken, whether the scanner sees what has come or has retired the
-/// end, which then rings.
+/// A task that rests while a scanner looks after its end is woken, whether the scanner sees what has come, or has retired the
+/// end, which then rings, or has taken it back.
 ///
 /// semantics 92, 122
 #[test]
 fn no_task_sleeps_through_a_scan() {
-    // Three threads: more preemptions take minutes.
-    explore(2, || {
-        let memory = Arc::new(HeapMemory::new(Layout::scaled(128, 8, [128; 2])));
-        let (written, watched) = (Arc::new(AtomicU32::new(0)), Arc::new(Watched::default()));
-        let scanner = Arc::new(Scanner::default());
-        let (its, count, socket) = (memory.clone(), written.clone(), watched.clone());
-        let peer = thread::spawn(move || write_and_ring(&its, &count, &socket, 2));
-        let (its, count, socket, scans) = (memory, written.clone(), watched.clone(), scanner.clone());
-        let scanning = thread::spawn(move || {
-            let own = its.control().end(Side::Client);
-            scans.run(own, &socket, 1, || count.load(Ordering::Acquire));
-        });
-        for number in 1..=2 {
-            scanner.wait_for(&watched, || written.load(Ordering::Acquire), number);
-        }
-        scanner.listing.lock().unwrap().is_over = true;
-        scanner.stirred.notify_all();
-        peer.join().unwrap();
-        scanning.join().unwrap();
+    for recalls in [0, 1] {
+        // Three threads: more preemptions take minutes.
+        explore(2, move || scan(recalls));
+    }
+}
+
+fn scan(recalls: u32) {
+    let memory = Arc::new(HeapMemory::new(Layout::scaled(128, 8, [128; 2])));
+    let (written, watched) = (Arc::new(AtomicU32::new(0)), Arc::new(Watched::default()));
+    let scanner = Arc::new(Scanner::default());
+    scanner.listing.lock().unwrap().recalls = recalls;
+    let (its, count, socket) = (memory.clone(), written.clone(), watched.clone());
+    let peer = thread::spawn(move || write_and_ring(&its, &count, &socket, 2));
+    let (its, count, socket, scans) = (memory, written.clone(), watched.clone(), scanner.clone());
+    let scanning = thread::spawn(move || {
+        let own = its.control().end(Side::Client);
+        scans.run(own, &socket, 1, || count.load(Ordering::Acquire));
     });
+    for number in 1..=2 {
+        scanner.wait_for(&watched, || written.load(Ordering::Acquire), number);
+    }
+    scanner.listing.lock().unwrap().is_over = true;
+    scanner.stirred.notify_all();
+    peer.join().unwrap();
+    scanning.join().unwrap();
 }
 
 /// A peer that goes, in order or not, says so by its socket alone, in whatever state the calls for the delegate are.

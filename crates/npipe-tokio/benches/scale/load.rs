@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use npipe_tokio::named_pipe::{ClientOptions, wait_in};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -14,6 +14,9 @@ use tokio::task::JoinSet;
 use crate::{BLOCK_BYTES, Kind, NAME, Outcome, SOCKET, runtime};
 
 const ERROR_PIPE_BUSY: i32 = 231;
+
+/// How long a client waits that a Unix socket had no room for.
+const CROWDED: Duration = Duration::from_millis(1);
 
 /// Tells this program that it is a client, and of what.
 const ROLE: &str = "NPIPE_SCALE_ROLE";
@@ -89,17 +92,15 @@ impl Load {
     }
 
     fn block_on_one(&self, mut input: impl Read, mut output: impl Write) -> Outcome<()> {
-        ready_and_told()?;
-        let until = Instant::now() + self.slice;
-        let mut samples_ns = Vec::new();
+        let mut samples = Samples::until(ready_and_begun()? + self.slice);
         let mut block = [7; BLOCK_BYTES];
-        while samples_ns.is_empty() || Instant::now() < until {
+        while samples.wants_more() {
             let begun = Instant::now();
             output.write_all(&block)?;
             input.read_exact(&mut block)?;
-            samples_ns.push(begun.elapsed().as_nanos() as u64);
+            samples.take(begun);
         }
-        tell(samples_ns);
+        samples.tell();
         done_and_told()
     }
 
@@ -112,24 +113,28 @@ impl Load {
         for _ in 0..self.busy {
             busy.push(connect(self.kind, &self.directory).await?);
         }
-        ready_and_told()?;
-        let until = Instant::now() + self.slice;
+        let until = ready_and_begun()? + self.slice;
         let mut clients = JoinSet::new();
         for stream in busy {
             let again = (self.style == Style::Churn).then(|| (self.kind, self.directory.clone()));
             clients.spawn(chat(stream, again, until));
         }
-        while let Some(samples_ns) = clients.join_next().await {
-            tell(samples_ns??);
+        while let Some(samples) = clients.join_next().await {
+            samples??.tell();
         }
         // Idle connections stay until the server has looked at itself.
         done_and_told()
     }
 }
 
-fn ready_and_told() -> io::Result<()> {
+/// Tells that all is connected, and waits for the moment at which all clients begin.
+fn ready_and_begun() -> Outcome<Instant> {
     println!("ready");
-    io::stdin().read_line(&mut String::new()).map(drop)
+    let mut line = String::new();
+    io::stdin().read_line(&mut line)?;
+    let begin = SystemTime::UNIX_EPOCH + Duration::from_nanos(line.trim().parse()?);
+    std::thread::sleep(begin.duration_since(SystemTime::now())?);
+    Ok(Instant::now())
 }
 
 fn done_and_told() -> Outcome<()> {
@@ -138,11 +143,39 @@ fn done_and_told() -> Outcome<()> {
     Ok(())
 }
 
-/// Round trips, their median and their 99th percentile.
-fn tell(mut samples_ns: Vec<u64>) {
-    samples_ns.sort_unstable();
-    let at = |share: f64| samples_ns[((samples_ns.len() - 1) as f64 * share) as usize];
-    println!("{} {} {}", samples_ns.len(), at(0.5), at(0.99));
+/// What the round trips of one connection take, one of them at least.
+struct Samples {
+    until: Instant,
+    all_ns: Vec<u64>,
+    /// Of those, how many were over in time.
+    in_time: usize,
+}
+
+impl Samples {
+    fn until(until: Instant) -> Samples {
+        Samples {
+            until,
+            all_ns: Vec::new(),
+            in_time: 0,
+        }
+    }
+
+    fn wants_more(&self) -> bool {
+        self.all_ns.len() == self.in_time
+    }
+
+    fn take(&mut self, begun: Instant) {
+        let now = Instant::now();
+        self.all_ns.push((now - begun).as_nanos() as u64);
+        self.in_time += usize::from(now < self.until);
+    }
+
+    /// How many there were in time, their median and their 99th percentile.
+    fn tell(mut self) {
+        self.all_ns.sort_unstable();
+        let at = |share: f64| self.all_ns[((self.all_ns.len() - 1) as f64 * share) as usize];
+        println!("{} {} {}", self.in_time, at(0.5), at(0.99));
+    }
 }
 
 /// A connection, of either kind.
@@ -151,7 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 async fn connect(kind: Kind, directory: &Path) -> Outcome<Box<dyn Stream>> {
     if kind != Kind::Npipe {
-        return Ok(Box::new(UnixStream::connect(directory.join(SOCKET)).await?));
+        return connect_socket(&directory.join(SOCKET)).await;
     }
     loop {
         match ClientOptions::new().root(directory).open(NAME) {
@@ -163,20 +196,30 @@ async fn connect(kind: Kind, directory: &Path) -> Outcome<Box<dyn Stream>> {
     }
 }
 
+async fn connect_socket(path: &Path) -> Outcome<Box<dyn Stream>> {
+    loop {
+        match UnixStream::connect(path).await {
+            // Too many knock at once.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::time::sleep(CROWDED).await,
+            other => return Ok(Box::new(other?)),
+        }
+    }
+}
+
 /// Round trips one after another, each on a connection of its own if there is something to connect to.
-async fn chat(mut stream: Box<dyn Stream>, again: Option<(Kind, PathBuf)>, until: Instant) -> Outcome<Vec<u64>> {
-    let mut samples_ns = Vec::new();
+async fn chat(mut stream: Box<dyn Stream>, again: Option<(Kind, PathBuf)>, until: Instant) -> Outcome<Samples> {
+    let mut samples = Samples::until(until);
     let mut block = [7; BLOCK_BYTES];
-    while samples_ns.is_empty() || Instant::now() < until {
+    while samples.wants_more() {
         let begun = Instant::now();
         if let Some((kind, directory)) = &again {
             stream = connect(*kind, directory).await?;
         }
         stream.write_all(&block).await?;
         stream.read_exact(&mut block).await?;
-        samples_ns.push(begun.elapsed().as_nanos() as u64);
+        samples.take(begun);
     }
-    Ok(samples_ns)
+    Ok(samples)
 }
 
 /// What clients have measured: round trips in all, and for each busy connection the median and the 99th percentile.
@@ -222,9 +265,11 @@ impl Client {
         Ok(self.lines.next().ok_or("a client process has failed")??)
     }
 
-    pub(crate) fn go(&mut self) -> Outcome<()> {
+    /// Tells it when to begin.
+    pub(crate) fn begin_at(&mut self, begin: SystemTime) -> Outcome<()> {
         let stdin = self.child.stdin.as_mut().ok_or("it is piped")?;
-        Ok(stdin.write_all(b"go\n")?)
+        let begin_ns = begin.duration_since(SystemTime::UNIX_EPOCH)?.as_nanos();
+        Ok(writeln!(stdin, "{begin_ns}")?)
     }
 
     pub(crate) fn measured(&mut self, into: &mut Measured) -> Outcome<()> {

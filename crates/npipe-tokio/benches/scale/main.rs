@@ -1,6 +1,6 @@
 //! One server process with many connections: of npipe in tokio, of tokio's Unix sockets, and of an epoll loop over Unix
-//! sockets: `cargo bench -p npipe-tokio -- [growth|crowd|busy|processes]... [--only TEXT] [--rounds N]
-//! [--slice-ms MS] [--plots DIRECTORY]`.
+//! sockets: `cargo bench -p npipe-tokio -- [growth|crowd|busy|processes]... [--only TEXT] [--of KIND]
+//! [--rounds N] [--slice-ms MS] [--plots DIRECTORY]`.
 //!
 //! * `growth`: what a round trip costs from 1 to 10,000 connections, of which 8 are busy, or all of 1 to 1,000; with a plot.
 //! * `crowd`: 10,000 idle and 1,000 busy connections, with memory, rate and fairness.
@@ -16,7 +16,7 @@ mod serve;
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use load::{Client, Load, Measured, Style};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -72,6 +72,8 @@ struct Plan {
     parts: Vec<String>,
     /// What the title of a row has to contain.
     only: Option<String>,
+    /// What the title of what serves has to contain.
+    of: Option<String>,
     rounds: usize,
     slice: Duration,
     plots: Option<PathBuf>,
@@ -82,6 +84,7 @@ impl Plan {
         let mut plan = Plan {
             parts: Vec::new(),
             only: None,
+            of: None,
             rounds: 3,
             slice: Duration::from_millis(300),
             plots: None,
@@ -92,6 +95,7 @@ impl Plan {
             let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
             match argument.as_str() {
                 "--only" => plan.only = Some(value()?),
+                "--of" => plan.of = Some(value()?),
                 "--rounds" => plan.rounds = value()?.parse::<usize>()?.max(1),
                 "--slice-ms" => plan.slice = Duration::from_millis(value()?.parse()?),
                 "--plots" => plan.plots = Some(value()?.into()),
@@ -106,6 +110,10 @@ impl Plan {
             }
         }
         Ok(plan)
+    }
+
+    fn is_of(&self, kind: Kind) -> bool {
+        self.of.as_ref().is_none_or(|of| kind.title().contains(of))
     }
 
     fn has(&self, part: &str) -> bool {
@@ -149,6 +157,9 @@ struct Run {
     accounts: [Account; 2],
 }
 
+/// What it takes to tell a hundred processes when to begin.
+const TELLING: Duration = Duration::from_millis(50);
+
 /// Serves client processes that share the idle and busy connections.
 fn run(kind: Kind, crowd: Crowd, slice: Duration) -> Outcome<Run> {
     let directory = tempfile::tempdir()?;
@@ -167,7 +178,9 @@ fn run(kind: Kind, crowd: Crowd, slice: Duration) -> Outcome<Run> {
         })?);
     }
     clients.iter_mut().try_for_each(Client::await_ready)?;
-    clients.iter_mut().try_for_each(Client::go)?;
+    // All at once, when the last of them has heard of it.
+    let begin = SystemTime::now() + TELLING * (1 + crowd.processes as u32 / 100);
+    clients.iter_mut().try_for_each(|client| client.begin_at(begin))?;
     let mut measured = Measured::default();
     for client in &mut clients {
         client.measured(&mut measured)?;
@@ -196,7 +209,7 @@ fn table(plan: &Plan, crowds: &[(String, Crowd)]) -> Outcome<Vec<[Option<f64>; 3
     for _ in 0..plan.rounds {
         for ((title, crowd), rates) in crowds.iter().zip(&mut all) {
             for (kind, rates) in Kind::ALL.into_iter().zip(rates) {
-                if is_wanted(title) && (crowd.style != Style::Churn || kind != Kind::Epoll) {
+                if is_wanted(title) && plan.is_of(kind) && (crowd.style != Style::Churn || kind != Kind::Epoll) {
                     rates.push(run(kind, *crowd, plan.slice)?.rate);
                 }
             }
@@ -300,7 +313,7 @@ fn growth(plan: &Plan) -> Outcome<()> {
 fn crowd(plan: &Plan) -> Outcome<()> {
     const CONNECTIONS: f64 = 11_000.0;
     println!("\n10,000 idle and 1,000 busy connections of 4 processes");
-    for kind in Kind::ALL {
+    for kind in Kind::ALL.into_iter().filter(|kind| plan.is_of(*kind)) {
         let crowd = Crowd {
             processes: 4,
             idle: 10_000,

@@ -9,9 +9,15 @@
 //! all were last seen on the same processor: then it *retires* every end, which calls for its bell and looks once more, and
 //! sleeps. An end on which nothing comes while others are busy is retired alone.
 //!
+//! A bell costs its two ends far more than a look. So the more ends there are to retire, the longer they are looked at; and
+//! when one is rung for after another, the others that were retired with them are *taken back* before it is their turn, as
+//! many at a time as are looked at by then. Else two runtimes whose machine has held them up once would go on ringing: each
+//! is kept busy by bells for as long as the other takes to sleep.
+//!
 //! What a task waits for besides data is rung for as ever, and so is that of an end which must not be looked at for long.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Poll, Waker};
@@ -31,6 +37,9 @@ const AHEAD: usize = 8;
 
 /// Turns after which the runtime looks for other events, while there is news in each.
 const TURNS: u32 = 4;
+
+/// Ends that are worth being looked at in vain for as long again as one alone.
+const CALLS: usize = 50;
 
 /// An end is retired when there was news at others so many times since there was at itself: about what a byte that is sent
 /// and heard costs in looks, or so many times its share.
@@ -58,11 +67,20 @@ pub(crate) struct Listing {
     scanner: Option<Arc<Scanner>>,
     /// What there was to see when its task came to rest; none while it is awake.
     outlook: Option<Outlook>,
+    /// Left to its bell by the scanner, which may take it back.
+    is_retired: bool,
+    /// Among those that a scanner may take back, or was when it was last there.
+    is_kept: bool,
 }
 
 impl Listing {
-    fn is_with(&self, scanner: &Arc<Scanner>) -> bool {
+    fn is_of(&self, scanner: &Arc<Scanner>) -> bool {
         self.scanner.as_ref().is_some_and(|listed| Arc::ptr_eq(listed, scanner))
+    }
+
+    /// Whether the scanner looks at the end.
+    fn is_with(&self, scanner: &Arc<Scanner>) -> bool {
+        !self.is_retired && self.is_of(scanner)
     }
 
     /// Its end is gone, or has another connection.
@@ -84,6 +102,7 @@ pub(crate) fn look_after(tasks: &Arc<Tasks>, end: &PipeStream) -> bool {
             return false;
         }
         listing.scanner = Some(scanner);
+        listing.is_retired = false;
     }
     drop(listing);
     // With its connection, perhaps.
@@ -172,6 +191,12 @@ impl Stop {
         }
     }
 
+    fn expect_recall(&self) {
+        if let Some(outlook) = &locked(self.tasks.listing()).outlook {
+            outlook.expect_recall();
+        }
+    }
+
     fn look(&self, scanner: &Arc<Scanner>, is_place_asked: bool) -> Look {
         let mut listing = locked(self.tasks.listing());
         if !listing.is_with(scanner) {
@@ -199,25 +224,65 @@ impl Stop {
         if !listing.is_with(scanner) {
             return false;
         }
-        listing.scanner = None;
-        let outlook = listing.outlook.take();
+        listing.is_retired = true;
+        let is_at_rest = listing.outlook.is_some();
         drop(listing);
-        let Some(outlook) = outlook else { return false };
+        if !is_at_rest {
+            return false;
+        }
         self.tasks.expect(Wish::Data);
-        let has_changed = outlook.has_changed();
+        let listing = locked(self.tasks.listing());
+        let has_changed = listing.is_retired && listing.outlook.as_ref().is_some_and(Outlook::has_changed);
+        drop(listing);
         if has_changed {
             self.tasks.happened();
         }
         has_changed
     }
 
+    /// Takes an end back that was retired, unless its peer has rung or is about to, or it is elsewhere by now.
+    fn recall(&self, scanner: &Arc<Scanner>) -> bool {
+        let mut listing = locked(self.tasks.listing());
+        listing.is_kept = false;
+        if !listing.is_retired || !listing.is_of(scanner) {
+            return false;
+        }
+        let outlook = listing.outlook.take_if(|outlook| outlook.has_changed());
+        listing.is_retired = false;
+        let is_quiet = listing.outlook.as_ref().is_some_and(Outlook::dispense_with_ring);
+        if !is_quiet {
+            listing.scanner = None;
+        }
+        drop(listing);
+        drop(outlook);
+        is_quiet
+    }
+
+    /// Whether it has to be put among those that may be taken back.
+    fn is_to_keep(&self) -> bool {
+        !std::mem::replace(&mut locked(self.tasks.listing()).is_kept, true)
+    }
+
+    /// Does not take it back any more.
+    fn forget(&self, scanner: &Arc<Scanner>) {
+        let mut listing = locked(self.tasks.listing());
+        if listing.is_retired && listing.is_of(scanner) {
+            listing.is_retired = false;
+            listing.scanner = None;
+            let outlook = listing.outlook.take();
+            drop(listing);
+            drop(outlook);
+        }
+    }
+
     /// The scanner ends; whoever rests finds somebody else.
     fn abandon(&self, scanner: &Arc<Scanner>) {
         let mut listing = locked(self.tasks.listing());
-        if !listing.is_with(scanner) {
+        if !listing.is_of(scanner) {
             return;
         }
         listing.scanner = None;
+        listing.is_retired = false;
         let outlook = listing.outlook.take();
         drop(listing);
         if outlook.is_some() {
@@ -230,6 +295,10 @@ impl Stop {
 struct Round {
     scanner: Arc<Scanner>,
     stops: Vec<Stop>,
+    /// Ends that were retired together, the first of them first. Some are looked at again by now, or gone.
+    retired: VecDeque<Stop>,
+    /// How many of them are to be taken back.
+    owed: usize,
     /// The next stop.
     at: usize,
     /// News at any end so far.
@@ -253,7 +322,13 @@ const LEAST: Duration = Duration::from_micros(1);
 
 impl Patience {
     fn paid_off(&mut self) {
-        self.now = (self.now * 2).max(LEAST).min(self.most);
+        self.now = self.now.saturating_mul(2).max(LEAST).min(self.most);
+    }
+
+    /// How long to look in vain at so many ends, each of which may have to be rung for afterwards.
+    fn for_ends(&self, ends: usize) -> Duration {
+        self.now
+            .saturating_mul(u32::try_from(1 + ends / CALLS).unwrap_or(u32::MAX))
     }
 
     /// The scanner has slept after looking in vain: had it found something, had it looked on?
@@ -271,6 +346,8 @@ impl Round {
         Round {
             scanner,
             stops: Vec::new(),
+            retired: VecDeque::new(),
+            owed: 0,
             at: 0,
             news: 0,
             quiet: None,
@@ -286,6 +363,7 @@ impl Round {
         let mut turns = 0;
         loop {
             self.admit().await;
+            self.recall();
             let has_news = self.turn();
             turns += 1;
             if has_news && turns < TURNS {
@@ -311,6 +389,10 @@ impl Round {
             Poll::Ready(std::mem::take(&mut door.newcomers))
         })
         .await;
+        if !newcomers.is_empty() {
+            // They have been rung for. The first is alone, perhaps; behind the second as many are taken back as are here.
+            self.owed += self.stops.len();
+        }
         for tasks in newcomers {
             let listed = locked(tasks.listing());
             if let Some(outlook) = &listed.outlook {
@@ -325,6 +407,19 @@ impl Round {
                 self.patience.slept(since.elapsed());
             }
             self.begin_anew();
+        }
+    }
+
+    /// Takes back some of those who are about to be rung for.
+    fn recall(&mut self) {
+        let count = self.owed.min(LOOKS).min(self.retired.len());
+        self.owed = (self.owed - self.owed.min(LOOKS)).min(self.retired.len() - count);
+        self.retired.iter().take(count).for_each(Stop::expect_recall);
+        for mut stop in self.retired.drain(..count) {
+            if stop.recall(&self.scanner) {
+                stop.news = self.news;
+                self.stops.push(stop);
+            }
         }
     }
 
@@ -366,6 +461,7 @@ impl Round {
             if missed > LEFT_BEHIND.0.max(LEFT_BEHIND.1 * self.stops.len() as u64) {
                 let left = self.stops.swap_remove(self.at);
                 self.news += u64::from(left.retire(&self.scanner));
+                left.forget(&self.scanner);
                 continue;
             }
             self.at += 1;
@@ -377,18 +473,33 @@ impl Round {
         }
         let now = Instant::now();
         let looked = now - *self.quiet.get_or_insert(now);
-        if self.laps > 0 && (!is_somebody_elsewhere || looked >= self.patience.now) {
+        if self.laps > 0 && (!is_somebody_elsewhere || looked >= self.patience.for_ends(self.stops.len())) {
             self.retire();
         }
         false
+    }
+
+    /// Puts an end that was retired among those that may be taken back.
+    fn keep(&mut self, stop: Stop) {
+        if self.retired.len() == self.retired.capacity() {
+            // Not before as many more were retired will it be done again.
+            self.retired.retain(|stop| stop.tasks.has_end());
+            self.retired.reserve(self.retired.len() + 1);
+        }
+        if stop.is_to_keep() {
+            self.retired.push_back(stop);
+        }
     }
 
     /// Gives up some ends, and the others next time, unless there is news after all.
     fn retire(&mut self) {
         for _ in 0..LOOKS {
             let Some(stop) = self.stops.pop() else { break };
-            if stop.retire(&self.scanner) {
+            let has_news = stop.retire(&self.scanner);
+            self.keep(stop);
+            if has_news {
                 self.news += 1;
+                self.owed += LOOKS;
                 return self.begin_anew();
             }
         }
@@ -423,5 +534,44 @@ impl Drop for Round {
         for stop in std::mem::take(&mut self.stops).into_iter().chain(newcomers) {
             stop.abandon(&self.scanner);
         }
+        for stop in std::mem::take(&mut self.retired) {
+            locked(stop.tasks.listing()).is_kept = false;
+            stop.forget(&self.scanner);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patience(most: Duration) -> Patience {
+        let now = Duration::ZERO;
+        Patience { most, now }
+    }
+
+    /// The more ends there are to be rung for, the longer it looks; and not at all where that is off.
+    ///
+    /// No rule: how to wait is ours.
+    #[test]
+    fn patience_goes_with_the_number_of_ends() {
+        let most = Duration::from_micros(20);
+        let mut patience = patience(most);
+        assert_eq!(patience.for_ends(1_000), Duration::ZERO);
+        (0..10).for_each(|_| patience.paid_off());
+        assert_eq!(patience.for_ends(1), most);
+        assert!(patience.for_ends(1_000) > 10 * most);
+        (0..10).for_each(|_| patience.slept(2 * most));
+        assert_eq!(patience.for_ends(1), LEAST);
+    }
+
+    /// An end may be told to look for as long as there are numbers.
+    ///
+    /// No rule: how to wait is ours.
+    #[test]
+    fn patience_has_no_end() {
+        let mut patience = patience(Duration::MAX);
+        (0..200).for_each(|_| patience.paid_off());
+        assert_eq!(patience.for_ends(usize::MAX - 1), Duration::MAX);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Wake, Waker};
 
-use npipe::overlapped::engine::{Attendant, Wish};
+use npipe::overlapped::engine::{self, Attendant, Wish};
 
 use super::inner::{self, Inner};
 use super::scanner::Listing;
@@ -136,6 +136,11 @@ impl Tasks {
         &self.listing
     }
 
+    /// Whether there still is an end.
+    pub(crate) fn has_end(&self) -> bool {
+        self.end.get().is_some_and(|end| end.strong_count() > 0)
+    }
+
     /// Calls for the bell of the end, if there still is one.
     pub(crate) fn expect(&self, wish: Wish) {
         if let Some(end) = self.end.get().and_then(Weak::upgrade) {
@@ -158,10 +163,14 @@ impl Tasks {
 
 impl Wake for Tasks {
     fn wake(self: Arc<Self>) {
-        self.happened();
+        self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        if let Some(end) = self.end.get().and_then(Weak::upgrade) {
+            engine::expect_read(&end.end);
+            inner::release(end);
+        }
         self.happened();
     }
 }

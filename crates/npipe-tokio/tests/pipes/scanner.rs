@@ -20,8 +20,12 @@ const PIPES: usize = 4;
 type Pair = (NamedPipeServer, NamedPipeClient);
 
 fn pairs(place: &Place) -> (Vec<NamedPipeServer>, Vec<NamedPipeClient>) {
+    so_many_pairs(place, PIPES)
+}
+
+fn so_many_pairs(place: &Place, count: usize) -> (Vec<NamedPipeServer>, Vec<NamedPipeClient>) {
     let named = |number| pair_of(place, PipeMode::Byte, &format!(r"\\.\pipe\number {number}"));
-    (0..PIPES).map(named).collect::<Vec<Pair>>().into_iter().unzip()
+    (0..count).map(named).collect::<Vec<Pair>>().into_iter().unzip()
 }
 
 fn runtime() -> Runtime {
@@ -96,6 +100,42 @@ fn many_chats_at_once() -> io::Result<()> {
 
 async fn finish_all(clients: Vec<NamedPipeClient>, rounds: u32) -> io::Result<()> {
     finish(ask_all(clients, rounds)).await
+}
+
+/// Ends that have come to rest together are woken one after another, by their bells or before, all that have something and
+/// whether others have or not. semantics 92
+#[test]
+fn a_burst_wakes_everybody() -> io::Result<()> {
+    const ENDS: usize = 40;
+    const BURSTS: usize = 300;
+    let place = Place::new();
+    let (servers, mut clients) = so_many_pairs(&place, ENDS);
+    std::thread::scope(|scope| {
+        let served = scope.spawn(|| {
+            let mut serving = JoinSet::new();
+            runtime().block_on(async {
+                for server in servers {
+                    serving.spawn(echo(server));
+                }
+                while serving.join_next().await.is_some() {}
+            });
+        });
+        // They close whatever happens, and with them what echoes.
+        runtime().block_on(async move {
+            for burst in 0..BURSTS {
+                let is_part = |at: usize| (7 * at + burst) % 5 <= burst % 6;
+                for (at, client) in clients.iter_mut().enumerate().filter(|(at, _)| is_part(*at)) {
+                    client.write_u32((burst + at) as u32).await?;
+                }
+                for (at, client) in clients.iter_mut().enumerate().filter(|(at, _)| is_part(*at)) {
+                    assert_eq!(client.read_u32().await? as usize, burst + at + 1);
+                }
+            }
+            io::Result::Ok(())
+        })?;
+        served.join().expect("it does not panic");
+        Ok(())
+    })
 }
 
 /// Ends that are busy without a pause leave the thread to other tasks, and to the clock.

@@ -76,6 +76,17 @@ impl End {
         self.reading().map_or(true, |mut reading| reading.is_readable())
     }
 
+    /// Has the processor fetch what the next read looks at, unless somebody is at it.
+    pub(crate) fn expect_read(&self) {
+        if self.require_own().is_ok()
+            && let Ok(reading) = self.reading.try_lock()
+            && let Some(lane) = reading.lane()
+        {
+            lane.memory().fetch_tail();
+            lane.memory().fetch_frames(lane.seen_tail());
+        }
+    }
+
     /// Has the peer ring, once, for what `wish` says. The caller looks once more before it relies on it.
     pub(crate) fn await_ring(&self, link: &Link, wish: Wish) {
         background::heed(link);

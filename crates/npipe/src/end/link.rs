@@ -2,6 +2,7 @@
 //!
 //! What decides lies here, in private memory: once the peer is known to be closed it stays so, whatever its words say.
 
+mod ahead;
 mod budget;
 mod delegate;
 mod memory;

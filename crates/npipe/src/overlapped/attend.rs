@@ -75,6 +75,12 @@ pub fn await_ring(stream: &PipeStream, wish: Wish) -> bool {
     }
 }
 
+/// The peer has rung: has the processor fetch what a read is about to look at, and what it answers into, while the task that
+/// reads is on its way there.
+pub fn expect_read(stream: &PipeStream) {
+    stream.end.expect_read();
+}
+
 /// For how long a call on an end may look for its peer before it rests, by the end's options.
 pub fn spin_limit(stream: &PipeStream) -> Duration {
     stream.end.shape.max_spin

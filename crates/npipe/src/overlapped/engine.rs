@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use npipe_core::{ReadOutcome, Status};
 
 pub use super::attend::{
-    Attendant, Bell, Flush, attend, await_ring, await_vacancy, error, is_readable, rested, spin_limit, try_read,
-    try_write, vacancies,
+    Attendant, Bell, Flush, attend, await_ring, await_vacancy, error, expect_read, is_readable, rested, spin_limit,
+    try_read, try_write, vacancies,
 };
 pub use super::buffer::Buffer;
 pub use super::outlook::Outlook;

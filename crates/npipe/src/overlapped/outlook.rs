@@ -1,16 +1,10 @@
 //! Looking at many connections in turn, so that their peers need not ring.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-use npipe_shm::layout::{SMALL_BYTES, Side};
-use npipe_shm::memory::Memory;
-use npipe_shm::ring;
 
 use crate::PipeStream;
 use crate::end::link::{Glance, Link, Wish};
-use crate::sys::cpu;
 
 /// What there was to see of a connection whose task came to rest.
 ///
@@ -19,7 +13,6 @@ use crate::sys::cpu;
 #[derive(Debug)]
 pub struct Outlook {
     link: Arc<Link>,
-    side: Side,
     seen: Glance,
     patience: Duration,
 }
@@ -36,13 +29,7 @@ impl Outlook {
         link.publish_processor();
         stream.end.place_empties();
         let seen = link.glance(Wish::Data);
-        let side = stream.end.side();
-        Some(Outlook {
-            link,
-            side,
-            seen,
-            patience,
-        })
+        Some(Outlook { link, seen, patience })
     }
 
     /// Whether there is anything new.
@@ -51,29 +38,31 @@ impl Outlook {
         self.link.glance(Wish::Data) != self.seen
     }
 
+    /// Does without the peer's ring for data, which [`await_ring`](super::engine::await_ring) has called for: the caller looks
+    /// again and again from now on. `false`: it cannot be done without.
+    pub fn dispense_with_ring(&self) -> bool {
+        let is_ours = self.link.object().is_none();
+        if is_ours {
+            self.link.dismiss_delegate(Wish::Data);
+        }
+        is_ours
+    }
+
+    /// Has the processor fetch what [`Outlook::dispense_with_ring`] is about to change, and the look that follows.
+    pub fn expect_recall(&self) {
+        self.link.fetch_call();
+        self.link.fetch_tail();
+    }
+
     /// Has the processor fetch what a look is about to look at, so that those for several connections are fetched at once.
     #[inline]
     pub fn expect_look(&self) {
-        let words = self.link.control().end(self.side.peer());
-        cpu::prefetch(&words.writer.0.tail, false);
+        self.link.fetch_tail();
     }
 
     /// Something is new: has the processor fetch what its reader is about to read, and what it answers into.
     pub fn expect_read(&self) {
-        let own = &self.link.control().end(self.side).writer.0.tail;
-        cpu::prefetch(own, true);
-        self.fetch_frame(self.side.peer(), self.seen.tail, false);
-        self.fetch_frame(self.side, own.load(Ordering::Relaxed), true);
-    }
-
-    /// A short frame takes a cache line or two. Those of large ones are in areas that are not always mapped.
-    fn fetch_frame(&self, writer: Side, tail: u64, to_change: bool) {
-        let offset = ring::offset_behind(tail) & !7;
-        for offset in [offset, offset + 64] {
-            if offset < SMALL_BYTES {
-                cpu::prefetch(self.link.word(writer, offset), to_change);
-            }
-        }
+        self.link.fetch_frames(self.seen.tail);
     }
 
     /// Whether the peer was last seen on another processor than the caller's, where it can go on while the caller looks.

@@ -41,8 +41,13 @@ impl Link {
         self.pledge.redeem();
         if self.object().is_none() {
             // Else it may have been called by another holder.
-            doorbell::dismiss_delegate(self.own_words(), wish.cause());
+            self.dismiss_delegate(wish);
         }
+    }
+
+    /// Does without the delegate for what `wish` says.
+    pub(crate) fn dismiss_delegate(&self, wish: Wish) {
+        doorbell::dismiss_delegate(self.own_words(), wish.cause());
     }
 
     /// Whether threads of ours come back.

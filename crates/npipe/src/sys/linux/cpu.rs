@@ -7,8 +7,6 @@
     reason = "sched_getcpu reads the thread's rseq area, which only the C library can find; prefetching takes an address"
 )]
 
-use std::sync::atomic::AtomicU64;
-
 /// What [`current`] says where the system does not tell. Two sides that do not know are taken to
 /// share a processor, so that they do not spin.
 pub(crate) const UNKNOWN: u32 = u32::MAX;
@@ -26,7 +24,7 @@ pub(crate) fn current() -> u32 {
 
 /// Has the processor fetch the cache line of a word ahead of a look at it, or of a change to it. A hint.
 #[inline]
-pub(crate) fn prefetch(word: &AtomicU64, to_change: bool) {
+pub(crate) fn prefetch<T>(word: &T, to_change: bool) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};

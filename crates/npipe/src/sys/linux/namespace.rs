@@ -38,6 +38,8 @@ const ROOT_VARIABLE: &str = "NPIPE_ROOT";
 /// Files looked at in one scan of a root. In a shared root anybody can add files without end.
 const MAX_SCANNED: usize = 65_536;
 
+const NOT_OF_OWNER: &str = "it is not a socket of its owner";
+
 /// What a pipe's name is found by: a hash over its folded characters.
 pub(crate) type Key = [u8; 16];
 
@@ -45,6 +47,7 @@ pub(crate) type Key = [u8; 16];
 #[derive(Clone, Debug)]
 pub(crate) struct Root {
     dir: Arc<OwnedFd>,
+    id: FileId,
     path: Arc<Path>,
     shared: bool,
 }
@@ -156,6 +159,11 @@ impl Root {
     pub(crate) fn at(path: &Path) -> SysResult<Root> {
         // Without a trailing slash, which would have a symbolic link followed.
         let path: PathBuf = path.components().collect();
+        if let Some(known) = directory::last(&path)
+            && known.is_in_place()
+        {
+            return Ok(known);
+        }
         let fail = |e: Errno| SysError::new("open the namespace directory", e).on(&path);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let open = || rustix::fs::open(&path, flags, Mode::empty());
@@ -182,10 +190,23 @@ impl Root {
         let stat = rustix::fs::fstat(&dir).map_err(fail)?;
         let shared =
             kind_of_root(stat.st_uid, stat.st_mode, own_uid()).map_err(|reason| fail(Errno::PERM).because(reason))?;
-        Ok(Root {
-            dir: directory::shared(dir, FileId::of(&stat)),
+        let id = FileId::of(&stat);
+        let root = Root {
+            dir: directory::shared(dir, id),
+            id,
             path: path.into(),
             shared,
+        };
+        directory::set_last(&root);
+        Ok(root)
+    }
+
+    /// Whether its path still leads to it, and it is as fit as it was. What is open keeps its number.
+    fn is_in_place(&self) -> bool {
+        rustix::fs::lstat(&*self.path).is_ok_and(|stat| {
+            is(&stat, FileType::Directory)
+                && FileId::of(&stat) == self.id
+                && kind_of_root(stat.st_uid, stat.st_mode, own_uid()) == Ok(self.shared)
         })
     }
 
@@ -254,13 +275,22 @@ impl Root {
     /// there: [`ConnectionRefused`](std::io::ErrorKind::ConnectionRefused), or, if the entry is gone,
     /// [`NotFound`](std::io::ErrorKind::NotFound).
     pub(crate) fn connect_until(&self, candidate: &Candidate, deadline: Option<Instant>) -> SysResult<ProcessFd> {
+        if !self.shared && self.candidate(&candidate.key, candidate.uid).is_none() {
+            let path = self.path.join(Files::of(&candidate.key, candidate.uid).socket);
+            return Err(SysError::new("connect to the server", Errno::NOENT)
+                .on(path)
+                .because(NOT_OF_OWNER));
+        }
+        self.connect_found_until(candidate, deadline)
+    }
+
+    /// The same for a candidate that was found just now.
+    pub(crate) fn connect_found_until(&self, candidate: &Candidate, deadline: Option<Instant>) -> SysResult<ProcessFd> {
         let files = Files::of(&candidate.key, candidate.uid);
         let path = self.path.join(&files.socket);
         let fail = |e: Errno| SysError::new("connect to the server", e).on(&path);
-        let stranger = || fail(Errno::NOENT).because("it is not a socket of its owner");
         if !self.shared {
-            // What is looked at is what is connected to: nobody else can put another file in its place.
-            self.candidate(&candidate.key, candidate.uid).ok_or_else(stranger)?;
+            // What was looked at is what is connected to: nobody else can put another file in its place.
             return socket::connect_until(self.dir(), Some(&files.socket), deadline).map_err(|e| e.on(&path));
         }
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -268,7 +298,7 @@ impl Root {
         // What is checked here and what is connected to is the same file, whatever the name says.
         let stat = rustix::fs::fstat(&file).map_err(fail)?;
         if !is(&stat, FileType::Socket) || stat.st_uid != candidate.uid {
-            return Err(stranger());
+            return Err(fail(Errno::NOENT).because(NOT_OF_OWNER));
         }
         socket::connect_until(file.as_fd(), None, deadline).map_err(|e| e.on(&path))
     }
@@ -549,6 +579,25 @@ mod tests {
             assert_eq!(uids(&root), [own_uid()]);
         }
         drop((own, forged));
+    }
+
+    /// The directory that was opened last is looked at again each time: it may be another one, or no longer fit.
+    #[test]
+    fn a_directory_that_is_known_is_still_judged() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("root");
+        let first = Root::at(&path).unwrap();
+        assert_eq!(Root::at(&path).unwrap().id, first.id);
+        std::fs::rename(&path, base.path().join("moved")).unwrap();
+        let second = Root::at(&path).unwrap();
+        assert!(second.id != first.id);
+        set_mode(&path, 0o777);
+        assert!(Root::at(&path).unwrap_err().to_string().contains("chmod go-w"));
+        set_mode(&path, 0o700);
+        assert_eq!(Root::at(&path).unwrap().id, second.id);
+        std::fs::remove_dir(&path).unwrap();
+        symlink(base.path().join("moved"), &path).unwrap();
+        assert!(Root::at(&path).is_err(), "links are not followed");
     }
 
     /// What is not a socket of the right owner is not connected to.

@@ -1,4 +1,4 @@
-//! The control page: the words that the two ends share besides the lanes.
+//! The words in the control page, which the two ends share besides the lanes.
 //!
 //! Each end owns a block that it alone writes, but for its bell and its call for the delegate, which the peer rings and
 //! answers. Words that change together share a cache line, words of different owners or of different use do not.
@@ -85,14 +85,14 @@ pub struct EndWords {
     pub offer: Line<OfferWords>,
 }
 
-/// The control page.
+/// The words in the control page.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Control {
     ends: [EndWords; 2],
 }
 
-const _: () = assert!(cfg!(loom) || size_of::<Control>() <= crate::layout::CONTROL_BYTES as usize);
+const _: () = assert!(cfg!(loom) || size_of::<Control>() <= crate::layout::WORDS_BYTES as usize);
 
 impl Control {
     /// The words of `side`.

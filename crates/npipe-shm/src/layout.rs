@@ -3,11 +3,13 @@
 //! ```text
 //! 0        CONTROL_BYTES                                                      first_bytes()        total_bytes()
 //! | control | small area of lane 0 | small area of lane 1 | large area of lane 0 | large area of lane 1 |
+//!   and the nooks of both lanes
 //! ```
 //!
-//! A lane is addressed by offsets: those below [`SMALL_BYTES`] lie in its small area, the rest in its large one. Idle and
-//! chatty connections live in the small areas, of which only the first pages are ever touched; the large ones are mapped
-//! when bulk needs them and are sparse until then. Sizes follow from the quotas, so both ends compute the same.
+//! A lane is addressed by offsets: first comes its nook in the control page, from [`NOOK_BYTES`] on its small area, from
+//! [`SMALL_BYTES`] on its large one. A connection that has exchanged little touches one page; chat goes on in the first pages
+//! of the small areas; the large ones are mapped when bulk needs them and are sparse until then. Sizes follow from the
+//! quotas, so both ends compute the same.
 //!
 //! All sizes are in bytes.
 
@@ -15,12 +17,18 @@ use npipe_core::EndRole;
 use serde::{Deserialize, Serialize};
 
 /// Changes with every incompatible change of the segment, the handshake or the folding of names.
-pub const LAYOUT_VERSION: u16 = 2;
+pub const LAYOUT_VERSION: u16 = 3;
 
 /// The control page.
 pub const CONTROL_BYTES: u64 = 4096;
 
-/// The small area of each lane.
+/// The words in the control page have so much of it at most; behind them come the nooks.
+pub const WORDS_BYTES: u64 = 1024;
+
+/// The nook of each lane.
+pub const NOOK_BYTES: u64 = (CONTROL_BYTES - WORDS_BYTES) / 2;
+
+/// The nook and the small area of each lane.
 pub const SMALL_BYTES: u64 = 64 * 1024;
 
 /// Bytes before the payload of each part of a frame.
@@ -70,9 +78,11 @@ impl Side {
 /// How one lane is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaneShape {
-    /// Its small area.
+    /// Its nook; 0 if it has none.
+    pub nook_bytes: u64,
+    /// Its nook and its small area.
     pub small_bytes: u64,
-    /// Both areas: offsets are below this.
+    /// All areas: offsets are below this.
     pub lane_bytes: u64,
     /// Payload of one part of a frame at most.
     pub part_bytes: u64,
@@ -82,7 +92,9 @@ impl LaneShape {
     /// The end of the area that `offset` lies in.
     #[inline]
     pub(crate) const fn area_end(&self, offset: u64) -> u64 {
-        if offset < self.small_bytes {
+        if offset < self.nook_bytes {
+            self.nook_bytes
+        } else if offset < self.small_bytes {
             self.small_bytes
         } else {
             self.lane_bytes
@@ -108,6 +120,7 @@ pub(crate) const fn part_span(bytes: u64) -> u64 {
 /// The sizes of one segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
+    nook_bytes: u64,
     small_bytes: u64,
     part_bytes: u64,
     /// The large area of the lane that each side writes, indexed by [`Side`].
@@ -118,6 +131,7 @@ impl Layout {
     /// The layout for a pipe whose server writes with quota `out_quota_bytes` and whose client with `in_quota_bytes`.
     pub const fn new(out_quota_bytes: u32, in_quota_bytes: u32) -> Layout {
         Layout {
+            nook_bytes: NOOK_BYTES,
             small_bytes: SMALL_BYTES,
             part_bytes: PART_BYTES,
             large_bytes: [large_bytes(out_quota_bytes), large_bytes(in_quota_bytes)],
@@ -133,15 +147,31 @@ impl Layout {
         assert!(small_bytes >= least && large_bytes[0] >= least && large_bytes[1] >= least);
         assert!((small_bytes | part_bytes | large_bytes[0] | large_bytes[1]).is_multiple_of(ALIGN_BYTES));
         Layout {
+            nook_bytes: 0,
             small_bytes,
             part_bytes,
             large_bytes,
         }
     }
 
+    /// The same with a nook before the small area of each lane.
+    ///
+    /// # Panics
+    /// When it is no multiple of [`ALIGN_BYTES`], or too small for a mark and a jump.
+    #[must_use]
+    pub const fn with_nook(self, nook_bytes: u64) -> Layout {
+        assert!(nook_bytes.is_multiple_of(ALIGN_BYTES) && nook_bytes >= 3 * HEADER_BYTES);
+        Layout {
+            nook_bytes,
+            small_bytes: self.small_bytes - self.nook_bytes + nook_bytes,
+            ..self
+        }
+    }
+
     /// The shape of the lane that `writer` writes.
     pub const fn lane(&self, writer: Side) -> LaneShape {
         LaneShape {
+            nook_bytes: self.nook_bytes,
             small_bytes: self.small_bytes,
             lane_bytes: self.small_bytes + self.large_bytes[writer as usize],
             part_bytes: self.part_bytes,
@@ -158,9 +188,14 @@ impl Layout {
         Self::first_bytes() + self.large_bytes[0] + self.large_bytes[1]
     }
 
-    /// Where the small area of that lane begins in the segment.
-    pub const fn small_at(writer: Side) -> u64 {
-        CONTROL_BYTES + SMALL_BYTES * writer as u64
+    /// Where that offset of a lane lies in the segment, of its nook or its small area.
+    #[inline]
+    pub const fn first_at(writer: Side, offset: u64) -> u64 {
+        if offset < NOOK_BYTES {
+            WORDS_BYTES + NOOK_BYTES * writer as u64 + offset
+        } else {
+            CONTROL_BYTES + SMALL_BYTES * writer as u64 + offset - NOOK_BYTES
+        }
     }
 
     /// Where the large area of that lane begins in the segment.
@@ -193,7 +228,11 @@ mod tests {
     #[test]
     fn areas_follow_each_other_and_hold_the_quota() {
         let layout = Layout::new(65536, 1 << 20);
-        assert_eq!(Layout::small_at(Side::Client), CONTROL_BYTES + SMALL_BYTES);
+        let nooks = [Side::Server, Side::Client].map(|side| Layout::first_at(side, 0));
+        assert_eq!(nooks, [WORDS_BYTES, WORDS_BYTES + NOOK_BYTES]);
+        assert_eq!(Layout::first_at(Side::Client, NOOK_BYTES - 1), CONTROL_BYTES - 1);
+        assert_eq!(Layout::first_at(Side::Server, NOOK_BYTES), CONTROL_BYTES);
+        assert_eq!(Layout::first_at(Side::Client, NOOK_BYTES), CONTROL_BYTES + SMALL_BYTES);
         assert_eq!(layout.large_at(Side::Server), Layout::first_bytes());
         assert_eq!(
             layout.large_at(Side::Client) + layout.large_bytes[1],
@@ -223,9 +262,12 @@ mod tests {
     #[test]
     fn a_part_lies_within_one_area() {
         let lane = Layout::new(0, 0).lane(Side::Server);
-        assert!(lane.holds_part(0, PART_BYTES));
-        assert!(!lane.holds_part(0, PART_BYTES + 1));
+        assert!(lane.holds_part(NOOK_BYTES, PART_BYTES));
+        assert!(!lane.holds_part(NOOK_BYTES, PART_BYTES + 1));
+        assert!(!lane.holds_part(0, PART_BYTES));
         assert!(!lane.holds_part(4, 0));
+        assert!(lane.holds_part(NOOK_BYTES - HEADER_BYTES, 0));
+        assert!(!lane.holds_part(NOOK_BYTES - HEADER_BYTES, 1));
         assert!(lane.holds_part(SMALL_BYTES - HEADER_BYTES, 0));
         assert!(!lane.holds_part(SMALL_BYTES - HEADER_BYTES, 1));
         assert!(!lane.holds_part(SMALL_BYTES - ALIGN_BYTES, 0));

@@ -26,6 +26,7 @@ use crate::sys::identity::{self, PeerCredentials};
 use crate::sys::impersonation::with_own_files;
 use crate::sys::namespace::{Candidate, Root};
 use crate::sys::segment::Segment;
+use crate::sys::socket::Received;
 use crate::sys::{SysError, SysResult, cpu, socket};
 
 /// How long a server may take to answer (it answers at once unless it is stopped).
@@ -67,6 +68,12 @@ pub(crate) struct Conversation {
     socket: ProcessFd,
     decoder: Decoder,
 }
+
+/// Answers seldom have more.
+const ANSWER_BYTES: usize = 4096;
+
+/// A message, and the descriptor that came with it.
+type Heard = (Message, Option<ProcessFd>);
 
 /// What ends an attempt to talk.
 enum Failure {
@@ -135,7 +142,7 @@ fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection
     let segment = Segment::attach(&descriptor, layout.total_bytes(), Layout::first_bytes() as usize).map_err(fail)?;
     let kept = wanted.is_shareable.then_some(descriptor);
     let socket = answer.conversation.socket;
-    let peer = identity::peer_credentials(socket.as_fd()).map_err(fail)?;
+    let peer = identity::server_credentials(socket.as_fd()).map_err(fail)?;
     let peer = served_by(peer, opened.listener_pid, opened.server_pid);
     let server_uid = peer.uid;
     let link = Link::new(
@@ -168,7 +175,7 @@ fn become_end(root: &Root, name: &PipeName, wanted: &Wanted, opened: &Connection
         in_quota: opened.in_quota,
         max_spin: wanted.max_spin,
         is_shareable: wanted.is_shareable,
-        creator: std::process::id(),
+        creator: identity::own_pid(),
     };
     // semantics 55: whatever the server's modes are, a client begins with its own.
     let home = Home::Client {
@@ -353,7 +360,7 @@ pub(crate) fn query(root: &Root, name: &PipeName, deadline: Option<Instant>) -> 
     let fail = |status| Error::new(status, "info").about(name);
     match answer.message {
         Message::Info(report) if report.name == *name => {
-            let maker = identity::peer_credentials(answer.conversation.socket.as_fd())
+            let maker = identity::server_credentials(answer.conversation.socket.as_fd())
                 .map_err(|error| Error::from_sys(error, "info").about(name))?;
             let server = served_by(maker, report.listener_pid, report.server_pid);
             Ok(Account { report, server })
@@ -430,7 +437,7 @@ impl Inquiry<'_> {
         let Message::Info(report) = answer.message else {
             return Ok(None);
         };
-        let maker = identity::peer_credentials(answer.conversation.socket.as_fd())?;
+        let maker = identity::server_credentials(answer.conversation.socket.as_fd())?;
         let server = served_by(maker, report.listener_pid, report.server_pid);
         Ok(Some(Account { report, server }))
     }
@@ -447,6 +454,8 @@ pub(crate) fn is_dead(kind: std::io::ErrorKind) -> bool {
 fn ask(root: &Root, name: &PipeName, request: &Message, operation: &'static str, time: Time) -> Result<Answer> {
     let mut vanished = 0;
     loop {
+        // A server of this process may have been left to us.
+        background::heed_vacated();
         // The directory is the process'; at the socket the thread is who it is.
         match with_own_files(|| ask_once(root, name, request, operation, time)) {
             Ok(answer) => return Ok(answer),
@@ -507,7 +516,8 @@ fn ask_once(
 
 /// One request and its answer; `None` when the server hung up instead.
 fn talk_to(root: &Root, candidate: &Candidate, request: &Message, time: Time) -> SysResult<Option<Answer>> {
-    begin(root, candidate, request, time.deadline)?.listen(time)
+    let socket = root.connect_found_until(candidate, time.deadline)?;
+    Conversation::begin(socket, request, time.deadline)?.listen(time)
 }
 
 /// Asks whoever serves an entry.
@@ -517,23 +527,30 @@ pub(crate) fn begin(
     request: &Message,
     deadline: Option<Instant>,
 ) -> SysResult<Conversation> {
-    let socket = root.connect_until(candidate, deadline)?;
-    match socket::send_until(socket.as_fd(), &request.encode(), None, deadline) {
-        // A server that has hung up already may have said why.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
-        other => other?,
-    }
-    Ok(Conversation {
-        socket,
-        decoder: Decoder::new(),
-    })
+    Conversation::begin(root.connect_until(candidate, deadline)?, request, deadline)
 }
 
 impl Conversation {
+    fn begin(socket: ProcessFd, request: &Message, deadline: Option<Instant>) -> SysResult<Conversation> {
+        match socket::send_until(socket.as_fd(), &request.encode(), None, deadline) {
+            // A server that has hung up already may have said why.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+            other => other?,
+        }
+        Ok(Conversation {
+            socket,
+            decoder: Decoder::new(),
+        })
+    }
+
     pub(crate) fn listen(mut self, Time { deadline, max_spin }: Time) -> SysResult<Option<Answer>> {
         let begun = Instant::now();
-        let comes = ANSWERS.look(max_spin, || socket::any_readable([self.socket.as_fd()]));
-        let heard = self.hear(deadline)?;
+        let (mut buffer, mut first) = ([0; ANSWER_BYTES], None);
+        let comes = ANSWERS.look(max_spin, || {
+            first = socket::recv_descriptor(self.socket.as_fd(), &mut buffer).transpose();
+            first.is_some()
+        });
+        let heard = self.hear_from(first, &mut buffer, deadline)?;
         if !comes && !max_spin.is_zero() {
             ANSWERS.slept(max_spin, begun.elapsed());
         }
@@ -545,8 +562,17 @@ impl Conversation {
     }
 
     /// The next message, and the descriptor that came with it; `None`: the server has hung up.
-    fn hear(&mut self, deadline: Option<Instant>) -> SysResult<Option<(Message, Option<ProcessFd>)>> {
-        let mut buffer = [0; 4096];
+    fn hear(&mut self, deadline: Option<Instant>) -> SysResult<Option<Heard>> {
+        self.hear_from(None, &mut [0; ANSWER_BYTES], deadline)
+    }
+
+    /// The same, when some of it, or why there is nothing, is known already.
+    fn hear_from(
+        &mut self,
+        mut first: Option<SysResult<Received>>,
+        buffer: &mut [u8],
+        deadline: Option<Instant>,
+    ) -> SysResult<Option<Heard>> {
         let mut descriptor = None;
         loop {
             let message = self.decoder.next_message().map_err(|error| {
@@ -556,7 +582,10 @@ impl Conversation {
             if let Some(message) = message {
                 return Ok(Some((message, descriptor)));
             }
-            let received = socket::recv_until(self.socket.as_fd(), &mut buffer, deadline)?;
+            let received = match first.take() {
+                Some(received) => received?,
+                None => socket::recv_until(self.socket.as_fd(), buffer, deadline)?,
+            };
             if received.bytes == 0 {
                 return Ok(None);
             }

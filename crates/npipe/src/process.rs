@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, Weak};
 use npipe_core::SecurityDescriptor;
 
 use crate::background::Background;
-use crate::host::{OpenedPipe, Place, Slot};
+use crate::host::{OpenedPipe, Place, Slot, Vacancies};
 use crate::sys::forks::PerProcess;
 
 /// The state of one process.
@@ -19,8 +19,8 @@ pub(crate) struct Process {
     pub(crate) slots: Mutex<BTreeMap<Place, Arc<Slot>>>,
     /// The descriptors of the pipes that its clients have open; what is gone is cleared away now and then.
     pub(crate) opened: Mutex<BTreeMap<OpenedPipe, Weak<Mutex<SecurityDescriptor>>>>,
-    /// How many instances have closed, for those who wait until one more may be created.
-    pub(crate) vacancies: (Mutex<u64>, Condvar),
+    /// For those who wait until one more instance may be created.
+    pub(crate) vacancies: (Mutex<Vacancies>, Condvar),
 }
 
 impl Process {
@@ -29,7 +29,7 @@ impl Process {
             background: Mutex::new(None),
             slots: Mutex::new(BTreeMap::new()),
             opened: Mutex::new(BTreeMap::new()),
-            vacancies: (Mutex::new(0), Condvar::new()),
+            vacancies: Default::default(),
         }
     }
 

@@ -16,7 +16,7 @@ use super::Message;
 use crate::status::Status;
 
 /// The version of the protocol.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 /// The length of a header, in bytes.
 pub const HEADER_BYTES: usize = 12;
 /// The longest frame, header included, in bytes.

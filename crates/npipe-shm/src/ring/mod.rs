@@ -5,8 +5,8 @@
 //! published by moving the tail over it.
 //!
 //! **Positions** are a lap and an offset in the lane. The writer begins a new lap wherever it finds room, by a *jump* that
-//! names the offset: at the bottom again when the lane is empty, so that a quiet connection touches one page; in the large
-//! area when the small one is full. It remembers the regions of the laps that the reader has not left yet.
+//! names the offset: at the bottom again when the lane is empty, behind the nook that the first frames go to, so that a quiet
+//! connection touches one page; in the large area when the small one is full. It remembers the regions of the laps that the reader has not left yet.
 //!
 //! **Retraction.** Parts of a pending write carry a state word on which writer and reader agree by compare-and-swap: the
 //! reader takes bytes, or the writer cancels what is left, from the last part backwards; whoever comes first at the last

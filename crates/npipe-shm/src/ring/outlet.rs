@@ -338,6 +338,11 @@ impl<M: Memory> Outlet for RingOutlet<M> {
     fn has_room(&self, length: u32) -> bool {
         match self.known.space.room_for(u64::from(length)) {
             Some(Choice::Here) => true,
+            Some(Choice::Jump(offset))
+                if offset < self.lane.small_bytes && u64::from(length) <= self.lane.part_bytes =>
+            {
+                true
+            }
             // Where to is chosen part by part; the large area has to be there for it. But not for a reader of whom it is only
             // not known how far it is.
             Some(Choice::Jump(_)) => self.is_fresh && self.memory.map_large(),

@@ -1,8 +1,8 @@
 //! Where the writer may place the next part.
 //!
 //! The writer knows the regions of a lane that the reader has not left: the rest of earlier laps, oldest first, and the
-//! current lap up to the tail. Everything else is free. Small frames keep to the small area, and to its first page while
-//! the reader keeps up; bulk goes to the large one.
+//! current lap up to the tail. Everything else is free. The first frames go to the nook, later small ones to the small area,
+//! and to its first page while the reader keeps up; bulk goes to the large one.
 //!
 //! Behind the tail of every lap there is always room for a jump and for the mark of a retracted frame.
 
@@ -18,9 +18,33 @@ use crate::layout::{ALIGN_BYTES, LaneShape, part_span};
 pub(crate) const SLACK_BYTES: u64 = 2 * part_span(0);
 
 impl LaneShape {
-    /// An empty lane begins again at the bottom before it grows beyond this, its first page.
-    const fn restart_bytes(&self) -> u64 {
+    /// The unit in which the writer looks where the reader is, and the small area grows: a page.
+    const fn page_bytes(&self) -> u64 {
         self.small_bytes / 16
+    }
+
+    /// The end of the nook, or of the page of the small area, that `offset` lies in.
+    const fn page_end(&self, offset: u64) -> u64 {
+        if offset < self.nook_bytes {
+            self.nook_bytes
+        } else {
+            self.nook_bytes + ((offset - self.nook_bytes) / self.page_bytes() + 1) * self.page_bytes()
+        }
+    }
+
+    /// What a lane has touched before it grows beyond a first page.
+    const fn first_page_end(&self) -> u64 {
+        self.page_end(self.nook_bytes)
+    }
+
+    /// Where an empty lane begins again for a frame of which `left` bytes are to be placed. Not in the nook: laps would be short,
+    /// and the writer would look at the head more often.
+    const fn bottom_of(&self, left: u64) -> u64 {
+        if self.is_bulky(left) {
+            self.small_bytes
+        } else {
+            self.nook_bytes
+        }
     }
 
     /// An empty lane begins again at the bottom of the large area from here.
@@ -94,7 +118,8 @@ impl Space {
     pub(crate) fn is_of(&self, lane: &LaneShape) -> bool {
         let shape = &self.lane;
         let is_whole = shape == lane;
-        let is_forgone = shape.small_bytes == lane.small_bytes
+        let is_forgone = shape.nook_bytes == lane.nook_bytes
+            && shape.small_bytes == lane.small_bytes
             && shape.lane_bytes == lane.small_bytes
             && (part_span(0)..=lane.part_bytes).contains(&shape.part_bytes)
             && shape.part_bytes.is_multiple_of(ALIGN_BYTES);
@@ -133,8 +158,7 @@ impl Space {
     /// What was free at the tail stays free until a part is placed there, whatever the reader does.
     fn know_end(&mut self) {
         let here = self.tail.offset();
-        let page = self.lane.restart_bytes();
-        self.known_end = (here + self.room(here) + SLACK_BYTES).min((here / page + 1) * page);
+        self.known_end = (here + self.room(here) + SLACK_BYTES).min(self.lane.page_end(here));
     }
 
     /// Takes note of where the reader is. A head that no honest reader can have is ignored: it frees nothing.
@@ -164,25 +188,34 @@ impl Space {
         !self.lane.is_bulky(left) && self.tail.offset() + part_span(self.part_of(left)) + SLACK_BYTES <= self.known_end
     }
 
-    /// Whether a part of `bytes` at the tail, and a jump behind it, keep to the first page.
+    /// Whether a part of `bytes` at the tail, and what follows it, keep to the nook or to the first page behind it.
     #[inline]
     fn keeps_to_page(&self, bytes: u64) -> bool {
-        self.tail.offset() + part_span(bytes) + part_span(0) <= self.lane.restart_bytes()
+        let here = self.tail.offset();
+        let end = if here < self.lane.nook_bytes {
+            self.lane.nook_bytes
+        } else {
+            self.lane.first_page_end()
+        };
+        here + part_span(bytes) + SLACK_BYTES <= end
     }
 
     /// Whether the lane has touched more than its first page.
     pub(crate) fn has_surplus(&self) -> bool {
-        self.farthest > self.lane.restart_bytes()
+        self.farthest > self.lane.first_page_end()
     }
 
     /// What a quiet lane has touched beyond its first page; `None` while anything is unread. The reader looks at nothing
     /// before the tail, and what is placed there next is placed anew.
     pub(crate) fn surplus(&mut self) -> Option<Range<u64>> {
+        if !self.is_empty() {
+            return None;
+        }
         let far = std::mem::replace(&mut self.farthest, self.tail.offset());
         // So that what comes next goes to the bottom again.
         self.known_end = 0;
-        let page = self.lane.restart_bytes();
-        (self.is_empty() && far > page).then_some(page..self.lane.lane_bytes)
+        let page_end = self.lane.first_page_end();
+        (far > page_end).then_some(page_end..self.lane.lane_bytes)
     }
 
     fn is_empty(&self) -> bool {
@@ -228,7 +261,7 @@ impl Space {
         let small = self.lane.small_bytes;
         let here = self.tail.offset();
         let bulky = self.lane.is_bulky(left);
-        let bottom = if bulky { small } else { 0 };
+        let bottom = self.lane.bottom_of(left);
         let far = match (bulky, here < small) {
             (false, true) => !self.keeps_to_page(self.part_of(left)),
             (true, false) => here >= self.lane.restart_large_bytes(),
@@ -241,8 +274,9 @@ impl Space {
             return Some(Choice::Jump(small));
         }
         let strayed = !bulky && here >= self.start + small && here >= small;
-        if strayed && self.room(0) >= small / 2 {
-            return Some(Choice::Jump(0));
+        let nook = self.lane.nook_bytes;
+        if strayed && self.room(nook) >= small / 2 {
+            return Some(Choice::Jump(nook));
         }
         if self.fits(here, span) {
             return Some(Choice::Here);
@@ -252,9 +286,11 @@ impl Space {
         whole.or_else(part).map(Choice::Jump)
     }
 
-    /// Where a new lap can begin: at the bottom of an area, or behind a region that is still unread.
+    /// Where a new lap can begin: at the bottom of an area, the small or the large one `first` and the nook last, or behind a
+    /// region that is still unread.
     fn bottoms(&self, first: u64) -> impl Iterator<Item = u64> {
-        [first, self.lane.small_bytes - first]
+        let (nook, small) = (self.lane.nook_bytes, self.lane.small_bytes);
+        [first, nook + small - first, 0]
             .into_iter()
             .chain(self.earlier.iter().map(|region| region.end))
     }
@@ -263,14 +299,22 @@ impl Space {
     pub(crate) fn forgo_large(&mut self) {
         self.lane.lane_bytes = self.lane.small_bytes;
         // Whatever the tail has come to, one of the two halves beside it takes a part.
-        self.lane.part_bytes = self.lane.part_bytes.min(self.lane.small_bytes / 4) / ALIGN_BYTES * ALIGN_BYTES;
+        self.lane.part_bytes = self
+            .lane
+            .part_bytes
+            .min((self.lane.small_bytes - self.lane.nook_bytes) / 4)
+            / ALIGN_BYTES
+            * ALIGN_BYTES;
     }
 
     /// Whether a whole frame of `bytes` finds room by [`Space::choose`], part by part, and where it begins.
     #[inline]
     pub(crate) fn room_for(&self, bytes: u64) -> Option<Choice> {
-        if bytes <= self.lane.part_bytes && self.stays_here(bytes) {
-            return Some(Choice::Here);
+        if bytes <= self.lane.part_bytes {
+            return match self.stays_here(bytes) {
+                true => Some(Choice::Here),
+                false => self.place_of(bytes),
+            };
         }
         let want = self.lane.want(bytes);
         let here = self.tail.offset();
@@ -280,7 +324,7 @@ impl Space {
             return Some(Choice::Here);
         }
         let enough = want + part_span(self.lane.part_bytes) + SLACK_BYTES;
-        self.bottoms(0)
+        self.bottoms(self.lane.nook_bytes)
             .find(|&offset| rest + self.room(offset) >= enough)
             .map(Choice::Jump)
     }

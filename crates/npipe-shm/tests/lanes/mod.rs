@@ -25,10 +25,14 @@ pub(crate) fn to_layout(side: Side) -> layout::Side {
     }
 }
 
-/// Lanes of `lane_bytes` with parts of `part_bytes`.
+/// Lanes of `lane_bytes` with parts of `part_bytes`, every other size with a nook.
 pub(crate) fn scaled(lane_bytes: u64, part_bytes: u64) -> Layout {
     let quarter = lane_bytes.next_multiple_of(32) / 4;
-    Layout::scaled(quarter, part_bytes, [3 * quarter; 2])
+    let layout = Layout::scaled(quarter, part_bytes, [3 * quarter; 2]);
+    match quarter.is_multiple_of(16) {
+        true => layout.with_nook(128),
+        false => layout,
+    }
 }
 
 /// What is said of `side` from now on; a disconnection is for good (semantics 182).

@@ -1,5 +1,7 @@
 //! Empty messages, which share parts.
 
+use npipe_shm::layout::NOOK_BYTES;
+
 use crate::areas::touched_bytes;
 use crate::*;
 
@@ -10,7 +12,7 @@ fn a_flood_of_empty_messages_fills_no_lane() {
     for _ in 0..1_000_000 {
         lane.put(b"");
     }
-    assert!(touched_bytes(&lane.memory) <= 4096);
+    assert!(touched_bytes(&lane.memory) <= NOOK_BYTES + 4096);
     lane.put(b"data");
     let mut buffer = [0; 9];
     for _ in 0..1_000_000 {

@@ -9,6 +9,7 @@ mod asked;
 mod handshake;
 mod newcomers;
 mod spare;
+mod vacated;
 mod visitor;
 
 use std::cell::Cell;
@@ -31,6 +32,7 @@ use crate::sys::{SysError, SysResult, impersonation, signals, socket};
 use asked::Asked;
 use newcomers::Newcomers;
 use spare::Spare;
+use vacated::Vacated;
 pub(crate) use visitor::Guest;
 use visitor::Visitor;
 
@@ -47,6 +49,7 @@ pub(crate) struct Background {
     /// Connections whose threads are trusted to come back.
     trusted: Mutex<Vec<(Weak<Link>, Weak<End>)>>,
     newcomers: Newcomers,
+    vacated: Vacated,
     /// Whom those who keep doors have left to the desk, by token.
     arrivals: Mutex<HashMap<u64, Visitor>>,
 }
@@ -64,7 +67,7 @@ enum Watch {
         end: Weak<End>,
         seat: Option<(Weak<Host>, InstanceId, ConnectionId)>,
     },
-    /// It is time to watch connections that were young.
+    /// It is time to watch connections that were young, and doors that were left.
     Newcomers,
     /// Somebody has come to hold an end of ours too, or has left it.
     Bell(Weak<End>, Weak<Link>),
@@ -89,6 +92,7 @@ fn running() -> SysResult<Arc<Background>> {
         spare: Spare::new(),
         trusted: Mutex::default(),
         newcomers: Newcomers::new()?,
+        vacated: Vacated::default(),
         arrivals: Mutex::default(),
     });
     background.watch(Watch::Newcomers, background.newcomers.timer(), Interest::Readable)?;
@@ -149,6 +153,29 @@ pub(crate) fn heed_door(host: &Host, wanted: bool) {
     if let Ok(background) = running() {
         // Fails if the name has gone meanwhile.
         host.with_listener(|listener| background.poller.modify(listener, token, interest));
+    }
+}
+
+/// A thread keeps the door from now on.
+pub(crate) fn keep_door(host: &Host) {
+    if let Ok(background) = running() {
+        background.vacated.keep(host);
+    }
+}
+
+/// The thread that has kept the door does so no longer.
+pub(crate) fn leave_door(host: &Arc<Host>) {
+    if let Ok(background) = running() {
+        background.vacated.leave(host);
+        background.newcomers.start_timer();
+    }
+}
+
+/// Answers at once at all doors that were left, for a client that may be the thread which would come back to one of them.
+pub(crate) fn heed_vacated() {
+    let background = locked(&Process::current().background).clone();
+    if let Some(background) = background {
+        background.vacated.heed();
     }
 }
 
@@ -314,7 +341,7 @@ pub(crate) fn catch_up() {
     let Some(background) = background.filter(|_| !is_here()) else {
         return;
     };
-    background.watch_newcomers();
+    background.watch_all();
     let Ok((question, other)) = socket::pair() else { return };
     drop(other);
     let (question, asked) = (Arc::new(question), Arc::new(Asked::default()));
@@ -380,7 +407,9 @@ impl Background {
         self.newcomers.watch(&self.poller, link, token, interest)
     }
 
-    fn watch_newcomers(&self) {
+    /// All connections that are young, and all doors that were left.
+    fn watch_all(&self) {
+        self.vacated.heed();
         for token in self.newcomers.all() {
             let Some(Watch::Life { link, end, seat }) = locked(&self.watches).get(&token).cloned() else {
                 continue;
@@ -467,7 +496,7 @@ fn run(background: &Background) {
                         desk.hear(&host, owner);
                     }
                 }
-                Some(Watch::Newcomers) => background.watch_newcomers(),
+                Some(Watch::Newcomers) => background.watch_all(),
                 Some(Watch::Life { link, end, seat }) if event.hangup => hung_up(&link, &end, seat),
                 Some(Watch::Life { link, end, .. }) => background.rung(&link, &end, event),
                 Some(Watch::Bell(end, link)) => {

@@ -50,12 +50,17 @@ impl Newcomers {
 
     /// One more, whose watch is known by its token.
     pub(super) fn add(&self, token: u64) {
+        locked(&self.young).tokens.insert(token);
+        self.start_timer();
+    }
+
+    /// It will be time in a moment. To be called when there is something to be done then.
+    pub(super) fn start_timer(&self) {
         let mut young = locked(&self.young);
         if !young.is_timed {
             timer::set(&self.timer, GRACE);
             young.is_timed = true;
         }
-        young.tokens.insert(token);
     }
 
     /// Watches one that is still young.

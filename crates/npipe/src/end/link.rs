@@ -61,6 +61,8 @@ pub(crate) struct Link {
     decided: AtomicU32,
     /// Changes when something happens that the peer's words do not tell: its death, a cancellation.
     alarm: AtomicU32,
+    /// Threads of this process that sleep, or are about to: the count that the peer cannot write.
+    asleep: AtomicU32,
     /// How long a wait spins before it sleeps.
     spin: SpinBudget,
     /// How many waits are to come that do not give way to a peer on the same processor.
@@ -156,6 +158,7 @@ impl Link {
             peer,
             decided: AtomicU32::new(0),
             alarm: AtomicU32::new(0),
+            asleep: AtomicU32::new(0),
             spin: SpinBudget::new(max_spin),
             stubborn_waits: AtomicU32::new(0),
             token: AtomicU64::new(0),
@@ -291,23 +294,35 @@ impl Link {
     /// Tells the peer how this end leaves, and hangs up.
     pub(crate) fn leave(&self, standing: Standing) {
         self.own_words().attention.0.set_standing(standing);
-        doorbell::ring_always(self.peer_words());
-        futex::wake_all(&self.peer_words().bell.0);
+        // Its delegate hears of it from the socket.
+        if doorbell::ring(self.peer_words(), Cause::ANY).sleepers {
+            futex::wake_all(&self.peer_words().bell.0);
+        }
         socket::shutdown(self.socket());
     }
 
     /// Makes every thread of this end that waits look again.
     pub(crate) fn sound_alarm(&self) {
         self.alarm.fetch_add(1, Ordering::SeqCst);
+        if self.ring_own() {
+            futex::wake_private(&self.alarm);
+        }
+    }
+
+    /// Changes the bell of this end, and wakes those who sleep, if anybody does, here or in another process that holds it. Who
+    /// is not counted yet finds the bell changed, and does not sleep.
+    fn ring_own(&self) -> bool {
         doorbell::ring_always(self.own_words());
-        futex::wake_all(&self.own_words().bell.0);
-        futex::wake_private(&self.alarm);
+        let sleeps = self.asleep.load(Ordering::SeqCst) > 0 || self.object().is_some();
+        if sleeps {
+            futex::wake_all(&self.own_words().bell.0);
+        }
+        sleeps
     }
 
     /// Wakes the other threads of this end, whose turn it may be now.
     pub(crate) fn wake_own(&self) {
-        doorbell::ring_always(self.own_words());
-        futex::wake_all(&self.own_words().bell.0);
+        self.ring_own();
         if let Some(object) = self.object() {
             // Operations of other holders, which sleep on nothing.
             object.stir();
@@ -381,7 +396,9 @@ impl Link {
     /// alone.
     pub(crate) fn announce(&self, wish: Wish) -> Asleep<'_> {
         let sleeper = Sleeper::announce(self.own_words(), wish.cause());
+        self.asleep.fetch_add(1, Ordering::SeqCst);
         Asleep {
+            asleep: &self.asleep,
             ours: self.object().map(|object| object.count_sleeper(wish.cause())),
             sleeper,
             bell: &self.own_words().bell.0,
@@ -408,10 +425,17 @@ impl Link {
 
 /// A thread that is about to sleep. Taken from the holder's count first, and from the end's behind it.
 pub(crate) struct Asleep<'a> {
+    asleep: &'a AtomicU32,
     #[allow(dead_code, reason = "counts until it is dropped")]
     ours: Option<Counted<'a>>,
     sleeper: Sleeper<'a>,
     pub(crate) bell: &'a AtomicU32,
+}
+
+impl Drop for Asleep<'_> {
+    fn drop(&mut self) {
+        self.asleep.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Asleep<'_> {

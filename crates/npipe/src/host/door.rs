@@ -71,8 +71,8 @@ pub(super) struct Keeper<'a> {
 
 impl Drop for Keeper<'_> {
     fn drop(&mut self) {
-        // In this order: whoever keeps it next takes it from the background thread again.
-        background::heed_door(self.host, true);
+        // In this order: whoever keeps it next takes it back.
+        background::leave_door(self.host);
         self.host.door.keeper.store(FREE, Ordering::Release);
     }
 }
@@ -87,7 +87,7 @@ impl Host {
             .keeper
             .compare_exchange(FREE, AWAKE, Ordering::AcqRel, Ordering::Acquire);
         kept.is_ok().then(|| {
-            background::heed_door(self, false);
+            background::keep_door(self);
             Keeper {
                 host: self,
                 listener,
@@ -125,7 +125,10 @@ impl Host {
 
     /// Has those look who wait for a client of this end's instance.
     pub(crate) fn notify(&self, end: &End) {
-        end.changed.notify_all();
+        // Counted with the lock, before the look at what is changed here.
+        if end.connecting.load(Ordering::Relaxed) > 0 {
+            end.changed.notify_all();
+        }
         self.door.rouse();
     }
 }

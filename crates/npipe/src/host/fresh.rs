@@ -6,7 +6,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
-use npipe_shm::layout::{Layout, Side};
+use npipe_shm::layout::Layout;
 
 use crate::background;
 use crate::end::locked;
@@ -43,11 +43,8 @@ impl Fresh {
         if kept.segment.is_none() && kept.total_bytes != 0 {
             // What cannot be made now is made when it is needed, or fails then.
             kept.segment = create(kept.total_bytes).ok().inspect(|(segment, _)| {
-                // The pages that a chat needs are there, too: a client that looks at the first finds the others mapped.
-                let pages = [0, Layout::small_at(Side::Server), Layout::small_at(Side::Client)];
-                for page in pages {
-                    segment.initial().atomic_u64(page as usize).store(0, Ordering::Relaxed);
-                }
+                // The page that every connection needs is there, too.
+                segment.initial().atomic_u64(0).store(0, Ordering::Relaxed);
             });
         }
     }

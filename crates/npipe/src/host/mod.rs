@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
 use npipe_core::handshake::{ClientReport, Decoder, InstanceReport, Message, PipeReport, Serving};
@@ -69,17 +69,35 @@ pub(crate) type Slot = Mutex<Option<Arc<Host>>>;
 /// A directory and a name's key in it.
 pub(crate) type Place = (PathBuf, [u8; 16]);
 
+/// Instances of this process that have closed, and who waits for that.
+#[derive(Debug, Default)]
+pub(crate) struct Vacancies {
+    count: u64,
+    waiting: usize,
+}
+
 /// The number of instances that have closed so far.
 pub(crate) fn vacancies() -> u64 {
-    *locked(&Process::current().vacancies.0)
+    locked(&Process::current().vacancies.0).count
+}
+
+fn announce_vacancy() {
+    let (vacancies, changed) = &Process::current().vacancies;
+    let mut now = locked(vacancies);
+    now.count += 1;
+    if now.waiting > 0 {
+        changed.notify_all();
+    }
 }
 
 /// Waits until more instances have closed than `before`, or it is time to look whether one of another process has.
 pub(crate) fn await_vacancy(before: u64) {
-    let (count, changed) = &Process::current().vacancies;
-    let unchanged = |now: &mut u64| *now == before;
-    let now = locked(count);
-    drop(changed.wait_timeout_while(now, VACANCY_TIME, unchanged));
+    let (vacancies, changed) = &Process::current().vacancies;
+    let mut now = locked(vacancies);
+    now.waiting += 1;
+    let unchanged = |now: &mut Vacancies| now.count == before;
+    let waited = changed.wait_timeout_while(now, VACANCY_TIME, unchanged);
+    waited.unwrap_or_else(PoisonError::into_inner).0.waiting -= 1;
 }
 
 /// A name that this process serves.
@@ -286,7 +304,7 @@ impl Host {
             in_quota: params.in_quota,
             max_spin,
             is_shareable,
-            creator: std::process::id(),
+            creator: identity::own_pid(),
         };
         let home = Home::Server {
             pipe_id: self.pipe_id,

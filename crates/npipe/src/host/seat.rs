@@ -8,11 +8,10 @@ use npipe_core::wire::PeerState;
 use npipe_core::{Status, WaitMode};
 use npipe_shm::control::Standing;
 
-use super::{Host, HostState, Role};
+use super::{Host, HostState, Role, announce_vacancy};
 use crate::end::blocked::{BlockedCall, Waiting};
 use crate::end::{End, Handle, locked};
 use crate::overlapped::{IntoOrder, OperationId};
-use crate::process::Process;
 use crate::sys::impersonation::at_home;
 
 /// The place of a server end in its pipe.
@@ -205,10 +204,4 @@ impl Host {
             state.post(id);
         }
     }
-}
-
-fn announce_vacancy() {
-    let (count, changed) = &Process::current().vacancies;
-    *locked(count) += 1;
-    changed.notify_all();
 }

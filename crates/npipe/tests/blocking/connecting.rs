@@ -6,7 +6,13 @@ use std::io::Write;
 use std::os::unix::net::UnixStream;
 
 use npipe::PipeServer;
+#[cfg(unix)]
+use npipe_core::handshake::Message;
+#[cfg(unix)]
+use npipe_core::{Access, PipeName, SecurityQos};
 
+#[cfg(unix)]
+use crate::support::hear;
 use crate::support::{Call, fails_with, relisten, until};
 use crate::{NAME, Place, call, error, text};
 
@@ -54,6 +60,39 @@ fn a_thread_that_waits_keeps_the_door() {
         // Who has yet to say something is still heard.
         drop((silent, cut_short));
         server.disconnect().unwrap();
+    }
+}
+
+/// Who knocks when the thread that has kept the door went off with a client is answered although it does not come back: one of
+/// this process at once, and one that it does not know of in a moment. semantics 38, 60
+#[cfg(unix)]
+#[test]
+fn a_door_that_was_left_is_answered() {
+    let place = Place::new();
+    let door = place.file(rustix::process::geteuid().as_raw(), "");
+    for of_this_process in [true, false] {
+        let server = place.bytes().create(NAME).unwrap();
+        let _another = place.bytes().create(NAME).unwrap();
+        let connecting = begin_connect(&server);
+        let _first = place.open();
+        connecting.end().unwrap();
+        if of_this_process {
+            drop(place.open());
+        } else {
+            let mut stranger = UnixStream::connect(&door).unwrap();
+            stranger.write_all(&open_request().encode()).unwrap();
+            assert!(matches!(hear(&mut stranger), Message::Opened(_)));
+        }
+    }
+}
+
+#[cfg(unix)]
+fn open_request() -> Message {
+    Message::Open {
+        name: PipeName::from_path(NAME.as_bytes()).unwrap(),
+        access: Access::READ_WRITE,
+        qos: SecurityQos::default(),
+        processor: None,
     }
 }
 

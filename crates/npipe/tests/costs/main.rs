@@ -122,6 +122,6 @@ fn a_connection_takes_so_many_system_calls() {
     );
 }
 
-/// Measured: 35. That of the server depends on how long the connection lasts, whose watch begins after a moment: 46.
-const MOST_OF_CLIENT: usize = 40;
-const MOST_OF_SERVER: usize = 55;
+/// Measured: 24. That of the server depends on how long the connection lasts, whose watch begins after a moment: 34.
+const MOST_OF_CLIENT: usize = 28;
+const MOST_OF_SERVER: usize = 42;

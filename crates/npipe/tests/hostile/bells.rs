@@ -222,7 +222,7 @@ fn words_that_change_without_end_do_not_outlast_a_time_out() {
 fn a_lane_of_nothing_without_end_does_not_outlast_a_time_out() {
     const JUMP: u64 = 5 << 56;
     const LAP: u64 = 1 << 32;
-    let lane = Layout::small_at(Side::Client);
+    let lane = Layout::first_at(Side::Client, 0);
     // At the beginning of the lane, a jump to the beginning of the lane.
     let prepare = |intruder: &Intruder| {
         intruder.word_at(lane + 8).store(0, Ordering::Release);

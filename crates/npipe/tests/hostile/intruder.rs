@@ -185,7 +185,7 @@ impl Intruder {
     fn lane_word(&self, writer: Side, offset: u64) -> &AtomicU64 {
         let small_bytes = npipe_shm::layout::SMALL_BYTES;
         match offset < small_bytes {
-            true => self.word_at(Layout::small_at(writer) + offset),
+            true => self.word_at(Layout::first_at(writer, offset)),
             false => self.word_at(self.layout.large_at(writer) + offset - small_bytes),
         }
     }

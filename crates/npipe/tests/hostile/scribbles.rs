@@ -65,8 +65,8 @@ fn place(random: &mut Random, layout: &Layout) -> u64 {
     match random.below(20) {
         0..9 => words(random, 0, size_of::<Control>() as u64),
         9 => words(random, 0, CONTROL_BYTES),
-        10..15 => words(random, Layout::small_at(side), 512),
-        15..18 => words(random, Layout::small_at(side), npipe_shm::layout::SMALL_BYTES),
+        10..15 => words(random, Layout::first_at(side, 0), 512),
+        15..18 => words(random, Layout::first_at(side, 0), npipe_shm::layout::SMALL_BYTES),
         18 => words(random, layout.large_at(side), 512),
         _ => words(random, 0, layout.total_bytes()),
     }

@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::layout::{Layout, Side};
+use crate::layout::{Layout, NOOK_BYTES, Side};
 
 /// A lane with an honest reader.
 struct Model {
@@ -126,11 +126,16 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn shape() -> impl Strategy<Value = LaneShape> {
-    (1..6_u64, 1..20_u64, 1..50_u64).prop_map(|(part, small, large)| {
+    (1..6_u64, 1..20_u64, 1..50_u64, 0..30_u64).prop_map(|(part, small, large, nook)| {
         let part_bytes = part * ALIGN_BYTES;
         let least = 2 * (part_span(part_bytes) + SLACK_BYTES);
         let large_bytes = least + large * ALIGN_BYTES;
-        Layout::scaled(least + small * ALIGN_BYTES, part_bytes, [large_bytes; 2]).lane(Side::Server)
+        let layout = Layout::scaled(least + small * ALIGN_BYTES, part_bytes, [large_bytes; 2]);
+        let layout = match nook * ALIGN_BYTES {
+            ..48 => layout,
+            nook_bytes => layout.with_nook(nook_bytes),
+        };
+        layout.lane(Side::Server)
     })
 }
 
@@ -306,7 +311,7 @@ fn the_head_is_looked_at_a_few_times_in_a_page() {
                 model.read(1);
             }
         }
-        let pages = MESSAGES * part_span(32) / lane.restart_bytes();
+        let pages = MESSAGES * part_span(32) / lane.page_bytes();
         // Up to three where a page ends, and more where a lap does.
         assert!(
             model.looks <= pages * 4 + 10,
@@ -324,9 +329,24 @@ fn an_idle_connection_touches_one_page() {
     for turn in 0..10_000 {
         assert_eq!(model.put(turn % 700 + 1), turn % 700 + 1);
         let &(at, span, _) = model.unread.back().expect("it was placed");
-        assert!(at.offset() + span <= 4096, "{at:?} is beyond the first page");
+        // The first ones are in the nook, the others in a page behind it.
+        let end = if turn < 30 { NOOK_BYTES } else { NOOK_BYTES + 4096 };
+        assert!(at.offset() + span <= end, "{at:?} is beyond {end}");
         model.read(2);
     }
+}
+
+/// What finds no room in the nook, as the reader does not keep up, goes on behind it.
+///
+/// semantics 117
+#[test]
+fn a_crowd_leaves_the_nook() {
+    let lane = Layout::new(65536, 65536).lane(Side::Server);
+    let mut model = Model::new(lane);
+    for _ in 0..1000 {
+        assert_eq!(model.put(32), 32);
+    }
+    assert!(model.space.tail().offset() > NOOK_BYTES);
 }
 
 /// semantics 117
@@ -338,11 +358,12 @@ fn bulk_goes_to_the_large_area_and_chat_comes_back() {
     assert!(model.space.tail().offset() > lane.small_bytes + (1 << 20));
     model.read(usize::MAX);
     model.put(10);
-    assert!(model.space.tail().offset() < 4096);
+    assert!(model.space.tail().offset() < NOOK_BYTES + 4096);
     model.put(10);
     assert_eq!(model.space.surplus(), None, "something is unread");
     model.read(usize::MAX);
     model.space.note_head(model.head());
+    assert_eq!(model.space.surplus(), Some(NOOK_BYTES + 4096..lane.lane_bytes));
     assert_eq!(model.space.surplus(), None, "the tail was near by since");
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use npipe_core::wire::PeerState;
 use npipe_shm::control::Control;
-use npipe_shm::layout::{Layout, SMALL_BYTES, Side};
+use npipe_shm::layout::{Layout, NOOK_BYTES, SMALL_BYTES, Side};
 use npipe_shm::memory::Memory;
 
 use super::Link;
@@ -35,7 +35,7 @@ impl Memory for Link {
             true => self
                 .segment
                 .initial()
-                .atomic_u64((Layout::small_at(writer) + offset) as usize),
+                .atomic_u64(Layout::first_at(writer, offset) as usize),
             false => self.large().atomic_u64(self.large_offset(writer, offset)),
         }
     }
@@ -46,7 +46,7 @@ impl Memory for Link {
             true => self
                 .segment
                 .initial()
-                .atomic_u64s((Layout::small_at(writer) + offset) as usize),
+                .atomic_u64s(Layout::first_at(writer, offset) as usize),
             false => self.large().atomic_u64s(self.large_offset(writer, offset)),
         };
         [first, second]
@@ -54,8 +54,9 @@ impl Memory for Link {
 
     fn discard(&self, writer: Side, offsets: std::ops::Range<u64>) {
         let (from, to) = (offsets.start, offsets.end);
-        let at = Layout::small_at(writer);
-        let small = at + from.min(SMALL_BYTES)..at + to.min(SMALL_BYTES);
+        // The nook lies in a page that is needed, and is no part of what is given back.
+        let at = |offset: u64| Layout::first_at(writer, offset.clamp(NOOK_BYTES, SMALL_BYTES));
+        let small = at(from)..at(to);
         // A hint: pages that are kept cost memory and nothing else.
         let _ = self.segment.initial().discard(small.start as usize..small.end as usize);
         if let Some(map) = self.segment.full_if_mapped()
@@ -71,7 +72,7 @@ impl Memory for Link {
             true => self
                 .segment
                 .initial()
-                .copy_in((Layout::small_at(writer) + offset) as usize, from),
+                .copy_in(Layout::first_at(writer, offset) as usize, from),
             false => self.large().copy_in(self.large_offset(writer, offset), from),
         }
     }
@@ -82,7 +83,7 @@ impl Memory for Link {
             true => self
                 .segment
                 .initial()
-                .copy_out((Layout::small_at(writer) + offset) as usize, into),
+                .copy_out(Layout::first_at(writer, offset) as usize, into),
             false => self.large().copy_out(self.large_offset(writer, offset), into),
         }
     }

@@ -3,12 +3,31 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::forks::PerProcess;
-use super::namespace::FileId;
+use super::namespace::{FileId, Root};
 
 type Open = Mutex<HashMap<FileId, Weak<OwnedFd>>>;
+
+/// The one that was opened last, whose descriptor is kept: a client that comes and goes finds it open.
+static LAST: PerProcess<Mutex<Option<Root>>> = PerProcess::new(Mutex::default);
+
+/// The one that was opened last, if it is the one at `path`; whether it is still there, the caller looks.
+pub(super) fn last(path: &Path) -> Option<Root> {
+    let last = LAST.get().lock().unwrap_or_else(PoisonError::into_inner);
+    last.clone().filter(|root| root.path() == path)
+}
+
+/// From now on this is the last one.
+pub(super) fn set_last(root: &Root) {
+    let before = {
+        let mut last = LAST.get().lock().unwrap_or_else(PoisonError::into_inner);
+        last.replace(root.clone())
+    };
+    drop(before);
+}
 
 static OPEN: PerProcess<Open> = PerProcess::new(Open::default);
 

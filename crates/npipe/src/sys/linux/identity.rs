@@ -18,6 +18,7 @@ use std::sync::OnceLock;
 
 use npipe_core::PeerIdentity;
 
+use super::forks::PerProcess;
 use super::impersonation;
 use crate::sys::{SysError, SysResult};
 
@@ -36,7 +37,7 @@ pub(crate) struct PeerCredentials {
     pub(crate) uid: u32,
     /// Its effective group.
     pub(crate) gid: u32,
-    /// Its supplementary groups.
+    /// Its supplementary groups; none of [servers](server_credentials).
     pub(crate) groups: Vec<u32>,
 }
 
@@ -79,7 +80,8 @@ pub(crate) fn own_identity() -> SysResult<PeerIdentity> {
 
 /// Our process number.
 pub(crate) fn own_pid() -> u32 {
-    std::process::id()
+    static OWN: PerProcess<u32> = PerProcess::new(std::process::id);
+    *OWN.get()
 }
 
 /// The process' effective user: the owner of files we make, and who we are to a peer. A thread that impersonates somebody
@@ -102,16 +104,28 @@ pub(crate) fn environment_is_foreign() -> bool {
 
 /// Who is at the other end of a connected socket.
 pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> SysResult<PeerCredentials> {
-    let fail = |e: io::Error| SysError::new("ask who is at the other side of a socket", e);
+    let groups = peer_groups(socket).map_err(cannot_ask)?;
+    Ok(PeerCredentials {
+        groups,
+        ..server_credentials(socket)?
+    })
+}
+
+/// The same of one whom nobody judges by the groups it is in, which it is not asked for.
+pub(crate) fn server_credentials(socket: BorrowedFd<'_>) -> SysResult<PeerCredentials> {
     let mut who = [libc::ucred { pid: 0, uid: 0, gid: 0 }];
-    socket_option(socket, libc::SO_PEERCRED, &mut who).map_err(fail)?;
+    socket_option(socket, libc::SO_PEERCRED, &mut who).map_err(cannot_ask)?;
     let [who] = who;
     Ok(PeerCredentials {
         pid: u32::try_from(who.pid).ok().filter(|&pid| pid != 0),
         uid: who.uid,
         gid: who.gid,
-        groups: peer_groups(socket).map_err(fail)?,
+        groups: Vec::new(),
     })
+}
+
+fn cannot_ask(error: io::Error) -> SysError {
+    SysError::new("ask who is at the other side of a socket", error)
 }
 
 fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use std::os::fd::AsFd;
 
 use super::forks::ProcessFd;
-use super::identity::{own_pid, own_uid};
+use super::identity::own_uid;
 use super::lock_text::{LockText, MAX_LOCK_BYTES};
 use super::namespace::{FileId, Files, Key, Root, is};
 use crate::sys::{SysError, SysResult};
@@ -70,7 +70,7 @@ impl Lock {
                     files,
                     file,
                     id: locked,
-                    pid: own_pid(),
+                    pid: std::process::id(),
                     keeps_file: false,
                 }));
             }
@@ -174,7 +174,7 @@ impl Lock {
 
     /// Whether this is a copy in a forked child, to whom the entry does not belong.
     pub(super) fn is_foreign(&self) -> bool {
-        self.pid != own_pid()
+        self.pid != std::process::id()
     }
 
     pub(super) fn fail(&self, operation: &'static str, file: &str, errno: Errno) -> SysError {

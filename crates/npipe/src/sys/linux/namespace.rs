@@ -38,6 +38,8 @@ const ROOT_VARIABLE: &str = "NPIPE_ROOT";
 /// Files looked at in one scan of a root. In a shared root anybody can add files without end.
 const MAX_SCANNED: usize = 65_536;
 
+const NOT_OF_OWNER: &str = "it is not a socket of its owner";
+
 /// What a pipe's name is found by: a hash over its folded characters.
 pub(crate) type Key = [u8; 16];
 
@@ -45,6 +47,7 @@ pub(crate) type Key = [u8; 16];
 #[derive(Clone, Debug)]
 pub(crate) struct Root {
     dir: Arc<OwnedFd>,
+    id: FileId,
     path: Arc<Path>,
     shared: bool,
 }
@@ -156,6 +159,11 @@ impl Root {
     pub(crate) fn at(path: &Path) -> SysResult<Root> {
         // Without a trailing slash, which would have a symbolic link followed.
         let path: PathBuf = path.components().collect();
+        if let Some(known) = directory::last(&path)
+            && known.is_in_place()
+        {
+            return Ok(known);
+        }
         let fail = |e: Errno| SysError::new("open the namespace directory", e).on(&path);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let open = || rustix::fs::open(&path, flags, Mode::empty());
@@ -182,10 +190,23 @@ impl Root {
         let stat = rustix::fs::fstat(&dir).map_err(fail)?;
         let shared =
             kind_of_root(stat.st_uid, stat.st_mode, own_uid()).map_err(|reason| fail(Errno::PERM).because(reason))?;
-        Ok(Root {
-            dir: directory::shared(dir, FileId::of(&stat)),
+        let id = FileId::of(&stat);
+        let root = Root {
+            dir: directory::shared(dir, id),
+            id,
             path: path.into(),
             shared,
+        };
+        directory::set_last(&root);
+        Ok(root)
+    }
+
+    /// Whether its path still leads to it, and it is as fit as it was. What is open keeps its number.
+    fn is_in_place(&self) -> bool {
+        rustix::fs::lstat(&*self.path).is_ok_and(|stat| {
+            is(&stat, FileType::Directory)
+                && FileId::of(&stat) == self.id
+                && kind_of_root(stat.st_uid, stat.st_mode, own_uid()) == Ok(self.shared)
         })
     }
 
@@ -254,13 +275,22 @@ impl Root {
     /// there: [`ConnectionRefused`](std::io::ErrorKind::ConnectionRefused), or, if the entry is gone,
     /// [`NotFound`](std::io::ErrorKind::NotFound).
     pub(crate) fn connect_until(&self, candidate: &Candidate, deadline: Option<Instant>) -> SysResult<ProcessFd> {
+        if !self.shared && self.candidate(&candidate.key, candidate.uid).is_none() {
+            let path = self.path.join(Files::of(&candidate.key, candidate.uid).socket);
+            return Err(SysError::new("connect to the server", Errno::NOENT)
+                .on(path)
+                .because(NOT_OF_OWNER));
+        }
+        self.connect_found_until(candidate, deadline)
+    }
+
+    /// The same for a candidate that was found just now.
+    pub(crate) fn connect_found_until(&self, candidate: &Candidate, deadline: Option<Instant>) -> SysResult<ProcessFd> {
         let files = Files::of(&candidate.key, candidate.uid);
         let path = self.path.join(&files.socket);
         let fail = |e: Errno| SysError::new("connect to the server", e).on(&path);
-        let stranger = || fail(Errno::NOENT).because("it is not a socket of its owner");
         if !self.shared {
-            // What is looked at is what is connected to: nobody else can put another file in its place.
-            self.candidate(&candidate.key, candidate.uid).ok_or_else(stranger)?;
+            // What was looked at is what is connected to: nobody else can put another file in its place.
             return socket::connect_until(self.dir(), Some(&files.socket), deadline).map_err(|e| e.on(&path));
         }
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -268,7 +298,7 @@ impl Root {
         // What is checked here and what is connected to is the same file, whatever the name says.
         let stat = rustix::fs::fstat(&file).map_err(fail)?;
         if !is(&stat, FileType::Socket) || stat.st_uid != candidate.uid {
-            return Err(stranger());
+            return Err(fail(Errno::NOENT).because(NOT_OF_OWNER));
         }
         socket::connect_until(file.as_fd(), None, deadline).map_err(|e| e.on(&path))
     }
@@ -397,186 +427,4 @@ impl fmt::Display for Candidate {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io;
-    use std::os::unix::fs::{PermissionsExt, symlink};
-    use std::os::unix::net::UnixListener;
-
-    const KEY: Key = [0xa5; 16];
-
-    fn places(base: &Path) -> Places {
-        Places {
-            chosen: None,
-            shared: base.join("shared"),
-            session: base.join("session"),
-            fallback: base.join("fallback"),
-        }
-    }
-
-    fn set_mode(path: &Path, mode: u32) {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-    }
-
-    /// All programs of a user meet in one place, wherever they were started from.
-    #[test]
-    fn the_first_place_that_exists_is_the_root() {
-        let base = tempfile::tempdir().unwrap();
-        let base = base.path();
-        let mut places = places(base);
-        let found = |places: &Places| Root::find_among(places).unwrap().path().to_owned();
-        assert_eq!(found(&places), base.join("fallback"));
-
-        std::fs::create_dir(&places.session).unwrap();
-        assert_eq!(found(&places), base.join("session/npipe"));
-        let mode = std::fs::metadata(base.join("session/npipe"))
-            .unwrap()
-            .permissions()
-            .mode();
-        assert_eq!(mode & 0o777, 0o700);
-
-        std::fs::create_dir(&places.shared).unwrap();
-        set_mode(&places.shared, 0o755);
-        assert_eq!(found(&places), base.join("shared"));
-
-        places.chosen = Some(base.join("chosen").into());
-        assert_eq!(found(&places), base.join("chosen"));
-        places.chosen = Some("".into());
-        assert_eq!(found(&places), base.join("shared"));
-        places.chosen = Some("relative".into());
-        let error = Root::find_among(&places).unwrap_err();
-        assert!(error.to_string().contains("NPIPE_ROOT must be an absolute path"));
-    }
-
-    /// A place that is unfit is an error that says what to do, not a reason to go
-    /// elsewhere.
-    #[test]
-    fn unfit_roots_are_refused() {
-        let base = tempfile::tempdir().unwrap();
-        let base = base.path();
-        let why = |path: &Path| Root::at(path).unwrap_err().to_string();
-
-        let missing = base.join("missing/root");
-        assert!(why(&missing).contains("the directory that should contain it does not exist"));
-        assert!(why(&missing).contains(missing.to_str().unwrap()));
-
-        std::fs::write(base.join("file"), "").unwrap();
-        assert!(why(&base.join("file")).contains("it is not a directory"));
-
-        std::fs::create_dir(base.join("root")).unwrap();
-        symlink(base.join("root"), base.join("link")).unwrap();
-        assert!(why(&base.join("link")).contains("symbolic links are not followed"));
-        assert!(why(&base.join("link/")).contains("symbolic links are not followed"));
-
-        set_mode(&base.join("root"), 0o777);
-        assert!(why(&base.join("root")).contains("chmod go-w"));
-        let mut places = places(base);
-        places.shared = base.join("root");
-        assert!(Root::find_among(&places).is_err());
-        assert!(!base.join("fallback").exists());
-    }
-
-    /// Only the owner, or the superuser for all, may say who meets there.
-    #[test]
-    fn roots_are_judged_by_owner_and_mode() {
-        assert_eq!(kind_of_root(1000, 0o700, 1000), Ok(false));
-        assert_eq!(kind_of_root(1000, 0o755, 1000), Ok(false));
-        assert_eq!(kind_of_root(0, 0o1777, 1000), Ok(true));
-        assert_eq!(kind_of_root(0, 0o1777, 0), Ok(true));
-        assert_eq!(kind_of_root(0, 0o1770, 1000), Ok(true));
-        assert_eq!(kind_of_root(0, 0o700, 0), Ok(false));
-        for (owner, mode) in [(0, 0o777), (0, 0o755), (1001, 0o700), (1001, 0o1777)] {
-            let reason = kind_of_root(owner, mode, 1000).unwrap_err();
-            assert!(reason.contains("NPIPE_ROOT"), "{reason}");
-        }
-        assert!(kind_of_root(1000, 0o1777, 1000).is_err());
-        assert!(kind_of_root(1000, 0o770, 1000).is_err());
-    }
-
-    /// Every name has a file, and no other file is taken for one.
-    #[test]
-    fn file_names_are_recognised() {
-        let Files { socket, lock, fresh } = Files::of(&KEY, 1000);
-        assert_eq!(socket, "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5.1000");
-        assert_eq!(Files::parse(socket.as_bytes()), Some((KEY, 1000)));
-        let zero = Files::of(&[0; 16], 0).socket;
-        assert_eq!(Files::parse(zero.as_bytes()), Some(([0; 16], 0)));
-        let upper = socket.to_uppercase();
-        let others: [&[u8]; 9] = [
-            lock.as_bytes(),
-            fresh.as_bytes(),
-            upper.as_bytes(),
-            b"a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5.01000",
-            b"a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5.+100",
-            b"+5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5.1000",
-            b"a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5.4294967296",
-            b"a5.1000",
-            b"\xff.1000",
-        ];
-        for other in others {
-            assert_eq!(Files::parse(other), None, "{}", other.escape_ascii());
-        }
-    }
-
-    /// Of several servers the oldest comes first; what belongs to another than it
-    /// says, or is no socket, does not count.
-    #[test]
-    fn candidates_of_a_shared_root() {
-        let base = tempfile::tempdir().unwrap();
-        let mut root = Root::at(&base.path().join("root")).unwrap();
-        root.shared = true;
-        let at = |uid| root.path().join(Files::of(&KEY, uid).socket);
-        let own = UnixListener::bind(at(own_uid())).unwrap();
-        let forged = UnixListener::bind(at(own_uid() + 1)).unwrap();
-        std::fs::write(at(own_uid() + 2), "").unwrap();
-        symlink(at(own_uid()), at(own_uid() + 3)).unwrap();
-        let uids = |root: &Root| -> Vec<u32> { root.candidates(&KEY).unwrap().iter().map(|found| found.uid).collect() };
-        assert_eq!(uids(&root), [own_uid()]);
-        assert_eq!(root.entries().unwrap().len(), 1);
-        assert!(root.candidates(&[0; 16]).unwrap().is_empty());
-
-        if own_uid() == 0 {
-            // Only the superuser can make files of other users.
-            std::os::unix::fs::lchown(at(own_uid() + 1), Some(own_uid() + 1), None).unwrap();
-            assert_eq!(uids(&root), [own_uid(), own_uid() + 1]);
-            // A change makes the first the younger, once the clock of the file system has moved on.
-            let deadline = Instant::now() + std::time::Duration::from_secs(10);
-            while uids(&root)[0] == own_uid() && Instant::now() < deadline {
-                set_mode(&at(own_uid()), 0o700);
-            }
-            assert_eq!(uids(&root), [own_uid() + 1, own_uid()]);
-            root.shared = false;
-            assert_eq!(uids(&root), [own_uid()]);
-        }
-        drop((own, forged));
-    }
-
-    /// What is not a socket of the right owner is not connected to.
-    #[test]
-    fn connecting_checks_the_owner() {
-        let base = tempfile::tempdir().unwrap();
-        let root = Root::at(base.path()).unwrap();
-        let at = |uid| root.path().join(Files::of(&KEY, uid).socket);
-        let listener = UnixListener::bind(at(own_uid())).unwrap();
-        let candidate = root.candidates(&KEY).unwrap().remove(0);
-        root.connect_until(&candidate, None).unwrap();
-
-        let forged = UnixListener::bind(at(own_uid() + 1)).unwrap();
-        let other = Candidate {
-            uid: own_uid() + 1,
-            ..candidate.clone()
-        };
-        assert_eq!(
-            root.connect_until(&other, None).unwrap_err().kind(),
-            io::ErrorKind::NotFound
-        );
-        std::fs::remove_file(at(own_uid())).unwrap();
-        symlink(at(own_uid() + 1), at(own_uid())).unwrap();
-        let error = root.connect_until(&candidate, None).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::NotFound);
-        std::fs::remove_file(at(own_uid())).unwrap();
-        let error = root.connect_until(&candidate, None).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::NotFound);
-        drop((listener, forged));
-    }
-}
+mod tests;

@@ -32,7 +32,7 @@ use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 
-use rustix::fs::{FileType, MemfdFlags, SealFlags};
+use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MremapFlags, ProtFlags};
 use rustix::param::page_size;
@@ -81,14 +81,9 @@ impl Segment {
         const OPERATION: &str = "attach to a shared memory segment";
         let invalid = || std::io::Error::from(std::io::ErrorKind::InvalidData);
         let refuse = |reason: String| SysError::new(OPERATION, invalid()).because(reason);
-        let stat = rustix::fs::fstat(&fd).map_err(|e| SysError::new(OPERATION, e))?;
-        let file_system = rustix::fs::fstatfs(&fd).map_err(|e| SysError::new(OPERATION, e))?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || file_system.f_type as u64 != TMPFS_MAGIC {
-            return Err(refuse("what the other side sent is not a memfd".into()));
-        }
-        // Files of a mounted tmpfs can only ever carry SEAL, so this also tells them from memfds.
-        let seals =
-            rustix::fs::fcntl_get_seals(&fd).map_err(|_| refuse("what the other side sent cannot be sealed".into()))?;
+        // Only memory has seals. Files of a mounted tmpfs can only ever carry SEAL, so this also tells them from memfds.
+        let seals = rustix::fs::fcntl_get_seals(&fd)
+            .map_err(|_| refuse("what the other side sent is not a memfd: it cannot be sealed".into()))?;
         if !seals.contains(SEALS) {
             return Err(refuse(format!(
                 "the segment the other side sent is not sealed against resizing ({seals:?})"
@@ -96,6 +91,15 @@ impl Segment {
         }
         // After the seals: from here on the size cannot change any more.
         let stat = rustix::fs::fstat(&fd).map_err(|e| SysError::new(OPERATION, e))?;
+        // What has seals and blocks of a page is on ordinary pages; otherwise its file system says so.
+        if u64::try_from(stat.st_blksize) != Ok(page_size() as u64) {
+            let file_system = rustix::fs::fstatfs(&fd).map_err(|e| SysError::new(OPERATION, e))?;
+            if file_system.f_type as u64 != TMPFS_MAGIC {
+                return Err(refuse(
+                    "what the other side sent is not a memfd on ordinary pages".into(),
+                ));
+            }
+        }
         if u64::try_from(stat.st_size) != Ok(total_bytes) {
             return Err(refuse(format!(
                 "the segment the other side sent has {} bytes instead of {total_bytes}",

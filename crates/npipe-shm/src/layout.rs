@@ -14,8 +14,9 @@
 use npipe_core::EndRole;
 use serde::{Deserialize, Serialize};
 
-/// Changes with every incompatible change of the segment, the handshake or the folding of names.
-pub const LAYOUT_VERSION: u16 = 2;
+/// Changes with every incompatible change of the segment, of what the holders of one end tell each other, or of the folding of
+/// names. The handshake has a version of its own, which changes with those of the segment too: clients and servers go by that.
+pub const LAYOUT_VERSION: u16 = 3;
 
 /// The control page.
 pub const CONTROL_BYTES: u64 = 4096;

@@ -219,7 +219,9 @@ fn servings() -> Vec<(&'static str, Serving)> {
 
 /// All seeds as streams, and how many messages are understood of each.
 fn seeds() -> Vec<(&'static str, Vec<u8>, usize)> {
-    let servings = servings().into_iter().map(|(seed, said)| (seed, Message::Serving(said)));
+    let servings = servings()
+        .into_iter()
+        .map(|(seed, said)| (seed, Message::Serving(said)));
     let mut seeds: Vec<_> = messages()
         .into_iter()
         .chain(servings)

@@ -80,7 +80,9 @@ pub(super) fn run(as_json: bool) -> Result<(), Failure> {
             "namespace",
             Level::Problem,
             printable(&error.to_string()),
-            error.status().hint(),
+            error
+                .hint()
+                .unwrap_or("set NPIPE_ROOT to a directory that this user may use, or make this one usable"),
         )),
     }
     findings.push(processors());

@@ -98,11 +98,11 @@ fn a_program_that_does_not_read_is_hung_up_on() {
 #[test]
 fn a_slow_program_hears_all_that_was_said() {
     let root = Root::new();
-    let program = format!("trap '' HUP TERM; echo ready; read start <\"$NPIPE_ROOT/start\"; wc -l >&2");
+    let program = "trap '' HUP TERM; echo ready; read start <\"$NPIPE_ROOT/start\"; wc -l >&2";
     let start = root.path().join("start");
     let made = Command::new("mkfifo").arg(&start).status().expect("mkfifo");
     assert!(made.success());
-    let mut server = root.serve(&["room", "--exec", &program, "--oneshot"]);
+    let mut server = root.serve(&["room", "--exec", program, "--oneshot"]);
     let client = client(&root, "room");
     client.read(&mut [0; 16]).expect("the program's word");
     tell_it(&client, TOO_MUCH);

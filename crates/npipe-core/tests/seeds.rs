@@ -109,6 +109,17 @@ fn info() -> Message {
     })
 }
 
+fn wanted() -> WantedInstance {
+    WantedInstance {
+        direction: Direction::Duplex,
+        read_mode: ReadMode::Message,
+        first_instance: true,
+        out_quota: 4096,
+        in_quota: 512,
+        further_rights: 0x0004_0000,
+    }
+}
+
 /// Those of clients and servers.
 fn messages() -> Vec<(&'static str, Message)> {
     vec![
@@ -175,14 +186,7 @@ fn servings() -> Vec<(&'static str, Serving)> {
             "create",
             Serving::Create {
                 number,
-                wanted: WantedInstance {
-                    direction: Direction::Duplex,
-                    read_mode: ReadMode::Message,
-                    first_instance: true,
-                    out_quota: 4096,
-                    in_quota: 512,
-                    further_rights: 0x0004_0000,
-                },
+                wanted: wanted(),
             },
         ),
         ("created", Serving::Created { number }),

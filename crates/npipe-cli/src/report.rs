@@ -95,7 +95,10 @@ impl Failure {
 
     fn hint(&self) -> String {
         match self {
-            Failure::Pipe(error) => error.status().hint().to_owned(),
+            Failure::Pipe(error) => error
+                .hint()
+                .unwrap_or("'npipe doctor' looks over the namespace and the limits")
+                .to_owned(),
             Failure::Name { .. } => {
                 r"type NAME, \\.\pipe\NAME or //./pipe/NAME: any characters but NUL, up to 256 in all".to_owned()
             }
@@ -157,7 +160,7 @@ impl fmt::Display for Failure {
         match self {
             Failure::Pipe(error) => write_pipe_error(f, error),
             Failure::Name { typed, status } => {
-                write!(f, "'{typed}' is not the name of a pipe: {}", clause(*status))
+                write!(f, "'{typed}' is not the name of a pipe: {}", clause(status.meaning()))
             }
             Failure::Usage(text) => f.write_str(text.trim_end()),
             Failure::System { doing, source } => write!(f, "cannot {doing}: {source}"),
@@ -180,16 +183,17 @@ fn write_pipe_error(f: &mut fmt::Formatter<'_>, error: &npipe::Error) -> fmt::Re
     if let Some(name) = error.name() {
         write!(f, " {}", shown(name))?;
     }
-    write!(f, ": {}", clause(error.status()))?;
-    match error.detail() {
-        Some(detail) => write!(f, ": {}", printable(detail)),
-        None => Ok(()),
-    }
+    let meaning = error.meaning().map(|meaning| clause(meaning).to_owned());
+    let detail = error.detail().map(printable);
+    [meaning, detail]
+        .iter()
+        .flatten()
+        .try_for_each(|part| write!(f, ": {part}"))
 }
 
-/// The meaning of a status as a part of a sentence: without the full stop.
-fn clause(status: Status) -> &'static str {
-    status.meaning().trim_end_matches('.')
+/// A sentence as a part of one: without the full stop.
+fn clause(sentence: &str) -> &str {
+    sentence.trim_end_matches('.')
 }
 
 #[cfg(test)]

@@ -185,6 +185,7 @@ fn any_serving() -> impl Strategy<Value = Serving> {
         }),
         prop::collection::vec(any::<u64>(), 0..40).prop_map(|members| Serving::Members { members }),
         any_security().prop_map(|security| Serving::Security { security }),
+        Just(Serving::Asked),
     ]
 }
 

@@ -16,7 +16,8 @@
 use npipe_core::EndRole;
 use serde::{Deserialize, Serialize};
 
-/// Changes with every incompatible change of the segment, the handshake or the folding of names.
+/// Changes with every incompatible change of the segment, of what the holders of one end tell each other, or of the folding of
+/// names. The handshake has a version of its own, which changes with those of the segment too: clients and servers go by that.
 pub const LAYOUT_VERSION: u16 = 3;
 
 /// The control page.

@@ -96,6 +96,22 @@ impl Error {
         self.0.detail.as_deref()
     }
 
+    /// Whether the system has refused something of which the detail tells, and the status only of what kind that was.
+    fn is_systems(&self) -> bool {
+        let vague = [Status::AccessDenied, Status::ObjectPathNotFound, Status::SystemError];
+        self.0.source.is_some() && vague.contains(&self.0.status)
+    }
+
+    /// What the status means; `None` where the [detail](Error::detail) has the system's own words instead.
+    pub fn meaning(&self) -> Option<&'static str> {
+        (!self.is_systems()).then(|| self.0.status.meaning())
+    }
+
+    /// What to do about it, if anything is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        (!self.is_systems()).then(|| self.0.status.hint())
+    }
+
     /// The Win32 error number, such as 231 for ERROR_PIPE_BUSY.
     pub fn win32(&self) -> u32 {
         self.0.status.win32()
@@ -132,10 +148,13 @@ impl fmt::Display for Error {
         if let Some(name) = &self.0.name {
             write!(f, " {}", name.path())?;
         }
-        write!(f, ": {} ({})", self.0.status.meaning(), self.0.status.win32_name())?;
-        match &self.0.detail {
-            Some(detail) => write!(f, ": {detail}"),
-            None => Ok(()),
+        let code = self.0.status.win32_name();
+        match (self.meaning(), &self.0.detail) {
+            (None, Some(detail)) => write!(f, ": {detail} ({code})"),
+            (meaning, detail) => {
+                write!(f, ": {} ({code})", meaning.unwrap_or_default())?;
+                detail.iter().try_for_each(|detail| write!(f, ": {detail}"))
+            }
         }
     }
 }

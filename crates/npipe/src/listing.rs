@@ -81,14 +81,14 @@ impl Namespace {
     pub(crate) fn details(&self, name: &PipeName) -> Result<PipeDetails> {
         let deadline = Some(Instant::now() + connect::ANSWER_TIME);
         let Account { mut report, server } = connect::query(self.directory(), name, deadline)?;
-        complete(self.directory(), &mut report, Some(Instant::now() + LISTING_TIME));
+        complete(self.directory(), &mut report, Instant::now() + LISTING_TIME);
         Ok(PipeDetails::new(&report, &server))
     }
 }
 
 /// Adds to an account what the other processes that serve the pipe say of their own instances: each alone knows what has
-/// passed there. All are asked before the first is waited for; of one that does not answer in time nothing is added.
-fn complete(root: &Root, report: &mut PipeReport, deadline: Option<Instant>) {
+/// passed there. They are asked before the first is waited for; of one that does not answer in time nothing is added.
+fn complete(root: &Root, report: &mut PipeReport, deadline: Instant) {
     let is_open = |instance: &&InstanceReport| instance.client.is_some() && instance.traffic.is_none();
     let pids: BTreeSet<u32> = report
         .instances
@@ -96,17 +96,23 @@ fn complete(root: &Root, report: &mut PipeReport, deadline: Option<Instant>) {
         .filter(is_open)
         .map(|instance| instance.server_pid)
         .collect();
-    let asked: Vec<(u32, connect::Conversation)> = pids
-        .into_iter()
-        .filter(|&pid| pid != report.server_pid)
-        .filter_map(|pid| Some((pid, begin_with_member(root, &report.name, pid, deadline)?)))
-        .collect();
-    for (pid, conversation) in asked {
-        if let Ok(Some(answer)) = conversation.listen(deadline.into())
-            && let Message::Info(told) = answer.message
-            && told.pipe_id == report.pipe_id
-        {
-            take_in_own(report, pid, told);
+    let others: Vec<u32> = pids.into_iter().filter(|&pid| pid != report.server_pid).collect();
+    // The account may name any number of processes that are none, and each takes a descriptor.
+    for batch in others.chunks(LISTING_BATCH) {
+        if Instant::now() >= deadline {
+            return;
+        }
+        let asked: Vec<(u32, connect::Conversation)> = batch
+            .iter()
+            .filter_map(|&pid| Some((pid, begin_with_member(root, &report.name, pid, Some(deadline))?)))
+            .collect();
+        for (pid, conversation) in asked {
+            if let Ok(Some(answer)) = conversation.listen(Some(deadline).into())
+                && let Message::Info(told) = answer.message
+                && told.pipe_id == report.pipe_id
+            {
+                take_in_own(report, pid, told);
+            }
         }
     }
 }

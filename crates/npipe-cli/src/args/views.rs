@@ -146,7 +146,7 @@ Examples:
   npipe errors 231
   npipe errors STATUS_PIPE_BROKEN")]
 pub(crate) struct Errors {
-    /// A Win32 code (231), a Win32 name (ERROR_PIPE_BUSY) or an NT name (STATUS_PIPE_BUSY)
+    /// A Win32 code (231) or name (ERROR_PIPE_BUSY), an NT status (0xC00000AE) or its name (STATUS_PIPE_BUSY)
     pub(crate) error: Option<String>,
 }
 

@@ -23,6 +23,8 @@ use crate::target::{printable, shown};
 
 /// Fewer descriptors than this and a server is soon at its end: each connection takes one.
 const FEW_DESCRIPTORS: u64 = 1024;
+/// What the smallest connection has of memory, nearly all of it untouched.
+const CONNECTION_BYTES: u64 = 132 * 1024 + (8 << 20);
 /// What Linux gives a process unless told otherwise.
 const USUAL_MAPPINGS: u64 = 65_530;
 /// How many of many are named.
@@ -80,12 +82,15 @@ pub(super) fn run(as_json: bool) -> Result<(), Failure> {
             "namespace",
             Level::Problem,
             printable(&error.to_string()),
-            error.status().hint(),
+            error
+                .hint()
+                .unwrap_or("set NPIPE_ROOT to a directory that this user may use, or make this one usable"),
         )),
     }
     findings.push(processors());
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     findings.push(descriptors(current, maximum));
+    findings.extend(file_size(getrlimit(Resource::Fsize).current));
     let limit = fs::read_to_string("/proc/sys/vm/max_map_count");
     findings.push(mappings(
         limit.and_then(|text| text.trim().parse().map_err(io::Error::other)),
@@ -379,6 +384,19 @@ fn descriptors(current: Option<u64>, maximum: Option<u64>) -> Finding {
         ),
         _ => Finding::ok(CHECK, text),
     }
+}
+
+/// The memory of a connection is a file to the system, though one that takes no place.
+fn file_size(limit: Option<u64>) -> Option<Finding> {
+    let limit = limit.filter(|limit| *limit < CONNECTION_BYTES)?;
+    Some(Finding::new(
+        "file size",
+        Level::Problem,
+        format!("{limit} bytes for a file, and the memory of a connection is one to the system"),
+        format!(
+            "a connection has {CONNECTION_BYTES} bytes or more: raise it by ulimit -f, or LimitFSIZE= of a service"
+        ),
+    ))
 }
 
 /// By their limit, if the system tells it.

@@ -32,7 +32,11 @@ pub(super) fn run(wanted: Option<&str>, as_json: bool) -> Result<(), Failure> {
 }
 
 fn is(status: Status, wanted: &str) -> bool {
-    wanted.parse() == Ok(status.win32())
+    let number = match wanted.strip_prefix("0x").or_else(|| wanted.strip_prefix("0X")) {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => wanted.parse(),
+    };
+    number.is_ok_and(|number| [status.win32(), status.ntstatus()].contains(&number))
         || wanted.eq_ignore_ascii_case(status.win32_name())
         || wanted.eq_ignore_ascii_case(status.name())
 }

@@ -13,7 +13,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Has the shell run the command, whose stderr is ours.
+    /// Has the shell run the command, whose stderr is ours; its stdin is written to by [`sys::feed`].
     pub(crate) fn start(
         command: &OsStr,
         environment: &[(&str, String)],
@@ -25,13 +25,13 @@ impl Program {
             .spawn()
             .map_err(Failure::system("start the shell"))?;
         match (child.stdin.take(), child.stdout.take()) {
-            (Some(stdin), Some(stdout)) => Ok((
-                Program {
+            (Some(stdin), Some(stdout)) => {
+                let program = Program {
                     child: Mutex::new(child),
-                },
-                stdin,
-                stdout,
-            )),
+                };
+                sys::ready_to_feed(&stdin).map_err(Failure::system("talk to the shell"))?;
+                Ok((program, stdin, stdout))
+            }
             _ => unreachable!("both were asked for"),
         }
     }

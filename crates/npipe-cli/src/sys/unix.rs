@@ -10,11 +10,12 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, ChildStdin, Command};
 use std::thread;
 
 use nix::unistd::{Group, Uid, User};
 use npipe::{Peer, PipeDetails, PipeEntry, PipeName};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -80,6 +81,34 @@ pub(crate) fn hang_up(shell: &mut Child) {
         // It may end just now, which is as well.
         let _ = kill_process_group(Pid::from_child(shell), signal);
     }
+}
+
+/// How soon one who writes to a program that does not read looks up again.
+const LOOK_UP: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
+
+/// Readies a program's stdin for [`feed`].
+pub(crate) fn ready_to_feed(stdin: &ChildStdin) -> io::Result<()> {
+    Ok(rustix::io::ioctl_fionbio(stdin, true)?)
+}
+
+/// Writes all of it to a program's stdin. While the program does not read, `meanwhile` is called now and then.
+pub(crate) fn feed(stdin: &mut ChildStdin, mut data: &[u8], mut meanwhile: impl FnMut()) -> io::Result<()> {
+    while !data.is_empty() {
+        match retry(|| rustix::io::write(&*stdin, data)) {
+            Ok(written) => data = &data[written..],
+            Err(Errno::AGAIN) => {
+                let mut room = [PollFd::new(&*stdin, PollFlags::OUT)];
+                if retry(|| poll(&mut room, Some(&LOOK_UP)))? == 0 {
+                    meanwhile();
+                }
+            }
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Reads what there is of stdin.

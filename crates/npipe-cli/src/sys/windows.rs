@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::windows::ffi::OsStringExt;
 use std::os::windows::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, ChildStdin, Command};
 use std::thread;
 
 use npipe::{Peer, PipeDetails, PipeEntry, PipeName};
@@ -76,6 +76,16 @@ pub(crate) fn shell(command: &OsStr) -> Command {
 pub(crate) fn hang_up(shell: &mut Child) {
     // It may end just now, which is as well.
     let _ = shell.kill();
+}
+
+/// Nothing to be done.
+pub(crate) fn ready_to_feed(_stdin: &ChildStdin) -> io::Result<()> {
+    Ok(())
+}
+
+/// Writes all of it to a program's stdin. One that does not read cannot be told from one that is about to.
+pub(crate) fn feed(stdin: &mut ChildStdin, data: &[u8], _meanwhile: impl FnMut()) -> io::Result<()> {
+    stdin.write_all(data)
 }
 
 /// Reads what there is of stdin.

@@ -159,13 +159,19 @@ fn the_place_and_the_limits_are_looked_at() {
     let root = Root::new();
     let mut shell = Command::new("sh");
     shell
-        .args(["-c", "ulimit -n 100; exec \"$0\" doctor", env!("CARGO_BIN_EXE_npipe")])
+        .args([
+            "-c",
+            "ulimit -n 100; ulimit -f 100; exec \"$0\" doctor",
+            env!("CARGO_BIN_EXE_npipe"),
+        ])
         .env("NPIPE_ROOT", root.path())
         .env("TMPDIR", temporary.path());
     let output = shell.output().expect("a shell");
     let shown = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{shown}");
-    assert!(shown.contains("problem  descriptors"), "{shown}");
+    for limit in ["descriptors", "file size"] {
+        assert!(shown.contains(&format!("problem  {limit}")), "{shown}");
+    }
 }
 
 /// The place, why it is that, and whose.

@@ -67,6 +67,25 @@ fn code_3_for_names_that_nobody_serves() {
     }
 }
 
+/// What the system says is told in its own words, and nothing of a name that is not at fault.
+#[test]
+fn a_namespace_that_is_not_there_is_named() {
+    let root = Root::new();
+    let missing = root.path().join("a").join("b");
+    for words in [&["list"][..], &["serve", "room"], &["call", "room", "hello"]] {
+        let mut command = root.command(words);
+        let child = command.env("NPIPE_ROOT", &missing).spawn().expect("the command starts");
+        let ended = end(child);
+        assert_eq!(ended.code, Some(3), "{words:?}: {ended:?}");
+        let says = |text: &str| ended.stderr.contains(text);
+        assert!(
+            says("a/b: the directory that should contain it does not exist (ERROR_PATH_NOT_FOUND"),
+            "{ended:?}"
+        );
+        assert!(!says("name is empty") && says("hint: 'npipe doctor'"), "{ended:?}");
+    }
+}
+
 /// semantics 84
 #[test]
 fn code_4_for_time_outs() {

@@ -284,5 +284,7 @@ fn errors_explains_one_or_all() {
     let busy = busy.as_array().expect("an array");
     assert!(busy.iter().all(|row| row["name"] == "ERROR_PIPE_BUSY"));
     assert!(root.run(&["errors", "error_pipe_busy"]).stdout.contains("hint: "));
+    let status = root.run(&["errors", "0xc00000ae", "--json"]).document();
+    assert_eq!(status[0]["nt_name"], "STATUS_PIPE_BUSY");
     assert_eq!(root.run(&["errors", "none"]).code, Some(2));
 }

@@ -251,6 +251,27 @@ fn a_forking_relay_serves_many() {
     assert_eq!(relay.end().code, Some(130));
 }
 
+/// An interrupt ends a relay to a program that does not read, and the program.
+#[test]
+fn a_program_that_does_not_read_holds_nobody_up() {
+    let root = Root::new();
+    let mut relay = Relay::start(
+        &root,
+        &["npipe-listen:room", "exec:echo ready; exec sleep 1000", "--fork"],
+    );
+    let client = ClientOptions::new().root(root.path()).open(r"\\.\pipe\room");
+    let client = client.expect("a free instance");
+    client.read(&mut [0; 16]).expect("the program's word");
+    // More than a system pipe holds, and not more than it and the quota do.
+    for _ in 0..100 {
+        client.write(&[b'x'; 1023]).expect("it is taken");
+    }
+    assert!(relay.log_line().ends_with(" connected"));
+    relay.interrupt();
+    // The program has the relay's stderr, which ends with both.
+    assert_eq!(relay.end().code, Some(130));
+}
+
 /// A relay without descriptors goes on with those who are there, and takes the next when there is room. semantics 13
 #[test]
 fn a_shortage_of_descriptors_passes() {

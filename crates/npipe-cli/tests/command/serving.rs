@@ -61,16 +61,60 @@ fn the_end_of_a_program_is_the_end_of_the_connection() {
     assert_eq!(server.end().code, Some(0));
 }
 
+/// More than a system pipe holds, and not more than it and the quota do.
+const TOO_MUCH: usize = 100;
+
 /// A program that does not read is told by a signal that its client has gone, and with the server it goes too.
 #[test]
 fn a_program_does_not_outlive_its_client() {
     // By `nohup` too, where nothing hears a hang-up.
     for hang_up in ["-", "''"] {
-        outlives_nobody(&format!("trap {hang_up} HUP; exec \"$0\" \"$@\""));
+        outlives_nobody(&format!("trap {hang_up} HUP; exec \"$0\" \"$@\""), 0);
+    }
+    outlives_nobody("exec \"$0\" \"$@\"", TOO_MUCH);
+}
+
+fn tell_it(client: &PipeClient, messages: usize) {
+    for _ in 0..messages {
+        client.write(&[b'x'; 1023]).expect("it is taken");
     }
 }
 
-fn outlives_nobody(start: &str) {
+/// Nor does one that is told more than it reads.
+#[test]
+fn a_program_that_does_not_read_is_hung_up_on() {
+    let root = Root::new();
+    let program = "echo ready; exec sleep 1000";
+    let server = root.serve(&["room", "--exec", program, "--oneshot"]);
+    let client = client(&root, "room");
+    client.read(&mut [0; 16]).expect("the program's word");
+    tell_it(&client, TOO_MUCH);
+    drop(client);
+    // Whether the client's end is told then, or the program's, goes by which is found first.
+    assert_eq!(server.end().code, Some(0));
+}
+
+/// What its client has said it gets before, and all of it if it hears no signals.
+#[test]
+fn a_slow_program_hears_all_that_was_said() {
+    let root = Root::new();
+    let program = "trap '' HUP TERM; echo ready; read start <\"$NPIPE_ROOT/start\"; wc -l >&2";
+    let start = root.path().join("start");
+    let made = Command::new("mkfifo").arg(&start).status().expect("mkfifo");
+    assert!(made.success());
+    let mut server = root.serve(&["room", "--exec", program, "--oneshot"]);
+    let client = client(&root, "room");
+    client.read(&mut [0; 16]).expect("the program's word");
+    tell_it(&client, TOO_MUCH);
+    drop(client);
+    assert!(server.log_line().ends_with(" connected"));
+    std::fs::write(&start, "now\n").expect("somebody reads it");
+    assert_eq!(server.log_line(), TOO_MUCH.to_string());
+    assert!(server.log_line().ends_with(" has gone"));
+    assert_eq!(server.end().code, Some(0));
+}
+
+fn outlives_nobody(start: &str, messages: usize) {
     let root = Root::new();
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let serve = root.command(&["serve", "room", "--exec", "echo ready; exec sleep 1000"]);
@@ -92,7 +136,10 @@ fn outlives_nobody(start: &str) {
     let mut ready = [0; 16];
     let bytes = client.read(&mut ready).expect("the program's word");
     assert_eq!(&ready[..bytes], b"ready");
-    drop(client);
+    tell_it(&client, messages);
+    if messages == 0 {
+        drop(client);
+    }
     let pid = rustix::process::Pid::from_child(&server);
     rustix::process::kill_process(pid, Signal::INT).expect("the signal is sent");
     // Ends when nobody has it any more, server or program.

@@ -49,7 +49,7 @@ pub(crate) struct Inner {
     lent: Lent,
     pub(crate) end: End,
     pub(crate) tasks: Arc<Tasks>,
-    pub(crate) flight: Arc<Flight>,
+    pub(crate) flight: Flight,
     patience: Patience,
 }
 
@@ -107,7 +107,7 @@ impl Inner {
             hearing: Mutex::default(),
             lent: Lent::default(),
             end,
-            flight: Arc::new(Flight::new(tasks.clone())),
+            flight: Flight::default(),
             tasks: tasks.clone(),
             patience,
         });

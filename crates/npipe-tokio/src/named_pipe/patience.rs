@@ -89,7 +89,13 @@ impl Patience {
 
     #[cold]
     fn came_back(&self) {
-        let away_ns = now_ns() - self.yielded_ns.swap(0, Ordering::Relaxed);
+        let since_ns = self.yielded_ns.swap(0, Ordering::Relaxed);
+        // Another task of the same end may have come back before, or have yielded after we looked at the clock.
+        let away_ns = if since_ns == 0 {
+            0
+        } else {
+            now_ns().saturating_sub(since_ns)
+        };
         if away_ns > IDLE_TURN_NS {
             self.breather.store(BREATHER, Ordering::Relaxed);
         }

@@ -2,7 +2,6 @@
 //! operation of the engine's carries it, and the next write waits for that. So a write is over when it is accepted, as with
 //! tokio on Windows, and a dropped write has written nothing.
 
-use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,7 +12,7 @@ use npipe::overlapped::engine::{self, Completion, Order, Refused, Sink, Started,
 use tokio::task::coop;
 
 use super::inner::{self, Inner};
-use super::tasks::{Slot, Tasks, locked};
+use super::tasks::{Slot, locked};
 
 /// No write is on its way.
 const GROUNDED: u8 = 0;
@@ -22,33 +21,14 @@ const FLYING: u8 = 1;
 /// The last one has failed, which the next one reports.
 const FAILED: u8 = 2;
 
-/// The write of an end that is on its way.
+/// How the writes of an end go, of which one is on its way at most.
+#[derive(Debug, Default)]
 pub(crate) struct Flight {
     state: AtomicU8,
     failure: Mutex<Option<Status>>,
-    /// Keeps the end open until its data is where it is read.
-    end: Mutex<Option<Arc<Inner>>>,
-    tasks: Arc<Tasks>,
-}
-
-impl fmt::Debug for Flight {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flight")
-            .field("state", &self.state)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Flight {
-    pub(crate) fn new(tasks: Arc<Tasks>) -> Flight {
-        Flight {
-            state: AtomicU8::new(GROUNDED),
-            failure: Mutex::default(),
-            end: Mutex::default(),
-            tasks,
-        }
-    }
-
     fn land(&self, result: Result<(), Status>) {
         let state = match result {
             Ok(()) => GROUNDED,
@@ -58,7 +38,6 @@ impl Flight {
             }
         };
         self.state.store(state, Ordering::SeqCst);
-        self.tasks.end(false);
     }
 
     /// Whether a write can begin, with the failure of the last one.
@@ -89,21 +68,32 @@ impl Flight {
     }
 }
 
-impl Sink for Flight {
+/// One write on its way: keeps its end open until its data is where it is read. Each has its own: the next one can be on its
+/// way while others are still told that this is over.
+struct Cargo(Mutex<Option<Arc<Inner>>>);
+
+impl Sink for Cargo {
     fn complete(&self, completion: Completion) {
-        self.land(completion.result.map(drop));
+        if let Some(inner) = &*locked(&self.0) {
+            inner.land(completion.result.map(drop));
+        }
     }
 
     fn notify(&self) {
-        self.tasks.wake_all();
-        let kept = locked(&self.end).take();
+        let kept = locked(&self.0).take();
         if let Some(kept) = kept {
+            kept.tasks.wake_all();
             inner::release(kept);
         }
     }
 }
 
 impl Inner {
+    fn land(&self, result: Result<(), Status>) {
+        self.flight.land(result);
+        self.tasks.end(false);
+    }
+
     /// Whether a write can begin, or has a failure to report.
     pub(crate) fn is_writable(&self) -> bool {
         self.flight.state.load(Ordering::SeqCst) != FLYING
@@ -128,9 +118,8 @@ impl Inner {
             return Ok(None);
         }
         self.tasks.begin(false);
-        *locked(&self.flight.end) = Some(self.clone());
         let order = Order {
-            sink: self.flight.clone(),
+            sink: Arc::new(Cargo(Mutex::new(Some(self.clone())))),
             signal: Arc::default(),
             issuer: None,
         };
@@ -139,9 +128,7 @@ impl Inner {
             Ok(Started::Complete(_)) => None,
             Err(Refused { status, .. }) => Some(status),
         };
-        self.flight.land(Ok(()));
-        // Not the last share: the caller has one.
-        drop(locked(&self.flight.end).take());
+        self.land(Ok(()));
         match refused {
             Some(status) => Err(self.error(status, "write")),
             None => Ok(Some(data.len())),

@@ -1,8 +1,10 @@
 //! Writes that exceed the quota: accepted at once, on their way until there is room, and never taken back.
 
 use std::io;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 
-use npipe_tokio::named_pipe::PipeMode;
+use npipe_tokio::named_pipe::{NamedPipeClient, PipeMode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 
 use crate::support::{NAME, Place};
@@ -101,5 +103,37 @@ async fn a_failure_on_the_way() -> io::Result<()> {
     server.write_all(b"fresh").await?;
     let mut buffer = [0; 8];
     assert_eq!(client.read(&mut buffer).await?, 5);
+    Ok(())
+}
+
+/// Writes its data as soon as it is woken and can, and drops its end.
+struct Successor(Mutex<Option<NamedPipeClient>>);
+
+impl Wake for Successor {
+    fn wake(self: Arc<Self>) {
+        let mut place = self.0.lock().expect("nobody panics");
+        if let Some(client) = place.take()
+            && client.try_write(b"second").is_err()
+        {
+            *place = Some(client);
+        }
+    }
+}
+
+/// A write that begins while the end of the one before it is still being told, as on another thread of the runtime, keeps its
+/// end open by itself. semantics 121, 193 of ends that close at once.
+#[tokio::test]
+async fn a_write_follows_another_at_once() -> io::Result<()> {
+    let place = Place::new();
+    let mut server = server_options(&place).in_buffer_size(1).create(NAME)?;
+    let client = client_options(&place).open(NAME)?;
+    assert_eq!(client.try_write(b"first")?, 5);
+    let successor = Arc::new(Successor(Mutex::new(None)));
+    let waker = Waker::from(successor.clone());
+    assert!(client.poll_write_ready(&mut Context::from_waker(&waker)).is_pending());
+    *successor.0.lock().expect("nobody panics") = Some(client);
+    let mut all = Vec::new();
+    server.read_to_end(&mut all).await?;
+    assert_eq!(all, b"firstsecond");
     Ok(())
 }

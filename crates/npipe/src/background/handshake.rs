@@ -57,8 +57,8 @@ impl<'a> Desk<'a> {
 
     /// When [`Desk::expire`] has something to do.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        // Deadlines are given in the order of tokens.
-        let request = self.visitors.values().find_map(|visitor| visitor.deadline);
+        // Not in the order of tokens: who was left to us has knocked before others who have theirs already.
+        let request = self.visitors.values().filter_map(|visitor| visitor.deadline).min();
         let pause = self.paused.front().map(|(until, _)| *until);
         let seek = self.seeking.iter().map(|(until, _)| *until).min();
         let held = self.visitors.values().filter(|visitor| visitor.held.is_some());

@@ -248,7 +248,7 @@ pub(crate) fn heed(link: &Link) {
         && let Ok(background) = running()
     {
         // Fails if it is not watched any more.
-        let _ = background.set_interest(link, token, Interest::Readable);
+        let _ = background.watch_as_heeded(link, token);
     }
 }
 
@@ -261,7 +261,7 @@ pub(crate) fn ignore(link: &Link) {
         && let Ok(background) = running()
     {
         // Fails if it is not watched any more.
-        let _ = background.set_interest(link, token, Interest::Hangup);
+        let _ = background.watch_as_heeded(link, token);
     }
 }
 
@@ -283,7 +283,7 @@ pub(crate) fn stir(link: &Link) {
         && let Ok(background) = running()
     {
         // There is room to write on a socket that is new, and that is an event.
-        let _ = background.set_interest(link, token, Interest::ReadableOrWritable);
+        let _ = background.newcomers.stir(&background.poller, link, token);
     }
 }
 
@@ -397,14 +397,13 @@ impl Background {
         link.token().store(token, Ordering::SeqCst);
         self.newcomers.add(token);
         if link.heeds_bell().load(Ordering::SeqCst) {
-            self.set_interest(link, token, Interest::Readable)
-                .inspect_err(|_| self.forget(token))?;
+            self.watch_as_heeded(link, token).inspect_err(|_| self.forget(token))?;
         }
         Ok(())
     }
 
-    fn set_interest(&self, link: &Link, token: u64, interest: Interest) -> SysResult<()> {
-        self.newcomers.watch(&self.poller, link, token, interest)
+    fn watch_as_heeded(&self, link: &Link, token: u64) -> SysResult<()> {
+        self.newcomers.watch_as_heeded(&self.poller, link, token)
     }
 
     /// All connections that are young, and all doors that were left.
@@ -438,10 +437,7 @@ impl Background {
         } else {
             // Stirred; before the look, so that one who stirs again is heard.
             let token = link.token().load(Ordering::Acquire);
-            let _ = self.set_interest(&link, token, Interest::Hangup);
-            if link.heeds_bell().load(Ordering::SeqCst) {
-                let _ = self.set_interest(&link, token, Interest::Readable);
-            }
+            let _ = self.watch_as_heeded(&link, token);
         }
         end.entrust();
     }

@@ -69,16 +69,24 @@ impl Newcomers {
         if !young.tokens.remove(&token) {
             return Ok(());
         }
-        let interest = match link.heeds_bell().load(Ordering::SeqCst) {
-            true => Interest::Readable,
-            false => Interest::Hangup,
-        };
-        poller.add(link.socket(), token, interest)
+        poller.add(link.socket(), token, usual_interest(link))
     }
 
-    /// Watches one, young or not, for what is wanted now.
-    pub(super) fn watch(&self, poller: &Poller, link: &Link, token: u64, interest: Interest) -> SysResult<()> {
+    /// Watches one, young or not, for its end, and for its bell if that is heeded. The last who comes here after that has
+    /// changed decides, and knows.
+    pub(super) fn watch_as_heeded(&self, poller: &Poller, link: &Link, token: u64) -> SysResult<()> {
+        self.watch(poller, link, token, || usual_interest(link))
+    }
+
+    /// Has something to tell of one at once, young or not: there is room to write.
+    pub(super) fn stir(&self, poller: &Poller, link: &Link, token: u64) -> SysResult<()> {
+        self.watch(poller, link, token, || Interest::ReadableOrWritable)
+    }
+
+    fn watch(&self, poller: &Poller, link: &Link, token: u64, interest: impl FnOnce() -> Interest) -> SysResult<()> {
         let mut young = locked(&self.young);
+        // Under the lock: what it goes by may be changing.
+        let interest = interest();
         match young.tokens.remove(&token) {
             true => poller.add(link.socket(), token, interest),
             false => poller.modify(link.socket(), token, interest),
@@ -102,5 +110,12 @@ impl Newcomers {
             young.is_timed = false;
         }
         young.tokens.iter().copied().collect()
+    }
+}
+
+fn usual_interest(link: &Link) -> Interest {
+    match link.heeds_bell().load(Ordering::SeqCst) {
+        true => Interest::Readable,
+        false => Interest::Hangup,
     }
 }

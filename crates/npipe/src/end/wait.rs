@@ -73,7 +73,7 @@ pub(crate) fn wait_for<T>(
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::os::fd::{AsFd, OwnedFd};
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
@@ -86,7 +86,7 @@ pub(super) mod tests {
     use crate::sys::segment::Segment;
 
     /// A server's side of a connection without a client.
-    pub(in crate::end) fn link(spin: Duration) -> Arc<Link> {
+    pub(crate) fn link(spin: Duration) -> Arc<Link> {
         let layout = Layout::new(0, 0);
         let first_bytes = Layout::first_bytes() as usize;
         let (segment, _) = Segment::create(layout.total_bytes(), first_bytes).expect("a segment");

@@ -56,6 +56,15 @@ impl Door {
             lifetime::ring(bell);
         }
     }
+
+    /// The keeper looks at the state now. Whether it was told to.
+    fn wake_up(&self, bell: &ProcessFd) -> bool {
+        let is_roused = self.keeper.swap(AWAKE, Ordering::AcqRel) == ROUSED;
+        if is_roused {
+            lifetime::hush(bell);
+        }
+        is_roused
+    }
 }
 
 /// Whoever keeps a door, until it is dropped.
@@ -146,8 +155,7 @@ impl Keeper<'_> {
             ),
             None => self.wait([self.listener.as_fd(), bell.as_fd()], None),
         }
-        if door.keeper.swap(AWAKE, Ordering::AcqRel) == ROUSED {
-            lifetime::hush(bell);
+        if door.wake_up(bell) {
             return Some(());
         }
         // One whose time is over, or who is followed by another, goes to the background thread.
@@ -186,5 +194,46 @@ impl Keeper<'_> {
         if self.guest.is_none() {
             self.host.fresh.refill();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    /// A keeper that wakes for something else, while somebody is about to rouse it, is not kept awake by that from then on.
+    ///
+    /// semantics 61
+    #[test]
+    fn a_ring_is_heard_once() {
+        const ROUNDS: usize = 1000;
+        let door = Door::default();
+        let bell = door.bell().expect("a descriptor");
+        let wakes = Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    wakes.wait();
+                    door.wake_up(bell);
+                    wakes.wait();
+                }
+            });
+            let mut late = 0;
+            for _ in 0..ROUNDS {
+                // What `rouse` does, with the keeper in the middle of it.
+                door.keeper.store(ROUSED, Ordering::Release);
+                wakes.wait();
+                while door.keeper.load(Ordering::Acquire) != AWAKE {
+                    std::thread::yield_now();
+                }
+                lifetime::ring(bell);
+                wakes.wait();
+                late += usize::from(socket::any_readable([bell.as_fd()]));
+                let _ = rustix::io::read(bell, &mut [0; 8]);
+            }
+            assert_eq!(late, 0, "rings that were not heard");
+        });
     }
 }

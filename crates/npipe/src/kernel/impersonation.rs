@@ -105,7 +105,7 @@ impl Drop for Impersonation {
             };
             stack.remove(at);
             if at == stack.len() {
-                put_back(stack.last().map(|(_, token)| token));
+                put_back(stack.last().map(|(_, token)| &*token.handle));
             }
         });
     }
@@ -122,9 +122,9 @@ fn next_id() -> u64 {
 }
 
 /// Makes the thread what it was before. A thread that cannot come back ends the process.
-fn put_back(token: Option<&Token>) {
+fn put_back(token: Option<&OwnedHandle>) {
     let outcome = match token {
-        Some(token) => system::set_thread_token(Some(&token.handle)),
+        Some(token) => system::set_thread_token(Some(token)),
         None => system::revert(),
     };
     if outcome.is_err() {
@@ -139,7 +139,7 @@ pub(crate) fn of_client(end: &End) -> Result<Impersonation> {
     match asked(token, &[]) {
         Ok(Some(token)) => Ok(Impersonation::of(token)),
         outcome => {
-            STACK.with_borrow(|stack| put_back(stack.last().map(|(_, token)| token)));
+            STACK.with_borrow(|stack| put_back(stack.last().map(|(_, token)| &*token.handle)));
             Err(outcome
                 .err()
                 .unwrap_or(Status::CannotImpersonate.into())
@@ -178,13 +178,17 @@ pub fn revert_to_self() {
 
 /// Runs `act` as the process, on a thread that may be impersonating, and goes on impersonating afterwards.
 pub fn as_process<T>(act: impl FnOnce() -> T) -> T {
-    struct Return(Option<Token>);
+    struct Return(Option<OwnedHandle>);
     impl Drop for Return {
         fn drop(&mut self) {
             put_back(self.0.as_ref());
         }
     }
-    let _return = Return(thread_token());
+    // Whom it could not become again, it must not cease to be: it would go on as the process and take itself for the client.
+    let Ok(token) = system::thread_token() else {
+        std::process::abort()
+    };
+    let _return = Return(token);
     put_back(None);
     act()
 }

@@ -236,3 +236,65 @@ impl Passport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use npipe_core::{ImpersonationLevel, Reader, Writer};
+    use npipe_shm::layout::Side;
+    use npipe_shm::ring::{RingInlet, RingOutlet};
+
+    use super::*;
+    use crate::end::wait::tests::link;
+
+    /// Changes with any byte.
+    fn fingerprint(bytes: &[u8]) -> u32 {
+        bytes.iter().fold(0x811c_9dc5, |hash, byte| {
+            (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+        })
+    }
+
+    /// Processes of another version are told by [`LAYOUT_VERSION`] alone: what they would read says nothing of its own form.
+    ///
+    /// semantics 190
+    #[test]
+    fn what_is_passed_on_has_the_form_of_its_version() {
+        let link = link(Duration::ZERO);
+        let absent = Status::PipeListening;
+        let mut reading = Reader::new(PipeType::Message, ReadMode::Byte, WaitMode::Wait, absent);
+        reading.attach(RingInlet::new(link.clone(), Side::Server), 4096);
+        let mut writing = Writer::new(PipeType::Message, 4, absent);
+        writing.attach(RingOutlet::new(link, Side::Server));
+        // Calls that wait are a part of it.
+        reading.read(&mut [0; 16]).expect("it waits");
+        writing.write(&[7; 16], WaitMode::Wait).expect("it waits");
+        let (inlet, reader) = reading.parts();
+        let read = postcard::to_stdvec(&(reader, inlet.map(|lane| lane.state())));
+        let (outlet, writer) = writing.parts();
+        let written = postcard::to_stdvec(&(writer, outlet.map(|lane| lane.state())));
+        let passport = postcard::to_stdvec(&Passport {
+            layout: LAYOUT_VERSION,
+            role: EndRole::Client,
+            name: vec![b'x'.into()],
+            root: "/root".into(),
+            pipe_type: PipeType::Message,
+            access: Access::from_win32(3),
+            max_instances: 4,
+            out_quota: 5,
+            in_quota: 6,
+            max_spin: Duration::from_micros(7),
+            pipe_id: 8,
+            security: Some(vec![9]),
+            peer_pid: Some(10),
+            qos: SecurityQos {
+                level: ImpersonationLevel::Delegation,
+                dynamic_tracking: true,
+                effective_only: false,
+            },
+            creator: 11,
+            pid_namespace: Some(12),
+        });
+        let forms = [read, written, passport].map(|image| fingerprint(&image.expect("it is short")));
+        // Another form is another version: change both lines.
+        assert_eq!((LAYOUT_VERSION, forms), (3, [0xFA86_BB8F, 0x3B8B_9C9C, 0xCC49_B386]));
+    }
+}

@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use npipe::{PipeMode, PipeType, Status};
-use npipe_core::handshake::{Connection, Message};
+use npipe_core::handshake::{ClientReport, Connection, InstanceReport, Message};
 use npipe_shm::layout::Side;
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
@@ -97,6 +97,46 @@ fn serve(listener: &UnixListener, answer: impl FnOnce(UnixStream)) {
     let (mut socket, _) = listener.accept().expect("a client comes");
     let _ = socket.read(&mut [0; 4096]);
     answer(socket);
+}
+
+/// Who asks about a pipe asks those who serve it, and not as many at once as its server makes up.
+///
+/// semantics 195-197
+#[test]
+fn a_server_of_a_thousand_processes_is_not_believed_at_once() {
+    const AT_ONCE: usize = 64;
+    let place = Place::new();
+    let own = place.server(PipeMode::Message).create(NAME).expect("the name is free");
+    let mut socket = knock(place.path(), NAME);
+    let question = Message::Query {
+        name: Some(name(NAME)),
+        server_pid: None,
+    };
+    socket.write_all(&question.encode()).expect("the server listens");
+    let Some((Message::Info(mut report), _)) = answer(&socket) else {
+        panic!("a server answers questions");
+    };
+    drop(own);
+    report.instances[0].client = Some(ClientReport {
+        pid: None,
+        uid: 0,
+        gid: 0,
+    });
+    let instances = (1..=900).map(|server_pid| InstanceReport {
+        server_pid,
+        ..report.instances[0].clone()
+    });
+    report.instances = instances.collect();
+    let listener = listen(&place);
+    std::thread::scope(|scope| {
+        let answers = Message::Info(report).encode();
+        let listener = &listener;
+        scope.spawn(move || serve(listener, |mut socket| socket.write_all(&answers).expect("it listens")));
+        place.namespace().info(NAME).expect("it is told something");
+    });
+    listener.set_nonblocking(true).expect("a socket");
+    let knocks = listener.incoming().take_while(Result::is_ok).count();
+    assert!(knocks <= AT_ONCE, "{knocks} questions at once");
 }
 
 /// What a client is told that opens the pipe while an impostor answers it once.

@@ -118,6 +118,21 @@ fn address_space_runs_out() {
     }
 }
 
+/// semantics 52: the memory of a connection is a file to the system. A limit on those refuses clients, and ends no server.
+#[test]
+fn files_may_not_be_large() {
+    let place = Place::new();
+    let mut server = Puppet::start(&place);
+    assert_eq!(server.ask("file_size 100000"), "done");
+    assert_eq!(server.ask(&format!("create byte {NAME} rules=600 count=2")), "1");
+    let refused = || assert_eq!(error(place.client().open(NAME)), "ERROR_NO_SYSTEM_RESOURCES");
+    refused();
+    // By the thread that waits for a client, once it does: the library's own hears no signals.
+    server.tell("connect 0");
+    const ENOUGH: usize = 200;
+    (0..ENOUGH).for_each(|_| refused());
+}
+
 /// semantics 119-120: a write that cannot map what it needs goes on in what is mapped, or says why not.
 #[test]
 fn a_large_write_without_address_space() {

@@ -20,6 +20,8 @@ pub(super) fn obey(words: &[&str]) -> Option<String> {
         // Leaves so much address space to be had.
         ["address_space", spare] => set_limit(Resource::As, Some(address_space() + number(spare) as u64)),
         ["threads", most] => set_limit(Resource::Nproc, Some(number(most) as u64)),
+        ["file_size", most] => set_limit(Resource::Fsize, Some(number(most) as u64)),
+        ["unlimited", "file_size"] => unlimit(Resource::Fsize),
         ["unlimited", "descriptors"] => unlimit(Resource::Nofile),
         ["unlimited", "address_space"] => unlimit(Resource::As),
         ["unlimited", "threads"] => unlimit(Resource::Nproc),

@@ -9,7 +9,7 @@
 //! | program | its stdout ends: gone | its stdin ends | no |
 //! | stdio | end of file | stdout is closed | no |
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::TcpStream;
 use std::ops::Deref;
 use std::process::{ChildStdin, ChildStdout};
@@ -193,7 +193,7 @@ impl End {
             Kind::Socket(socket) => socket.write_all(data),
             Kind::Packets(socket) => socket.send(data),
             Kind::Program { input, .. } => match &mut *locked(input) {
-                Some(input) => input.write_all(data),
+                Some(input) => sys::feed(input, data, || {}),
                 None => Err(io::ErrorKind::BrokenPipe.into()),
             },
             Kind::Stdio { .. } => sys::write_stdout(data),
@@ -234,7 +234,8 @@ impl End {
             Kind::Pipe { stream, .. } => stream.close(),
             Kind::Socket(socket) | Kind::Packets(socket) => socket.end(),
             Kind::Program { program, input, .. } => {
-                drop(locked(input).take());
+                // Whoever writes to it may wait for it to read, and ends with it.
+                drop(input.try_lock().ok().and_then(|mut input| input.take()));
                 program.hang_up();
             }
             Kind::Stdio { .. } => {}

@@ -1,11 +1,11 @@
 //! `npipe serve --exec`: a program for each client, its standard streams on the pipe.
 //!
 //! On a message pipe a line is a message, both ways; on a byte pipe bytes are passed as they are. A program cannot be
-//! told that a client has stopped writing, only that it has gone: its stdin ends and it is hung up on. What the program
-//! has said before it ends its stdout is read by the client before the connection ends (semantics 163, 175).
+//! told that a client has stopped writing, only that it has gone: its stdin ends and it is hung up on; at once, if it does not
+//! read what it was told before. What the program has said before it ends its stdout is read by the client before the connection ends (semantics 163, 175).
 
 use std::ffi::OsStr;
-use std::io::{BufReader, Write};
+use std::io::BufReader;
 use std::process::{ChildStdout, ExitStatus};
 use std::thread;
 
@@ -24,12 +24,12 @@ pub(super) enum Ending {
     Program(ExitStatus),
 }
 
-/// Lets the program converse with the client of the instance.
+/// Lets the program converse with the client of the instance, until one of them has gone or all `is_over`.
 pub(super) fn converse(
     command: &OsStr,
     byte: bool,
-    instance: &PipeServer,
-    peer: Option<&Peer>,
+    (instance, peer): (&PipeServer, Option<&Peer>),
+    is_over: impl Fn() -> bool,
 ) -> Result<Ending, Failure> {
     let environment: Vec<_> = [
         ("NPIPE_CLIENT_PID", peer.and_then(|peer| peer.pid)),
@@ -51,7 +51,11 @@ pub(super) fn converse(
                         arrived.push(b'\n');
                     }
                     // A program need not read what it is told.
-                    let _ = stdin.write_all(&arrived);
+                    let _ = sys::feed(&mut stdin, &arrived, || {
+                        if is_over() || !instance.is_connected() {
+                            program.hang_up();
+                        }
+                    });
                 }
                 Err(ending) => break ending,
             }

@@ -13,6 +13,7 @@ mod exec;
 
 use std::ffi::OsString;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -60,6 +61,8 @@ struct Manner {
     byte: bool,
     quiet: bool,
     answer: Answer,
+    /// The server is about to end.
+    is_over: Arc<AtomicBool>,
 }
 
 /// What the main thread hears.
@@ -122,6 +125,7 @@ fn manner(args: &Serve) -> Manner {
             _ if args.echo => Answer::Echo,
             _ => Answer::Nothing,
         },
+        is_over: Arc::default(),
     }
 }
 
@@ -205,6 +209,7 @@ impl Service {
 
     /// Ends what the threads are doing, and then the instances.
     fn close(mut self, happens: &Receiver<Event>) {
+        self.manner.is_over.store(true, Ordering::Relaxed);
         let end = Instant::now() + FAREWELL_TIME;
         while self.threads > 0 && Instant::now() < end {
             for instance in &self.instances {
@@ -243,14 +248,17 @@ impl Manner {
             .map_or_else(|| "a client of unknown process".to_owned(), people::peer);
         self.log(&format!("{client} connected"));
         let ending = match &self.answer {
-            Answer::Program(command) => match exec::converse(command, self.byte, instance, peer.as_ref())? {
-                exec::Ending::Client(ending) => ending,
-                // It has disconnected the client.
-                exec::Ending::Program(status) => {
-                    self.log(&format!("{client}: its program has ended: {status}"));
-                    return Ok(());
+            Answer::Program(command) => {
+                let is_over = || self.is_over.load(Ordering::Relaxed);
+                match exec::converse(command, self.byte, (instance, peer.as_ref()), is_over)? {
+                    exec::Ending::Client(ending) => ending,
+                    // It has disconnected the client.
+                    exec::Ending::Program(status) => {
+                        self.log(&format!("{client}: its program has ended: {status}"));
+                        return Ok(());
+                    }
                 }
-            },
+            }
             _ => self.converse(instance)?,
         };
         match ending {

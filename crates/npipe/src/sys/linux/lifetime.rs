@@ -74,10 +74,12 @@ pub(crate) fn ring(bell: &ProcessFd) {
     let _ = rustix::io::write(bell, &1_u64.to_ne_bytes());
 }
 
-/// Makes a bell that was rung one that was not, for its only listener.
+/// Makes a bell that was rung, or is about to be, one that was not, for its only listener.
 pub(crate) fn hush(bell: &ProcessFd) {
-    // Nothing to read: whoever rings has yet to do so, and is heard then.
-    let _ = rustix::io::read(bell, &mut [0; 8]);
+    while let Err(Errno::AGAIN | Errno::INTR) = rustix::io::read(bell, &mut [0; 8]) {
+        // Whoever rings has yet to do so. A ring that nobody takes would be taken for all that come.
+        let _ = poll(&mut [PollFd::new(bell, PollFlags::IN)], None);
+    }
 }
 
 #[cfg(test)]

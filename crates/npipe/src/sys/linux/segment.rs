@@ -30,12 +30,13 @@ use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MremapFlags, ProtFlags};
 use rustix::param::page_size;
+use rustix::process::{Resource, getrlimit};
 
 use crate::sys::{SysError, SysResult};
 
@@ -54,12 +55,29 @@ pub(crate) struct Segment {
     full: OnceLock<Map>,
 }
 
+/// Whether the process may not have a file of that size. To try would end it by a signal, SIGXFSZ.
+///
+/// What was enough once is taken to be enough from then on: asking each time would be a system call for each connection.
+fn exceeds_file_limit(bytes: u64) -> bool {
+    static KNOWN_BYTES: AtomicU64 = AtomicU64::new(0);
+    if bytes <= KNOWN_BYTES.load(Ordering::Relaxed) {
+        return false;
+    }
+    let limit = getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX);
+    KNOWN_BYTES.store(limit, Ordering::Relaxed);
+    bytes > limit
+}
+
 impl Segment {
     /// Makes a segment of `total_bytes`, all zero, and maps its first `initial_bytes`.
     ///
     /// The descriptor is for handing to the other side; the segment itself does not need it.
     pub(crate) fn create(total_bytes: u64, initial_bytes: usize) -> SysResult<(Segment, OwnedFd)> {
         let fail = |errno: Errno| SysError::new("create a shared memory segment", errno);
+        if exceeds_file_limit(total_bytes) {
+            let reason = format!("files of this process may not have {total_bytes} bytes: raise its limit (ulimit -f)");
+            return Err(fail(Errno::FBIG).because(reason));
+        }
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let fd = match rustix::fs::memfd_create("npipe", flags | MemfdFlags::NOEXEC_SEAL) {
             // Before Linux 6.3 there is no such flag.

@@ -340,7 +340,7 @@ fn the_bytes_of_a_request_never_change() {
         processor: None,
     };
     let body = [field(1, &[0xE9, 0]), field(2, &[0x89, 0, 0x12, 0])].concat();
-    assert_eq!(open.encode(), frame(3, 1, 14, &body));
+    assert_eq!(open.encode(), frame(4, 1, 14, &body));
 }
 
 /// A client that lets its server do what no version knows is not let in as one that allows everything. semantics 262

@@ -7,12 +7,15 @@
 //! Nor does a script do what leaves Wine in another state than the rules do. Each such place cites its rule and has a case
 //! in the conformance suite.
 
-use crate::model::{Call, Effect, NOWAIT, READ_MESSAGES, UNLIMITED, World};
+use crate::model::{Call, Effect, Handle, NOWAIT, READ_MESSAGES, UNLIMITED, World};
 use crate::rules::Side;
 use crate::steps::{Form, Operation, Parameters, Slot, Step, Which};
 
 /// As many calls wait at most; the interpreter has a place for each.
 const MOST_CALLS: usize = 40;
+
+/// And so many packets are at a port.
+const MOST_PACKETS: usize = 40;
 
 /// And at one end: a writer foresees sixteen reads (semantics 96).
 const MOST_CALLS_AT_AN_END: usize = 8;
@@ -23,14 +26,15 @@ impl World {
         if !self.may_begin(step) {
             return None;
         }
-        let form = form(&step.operation);
-        if form.is_some() && self.calls.len() >= MOST_CALLS {
+        let form = step.operation.form();
+        // Routines that have not run keep their places.
+        if form.is_some() && self.calls.len() + self.routines.len() >= MOST_CALLS {
             return None;
         }
         // An overlapped call tells itself whether it waits, and most operations do not.
         let is_certain = match step.operation {
             Operation::Create { .. } => false,
-            _ => form.is_none_or(|form| form == Form::Overlapped),
+            _ => form.is_none_or(Form::is_overlapped),
         };
         if is_certain {
             return self.apply(step);
@@ -45,9 +49,13 @@ impl World {
     }
 
     fn may_begin(&self, step: &Step) -> bool {
+        let is_open = |slot: Slot| self.handle(slot).is_some_and(|handle| handle.open[step.handle]);
+        if !step.operation.slot().map_or(step.handle == 0, is_open) {
+            return false;
+        }
         match step.operation {
             Operation::Create { name, parameters, .. } => self.may_create(name, &parameters),
-            Operation::Connect { slot, form } => self.may_call(slot, form) && self.may_connect(slot, form),
+            Operation::Connect { slot, form } => form != Form::Routine && self.may_call(slot, form) && self.may_connect(slot, form),
             Operation::Read { slot, size, form } => {
                 self.may_call(slot, form) && !self.reads_unseen(slot) && self.agrees_on_empty_messages(slot, size)
             }
@@ -59,15 +67,13 @@ impl World {
             } => {
                 // Of an empty request nothing is seen.
                 self.may_call(slot, form)
-                    && (form == Form::Overlapped || form.is_actor() && request > 0)
+                    && form != Form::Routine
+                    && (form.is_overlapped() || form.is_actor() && request > 0)
                     && !self.reads_unseen(slot)
                     && !self.flushes_unseen(slot)
             }
             Operation::Flush { slot, form } => {
-                form != Form::Overlapped
-                    && form != Form::ActorWithOverlapped
-                    && self.has_room(slot)
-                    && self.handle(slot).is_some()
+                matches!(form, Form::Direct | Form::Actor) && self.has_room(slot) && !self.waits_by_handle(slot)
             }
             Operation::Wait { form: Form::Direct, .. } => true,
             // There has to be a way to end it: another instance, or one that can be made to listen (semantics 204).
@@ -86,20 +92,35 @@ impl World {
                     && !self.flushes_unseen(slot)
                     && self.agrees_on_lost_writes(slot)
             }
-            Operation::Close { slot } => self.may_close(slot),
+            Operation::Close { slot } => self.may_close(slot, step.handle),
             Operation::SetState { slot, mode } => self.may_set(slot, mode),
             Operation::Cancel { slot, which } => {
                 let unseen = self.calls_at(slot).any(|(id, call)| match which {
                     Which::One(one) => id == one && call.form == Form::ActorWithOverlapped,
-                    Which::OfThread | Which::All => call.form.is_actor(),
+                    Which::All => call.form.is_actor(),
+                    Which::OfThread => false,
                 });
                 !unseen && (matches!(which, Which::One(_)) || self.agrees_on_lost_writes(slot))
             }
-            Operation::CancelThread { .. } => true,
-            Operation::Open { .. }
-            | Operation::Peek { .. }
+            // The end is seen of one call alone.
+            Operation::CancelInside { slot, call } => {
+                let mut calls = self.calls_at(slot);
+                calls.next().is_some_and(|(id, of)| id == call && of.form.is_actor()) && calls.next().is_none()
+            }
+            Operation::Duplicate { slot } => self.handle(slot).is_some_and(|handle| !handle.open[1 - step.handle]),
+            // No rule says whose the calls are that wait already.
+            Operation::Associate { slot, .. } => self.calls_at(slot).next().is_none(),
+            Operation::Post { port } => self.ports[port].len() < MOST_PACKETS,
+            Operation::QueueCall => self.routines.len() < MOST_CALLS,
+            Operation::Peek { slot, .. } => !self.waits_by_handle(slot),
+            Operation::CancelThread { .. }
+            | Operation::Open { .. }
             | Operation::State { .. }
-            | Operation::Information { .. } => true,
+            | Operation::Information { .. }
+            | Operation::Result { .. }
+            | Operation::SkipSuccesses { .. }
+            | Operation::Take { .. }
+            | Operation::Alert { .. } => true,
         }
     }
 
@@ -110,7 +131,7 @@ impl World {
             // Wine makes an instance for a moment, which ends waits.
             return !self.waits_for_names();
         }
-        let Some(form) = form(&step.operation) else {
+        let Some(form) = step.operation.form() else {
             return true;
         };
         match form {
@@ -119,7 +140,9 @@ impl World {
             Form::Actor | Form::ActorWithOverlapped
                 if effect.waits && matches!(step.operation, Operation::Write { .. } | Operation::Transact { .. }) =>
             {
+                let looked_at = step.operation.slot().and_then(|slot| self.peer(slot));
                 effect.seen_at.is_some_and(|(_, unread)| unread > 0)
+                    && !looked_at.is_some_and(|peer| self.waits_by_handle(peer))
             }
             _ => true,
         }
@@ -132,12 +155,19 @@ impl World {
     /// A thread blocks on handles that are not overlapped, and OVERLAPPEDs come with those that are. semantics 222 has the
     /// hazards of the rest.
     fn may_call(&self, slot: Slot, form: Form) -> bool {
+        let full = |handle: &Handle| handle.port.is_some_and(|(port, _)| self.ports[port].len() >= MOST_PACKETS);
         self.has_room(slot)
             && self.handle(slot).is_some_and(|handle| match form {
-                Form::Direct => true,
-                Form::Overlapped => handle.overlapped,
+                Form::Direct => !self.waits_by_handle(slot),
                 Form::Actor | Form::ActorWithOverlapped => !handle.overlapped,
+                Form::ByHandle if self.waits_by_handle(slot) => false,
+                form => handle.overlapped && !(form.posts() && full(handle)),
             })
+    }
+
+    /// semantics 221, 222: other calls signal the handle too.
+    fn waits_by_handle(&self, slot: Slot) -> bool {
+        self.calls_at(slot).any(|(_, call)| call.form == Form::ByHandle)
     }
 
     /// A thread's read, or the second half of its transaction.
@@ -242,14 +272,20 @@ impl World {
             return (fits || wanted > 0) && !self.pipe_of(handle).is_message() && !self.reads_unseen(peer);
         }
         // Whether a write that does not fit waits is up to the reader.
-        form != Form::Overlapped || fits || !self.reads_unseen(peer)
+        !form.is_overlapped() || fits || !self.reads_unseen(peer)
     }
 
-    fn may_close(&self, slot: Slot) -> bool {
+    fn may_close(&self, slot: Slot, number: usize) -> bool {
         let Some(handle) = self.handle(slot) else {
             return false;
         };
-        // A handle that a thread is about to use has to stay; and see Disconnect of flushes.
+        // A handle that a thread is about to use has to stay, or that is waited for; and see Disconnect of flushes.
+        let uses = |call: &Call| call.form.is_actor() || call.form == Form::ByHandle;
+        if handle.open[1 - number] {
+            return !self
+                .calls_at(slot)
+                .any(|(_, call)| uses(call) && call.handle == number);
+        }
         let in_use = self.calls_at(slot).any(|(_, call)| call.form.is_actor());
         let flushes = self.peer(slot).is_some_and(|peer| self.flushes_unseen(peer));
         // semantics 89: Wine has another error for waits whose pipe vanishes.
@@ -266,17 +302,5 @@ impl World {
         // semantics 138: Wine does not look at the calls that wait.
         let busy = mode.is_some_and(|mode| mode & NOWAIT != 0) && self.calls_at(slot).next().is_some();
         !sets && !busy
-    }
-}
-
-fn form(operation: &Operation) -> Option<Form> {
-    match *operation {
-        Operation::Connect { form, .. }
-        | Operation::Read { form, .. }
-        | Operation::Write { form, .. }
-        | Operation::Transact { form, .. }
-        | Operation::Flush { form, .. }
-        | Operation::Wait { form, .. } => Some(form),
-        _ => None,
     }
 }

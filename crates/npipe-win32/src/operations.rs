@@ -149,7 +149,7 @@ impl Told {
                 post();
             }
             Notice::Handle => {
-                end.gate().open_gate();
+                end.signal(completion.result == Err(Status::PipeDisconnected));
                 post();
             }
             // Either the thread itself is here and does not wait, or the engine notifies its signal afterwards.

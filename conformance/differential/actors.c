@@ -231,12 +231,11 @@ static HANDLE signal_of(const struct call *call)
 }
 
 /* What an overlapped operation has left in its structure, and whether its event is set. */
-static void print_overlapped(struct call *call)
+static void print_overlapped(struct call *call, BOOL refused)
 {
-    BOOL failed = !call->ok && call->error != ERROR_MORE_DATA && call->error != ERROR_IO_PENDING;
     printf(" st=%lx hi=%lu", (unsigned long)(DWORD)call->ov->Internal, (unsigned long)call->ov->InternalHigh);
     /* The handle is as the calls before have left it. */
-    if (call->form != OVERLAPPED_BY_HANDLE || !failed)
+    if (call->form != OVERLAPPED_BY_HANDLE || !refused)
         printf(" ev=%d", WaitForSingleObject(signal_of(call), 0) == WAIT_OBJECT_0);
     if (brings_data(call) && (call->ok || call->error == ERROR_MORE_DATA)) print_data(call->buffer, (DWORD)call->ov->InternalHigh);
 }
@@ -295,7 +294,7 @@ static void begin(struct call *call, long id)
     if (pending) printf("pending");
     else print_outcome(call->ok, call->error);
     if (moves_data(call)) printf(" n=%lu", (unsigned long)call->count);
-    print_overlapped(call);
+    print_overlapped(call, !call->ok && call->error != ERROR_MORE_DATA && !pending);
     if (pending) call->id = id;
     else release(call);
 }
@@ -355,7 +354,7 @@ static void await(long id)
         result(call, call->form == OVERLAPPED_AUTO || id % 2 == 0);
         print_outcome(call->ok, call->error);
         printf(" n=%lu", (unsigned long)call->count);
-        print_overlapped(call);
+        print_overlapped(call, FALSE);
     }
     else
     {
@@ -498,7 +497,11 @@ static void early_result(long id)
 {
     struct call *call = find_call(id);
     if (!call) printf("is not on its way");
-    else print_outcome(result(call, FALSE), call->error);
+    else
+    {
+        result(call, FALSE);
+        print_outcome(call->ok, call->error);
+    }
 }
 
 /* What comes after another line, as its effect. */

@@ -90,5 +90,8 @@ static void duplicate(long slot)
 {
     HANDLE self = GetCurrentProcess();
     long other = slot < DUPLICATES ? slot + DUPLICATES : slot - DUPLICATES;
-    print_outcome(DuplicateHandle(self, slots[slot], self, &slots[other], 0, FALSE, DUPLICATE_SAME_ACCESS), GetLastError());
+    BOOL ok;
+    SetLastError(0xdeadbeef);
+    ok = DuplicateHandle(self, slots[slot], self, &slots[other], 0, FALSE, DUPLICATE_SAME_ACCESS);
+    print_outcome(ok, GetLastError());
 }

@@ -286,7 +286,7 @@ impl World {
                 .calls_at(slot)
                 .any(|(_, call)| uses(call) && call.handle == number);
         }
-        let in_use = self.calls_at(slot).any(|(_, call)| call.form.is_actor());
+        let in_use = self.calls_at(slot).any(|(_, call)| uses(call));
         let flushes = self.peer(slot).is_some_and(|peer| self.flushes_unseen(peer));
         // semantics 89: Wine has another error for waits whose pipe vanishes.
         let vanishes = handle.side == Side::Server && self.pipe_of(handle).instances == 1 && self.waits_for_names();

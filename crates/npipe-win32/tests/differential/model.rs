@@ -466,7 +466,8 @@ impl World {
             line
         };
         let line = if closed {
-            line.but("error 676 n=0 st=8000000a hi=0 ev=1", &deviations::CLOSED_LISTENER)
+            let text = line.text.replace("109", "676").replace("c000014b", "8000000a");
+            line.but(text, &deviations::CLOSED_LISTENER)
         } else {
             line
         };

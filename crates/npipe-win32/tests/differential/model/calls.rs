@@ -89,6 +89,10 @@ impl World {
                     line = line.but(show(&answer), deviation);
                 }
                 line = begun(&step.operation, line);
+                if form == Form::Routine && matches!(&answer, Answer::Got(got) if got.more) {
+                    let text = line.text.replace("ok", "error 234");
+                    line = line.but(text, &deviations::LONGER_FAILS);
+                }
                 if form.is_actor() {
                     if answer == Answer::Refused(535) {
                         // Whether the client came before the call is not known.

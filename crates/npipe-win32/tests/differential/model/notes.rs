@@ -118,8 +118,13 @@ impl World {
                 handle.port = Some((port, step.id));
                 Some(ok)
             }
+            // semantics 250: only handles that have something to skip.
             Operation::SkipSuccesses { slot } => {
-                self.handles[slot].as_mut()?.skips_port = true;
+                let handle = self.handles[slot].as_mut()?;
+                if !handle.overlapped {
+                    return Some(Line::of("error 87"));
+                }
+                handle.skips_port = true;
                 Some(ok)
             }
             Operation::Post { port } => {

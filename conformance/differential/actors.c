@@ -336,6 +336,15 @@ static BOOL result(struct call *call, BOOL wait)
     return call->ok;
 }
 
+/* The same result as before. semantics 216 */
+static void ask_again(struct call *call)
+{
+    DWORD error = call->error, count = call->count;
+    BOOL ok = call->ok;
+    if (result(call, TRUE) != ok || call->error != error || call->count != count)
+        printf(" and then error %lu n=%lu", (unsigned long)call->error, (unsigned long)call->count);
+}
+
 static void await(long id)
 {
     struct call *call = find_call(id);
@@ -345,8 +354,9 @@ static void await(long id)
         printf("is not on its way");
         return;
     }
-    /* Half of the calls are waited for by asking for their results; the watch is for those that do not come. semantics 216 */
-    if (!is_overlapped(call->form) || call->form == OVERLAPPED_AUTO || id % 2)
+    /* Half of the calls are waited for by asking for their results; the watch is for those that do not come. semantics 216
+     * Wine does not say of transactions that they have begun. semantics 213 */
+    if (!is_overlapped(call->form) || call->form == OVERLAPPED_AUTO || call->kind == 't' || id % 2)
         if (WaitForSingleObject(signal_of(call), patience_ms) != WAIT_OBJECT_0) stuck();
     if (is_overlapped(call->form))
     {
@@ -354,6 +364,7 @@ static void await(long id)
         result(call, call->form == OVERLAPPED_AUTO || id % 2 == 0);
         print_outcome(call->ok, call->error);
         printf(" n=%lu", (unsigned long)call->count);
+        ask_again(call);
         print_overlapped(call, FALSE);
     }
     else

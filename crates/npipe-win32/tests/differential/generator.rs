@@ -441,7 +441,7 @@ mod tests {
     fn episodes_have_everything() {
         let mut kinds = BTreeMap::<String, usize>::new();
         let mut answers = BTreeMap::<String, usize>::new();
-        let mut known = BTreeMap::new();
+        let (mut known, mut notes) = (BTreeMap::new(), BTreeMap::<(String, usize), usize>::new());
         for seed in 0..300 {
             let script = Script::of(1, &episode(seed));
             script.deviations(&mut known);
@@ -454,9 +454,17 @@ mod tests {
                 if answer.first() == Some(&"error") {
                     *answers.entry(answer.join(" ")).or_default() += 1;
                 }
+                let told = line.text.split(" #").count() - 1;
+                let head = line.text.split(" #").next().unwrap_or("").trim();
+                *notes.entry((head.to_owned(), told.min(2))).or_default() += 1;
             }
         }
         assert_eq!(kinds.len(), 25, "{kinds:?}");
+        for head in ["packets:", "routines:"] {
+            for told in [1, 2] {
+                assert!(notes.contains_key(&(head.to_owned(), told)), "{head} {told}");
+            }
+        }
         let never: Vec<_> = deviations::ALL
             .iter()
             .filter(|known_one| !known.contains_key(known_one))

@@ -283,8 +283,11 @@ impl World {
                 effect.line = Line::of("ok");
             }
             Operation::Result { call } => {
-                self.calls.get(&call).filter(|call| call.form.is_overlapped())?;
+                let waiting = self.calls.get(&call).filter(|call| call.form.is_overlapped())?;
                 effect.line = Line::of("error 996");
+                if matches!(waiting.operation, Operation::Transact { .. }) {
+                    effect.line = effect.line.but("ok", &deviations::TRANSACTION_NOT_BEGUN);
+                }
             }
             Operation::Duplicate { slot } => {
                 self.handles[slot].as_mut()?.open = [true; 2];

@@ -55,7 +55,9 @@ impl World {
         }
         match step.operation {
             Operation::Create { name, parameters, .. } => self.may_create(name, &parameters),
-            Operation::Connect { slot, form } => form != Form::Routine && self.may_call(slot, form) && self.may_connect(slot, form),
+            Operation::Connect { slot, form } => {
+                form != Form::Routine && self.may_call(slot, form) && self.may_connect(slot, form)
+            }
             Operation::Read { slot, size, form } => {
                 self.may_call(slot, form) && !self.reads_unseen(slot) && self.agrees_on_empty_messages(slot, size)
             }
@@ -163,7 +165,11 @@ impl World {
     /// A thread blocks on handles that are not overlapped, and OVERLAPPEDs come with those that are. semantics 222 has the
     /// hazards of the rest.
     fn may_call(&self, slot: Slot, form: Form) -> bool {
-        let full = |handle: &Handle| handle.port.is_some_and(|(port, _)| self.ports[port].len() >= MOST_PACKETS);
+        let full = |handle: &Handle| {
+            handle
+                .port
+                .is_some_and(|(port, _)| self.ports[port].len() >= MOST_PACKETS)
+        };
         self.has_room(slot)
             && self.handle(slot).is_some_and(|handle| match form {
                 Form::Direct => !self.waits_by_handle(slot),
@@ -297,9 +303,7 @@ impl World {
         // A handle that a thread is about to use has to stay, or that is waited for; and see Disconnect of flushes.
         let uses = |call: &Call| call.form.is_actor() || call.form == Form::ByHandle;
         if handle.open[1 - number] {
-            return !self
-                .calls_at(slot)
-                .any(|(_, call)| uses(call) && call.handle == number);
+            return !self.calls_at(slot).any(|(_, call)| uses(call) && call.handle == number);
         }
         let in_use = self.calls_at(slot).any(|(_, call)| uses(call));
         let flushes = self.peer(slot).is_some_and(|peer| self.flushes_unseen(peer));

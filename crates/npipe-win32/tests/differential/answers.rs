@@ -198,7 +198,9 @@ impl Line {
         let (mut text, mut under_wine, mut reason) = (head.to_owned(), head.to_owned(), None);
         for line in lines {
             text += &line.text;
-            let (wine, why) = line.under_wine.map_or((line.text, None), |(wine, why)| (wine, Some(why)));
+            let (wine, why) = line
+                .under_wine
+                .map_or((line.text, None), |(wine, why)| (wine, Some(why)));
             under_wine += &wine;
             reason = reason.or(why);
         }

@@ -208,9 +208,7 @@ impl Making {
                 how: self.dice.of(&Alert::ALL),
             },
             11..=13 => Operation::Duplicate { slot },
-            14 => Operation::Result {
-                call: self.some_call(),
-            },
+            14 => Operation::Result { call: self.some_call() },
             _ => Operation::CancelInside {
                 slot,
                 call: self.some_call(),
@@ -470,7 +468,9 @@ mod tests {
             .filter(|known_one| !known.contains_key(known_one))
             .collect();
         assert!(never.is_empty(), "no script meets {never:?}");
-        for code in [1, 2, 5, 87, 109, 121, 230, 231, 232, 233, 234, 258, 535, 536, 995, 996, 1168] {
+        for code in [
+            1, 2, 5, 87, 109, 121, 230, 231, 232, 233, 234, 258, 535, 536, 995, 996, 1168,
+        ] {
             assert!(answers.contains_key(&format!("error {code}")), "{code}: {answers:?}");
         }
     }

@@ -187,7 +187,7 @@ impl World {
             };
         }
         match (self.link(slot, 0, 0), which) {
-            (Ok((link, side)), Which::OfThread | Which::All) => {
+            (Ok((link, side)), Which::All) => {
                 self.links[link].oracle.end_all(side, Status::Cancelled);
                 self.collect(slot);
             }

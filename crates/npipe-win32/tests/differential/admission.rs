@@ -104,6 +104,13 @@ impl World {
                 });
                 !unseen && (matches!(which, Which::One(_)) || self.agrees_on_lost_writes(slot))
             }
+            _ => self.may_notice(step),
+        }
+    }
+
+    /// What does not wait, and of which most may be done at any time.
+    fn may_notice(&self, step: &Step) -> bool {
+        match step.operation {
             // The end is seen of one call alone.
             Operation::CancelInside { slot, call } => {
                 let mut calls = self.calls_at(slot);
@@ -115,14 +122,7 @@ impl World {
             Operation::Post { port } => self.ports[port].len() < MOST_PACKETS,
             Operation::QueueCall => self.routines.len() < MOST_CALLS,
             Operation::Peek { slot, .. } => !self.waits_by_handle(slot),
-            Operation::CancelThread { .. }
-            | Operation::Open { .. }
-            | Operation::State { .. }
-            | Operation::Information { .. }
-            | Operation::Result { .. }
-            | Operation::SkipSuccesses { .. }
-            | Operation::Take { .. }
-            | Operation::Alert { .. } => true,
+            _ => true,
         }
     }
 
@@ -287,10 +287,10 @@ impl World {
         let unread: usize = self.links[link].oracle.unread(handle.side.other()).sum();
         let fits = unread + size as usize <= quota as usize;
         if handle.is_nowait() && self.calls_at(peer).any(waiting) {
-            // semantics 95, 135: in Wine such a write ends reads of nothing although it writes nothing.
-            let wanted: u32 = self.calls_at(peer).map(|(_, call)| call.wants()).sum();
+            // semantics 95, 135: in Wine such a write ends reads of nothing although it writes nothing for them.
+            let for_data = !self.calls_at(peer).any(|read| waiting(read) && read.1.wants() == 0);
             // semantics 136: in Wine a message is cut as bytes are.
-            return (fits || wanted > 0) && !self.pipe_of(handle).is_message() && !self.reads_unseen(peer);
+            return (fits || for_data) && !self.pipe_of(handle).is_message() && !self.reads_unseen(peer);
         }
         // Whether a write that does not fit waits is up to the reader.
         !form.is_overlapped() || fits || !self.reads_unseen(peer)

@@ -277,22 +277,6 @@ impl World {
                 self.cancel_one(waiting.slot?, call);
                 effect.line = Line::of("ok");
             }
-            Operation::CancelInside { slot, call } => {
-                self.calls_at(slot).find(|&(id, _)| id == call)?;
-                self.cancel_one(slot, call);
-                effect.line = Line::of("ok");
-            }
-            Operation::Result { call } => {
-                let waiting = self.calls.get(&call).filter(|call| call.form.is_overlapped())?;
-                effect.line = Line::of("error 996");
-                if matches!(waiting.operation, Operation::Transact { .. }) {
-                    effect.line = effect.line.but("ok", &deviations::TRANSACTION_NOT_BEGUN);
-                }
-            }
-            Operation::Duplicate { slot } => {
-                self.handles[slot].as_mut()?.open = [true; 2];
-                effect.line = Line::of("ok");
-            }
             _ => effect.line = self.notice(step)?,
         }
         effect.ended = std::mem::take(&mut self.ended);

@@ -105,10 +105,28 @@ impl World {
         told
     }
 
-    /// What is done with ports and routines themselves.
+    /// What is done with ports, routines, handles and results themselves.
     pub(super) fn notice(&mut self, step: &Step) -> Option<Line> {
         let ok = Line::of("ok");
         match step.operation {
+            Operation::CancelInside { slot, call } => {
+                self.calls_at(slot).find(|&(id, _)| id == call)?;
+                self.cancel_one(slot, call);
+                Some(ok)
+            }
+            // semantics 216
+            Operation::Result { call } => {
+                let waiting = self.calls.get(&call).filter(|call| call.form.is_overlapped())?;
+                let line = Line::of("error 996");
+                Some(match waiting.operation {
+                    Operation::Transact { .. } => line.but("ok", &deviations::TRANSACTION_NOT_BEGUN),
+                    _ => line,
+                })
+            }
+            Operation::Duplicate { slot } => {
+                self.handles[slot].as_mut()?.open = [true; 2];
+                Some(ok)
+            }
             // semantics 251
             Operation::Associate { slot, port } => {
                 let handle = self.handles[slot].as_mut()?;

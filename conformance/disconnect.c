@@ -96,6 +96,10 @@ static void t_pending(void)
     P3("client_read", "%s %s %s", a, sig(cr.o.hEvent), st(cr.o.Internal));
     CloseHandle(s); CloseHandle(c);
     if (!pair_ex(&s, &c, BYTEPIPE, FILE_FLAG_OVERLAPPED, 8, 8, FALSE)) return;
+    { OVERLAPPED o; zero(&o, sizeof(o)); ReadFile(c, big, 9, NULL, &o); DisconnectNamedPipe(s);
+      P("handle_of_client_read", "%s", wr(WaitForSingleObject(c, 5000))); }
+    CloseHandle(s); CloseHandle(c);
+    if (!pair_ex(&s, &c, BYTEPIPE, FILE_FLAG_OVERLAPPED, 8, 8, FALSE)) return;
     owr(s, &sw, big, 20); owr(c, &cw, big, 20);
     P("writes", "%s", B(DisconnectNamedPipe(s)));
     P2("server_write", "%s %s", gor(s, &sw, TRUE, FALSE), st(sw.o.Internal));

@@ -86,6 +86,7 @@ static void t_rules(void)
     HANDLE s, c, port, e = CreateEventA(NULL, TRUE, FALSE, NULL); OV w; const char *a; OVERLAPPED_ENTRY entries[4]; ULONG n = 0;
     if (!pair(&s, &c, BYTEPIPE, 0)) return;
     P("synchronous_handle", "%s", (CLR(), port_of(s, 1) ? "port" : en(GetLastError())));
+    P("skip_mode_of_synchronous", "%s", B(SetFileCompletionNotificationModes(s, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS)));
     P("no_file", "%s", (CLR(), port_of(e, 1) ? "port" : en(GetLastError())));
     CloseHandle(c); CloseHandle(s);
     if (!pair(&s, &c, BYTEPIPE, FILE_FLAG_OVERLAPPED)) return;

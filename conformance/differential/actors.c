@@ -11,16 +11,25 @@
 #define _WIN32_WINNT 0x0602
 #endif
 #include <windows.h>
+#include <winternl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SLOTS 32
+#define DUPLICATES 16 /* from here on slots have the duplicates of those before */
 #define CALLS 48 /* fewer than MAXIMUM_WAIT_OBJECTS */
 #define UNTOUCHED 0x7777
 
-/* How a call is made; the numbers stand in scripts. */
-enum form { DIRECT, OVERLAPPED_WITH_EVENT, ACTOR, ACTOR_WITH_OVERLAPPED };
+/* How a call is made; the numbers stand in scripts. From OVERLAPPED_BY_HANDLE on they are overlapped calls too. */
+enum form
+{
+    DIRECT, OVERLAPPED_WITH_EVENT, ACTOR, ACTOR_WITH_OVERLAPPED,
+    OVERLAPPED_BY_HANDLE, /* without an event */
+    OVERLAPPED_AUTO,      /* the event resets itself */
+    OVERLAPPED_QUIET,     /* the event keeps the port out of it. semantics 226 */
+    OVERLAPPED_ROUTINE    /* ReadFileEx, WriteFileEx */
+};
 
 /* A call that is on its way. */
 struct call
@@ -32,8 +41,9 @@ struct call
     char name[64];
     DWORD size, request;
     char *buffer, *data;
-    OVERLAPPED ov;
+    OVERLAPPED *ov;
     HANDLE event; /* set at the end: the operation's, or by the actor */
+    HANDLE resets_itself;
     HANDLE thread, start;
     BOOL ok, reported;
     DWORD error, count;
@@ -44,6 +54,21 @@ static struct call calls[CALLS];
 static long episode;
 static DWORD patience_ms = 30000;
 static volatile LONG lines;
+
+/* A structure, and the call that it was made for. */
+struct tracked
+{
+    OVERLAPPED ov;
+    long id;
+};
+
+#define STRUCTURES 1024 /* more than an episode has calls */
+static struct tracked structures[STRUCTURES];
+
+static long id_of(const OVERLAPPED *ov)
+{
+    return ((const struct tracked *)ov)->id;
+}
 
 static void stuck(void)
 {
@@ -77,23 +102,36 @@ static void fill(char *data, DWORD size, DWORD serial)
     for (i = 0; i < size; i++) data[i] = (char)(serial * 31 + i * 7 + (i >> 8));
 }
 
-static void print_data(const char *data, DWORD size)
+static int write_data(char *text, const char *data, DWORD size)
 {
+    char *start = text;
     DWORD i, hash = 0x811c9dc5;
     if (size > 16)
     {
         for (i = 0; i < size; i++) hash = (hash ^ (unsigned char)data[i]) * 0x01000193;
-        printf(" hash=%08lx", (unsigned long)hash);
-        return;
+        return sprintf(text, " hash=%08lx", (unsigned long)hash);
     }
-    printf(" d=");
-    for (i = 0; i < size; i++) printf("%02x", (unsigned char)data[i]);
+    text += sprintf(text, " d=");
+    for (i = 0; i < size; i++) text += sprintf(text, "%02x", (unsigned char)data[i]);
+    return (int)(text - start);
+}
+
+static void print_data(const char *data, DWORD size)
+{
+    char text[48];
+    write_data(text, data, size);
+    printf("%s", text);
 }
 
 static void print_outcome(BOOL ok, DWORD error)
 {
     if (ok) printf("ok");
     else printf("error %lu", (unsigned long)error);
+}
+
+static BOOL is_overlapped(enum form form)
+{
+    return form != DIRECT && form != ACTOR && form != ACTOR_WITH_OVERLAPPED;
 }
 
 static BOOL brings_data(const struct call *call)
@@ -106,12 +144,18 @@ static BOOL moves_data(const struct call *call)
     return brings_data(call) || call->kind == 'w';
 }
 
+static VOID CALLBACK routine(DWORD error, DWORD count, OVERLAPPED *ov);
+
 /* Makes the call, in whatever thread. */
 static void perform(struct call *call, OVERLAPPED *ov)
 {
     BOOL ok = FALSE;
     SetLastError(0xdeadbeef);
-    switch (call->kind)
+    if (call->form == OVERLAPPED_ROUTINE && call->kind == 'r')
+        ok = ReadFileEx(call->handle, call->buffer, call->size, ov, routine);
+    else if (call->form == OVERLAPPED_ROUTINE)
+        ok = WriteFileEx(call->handle, call->data, call->request, ov, routine);
+    else switch (call->kind)
     {
     case 'r': ok = ReadFile(call->handle, call->buffer, call->size, &call->count, ov); break;
     case 'w': ok = WriteFile(call->handle, call->data, call->request, &call->count, ov); break;
@@ -132,7 +176,7 @@ static DWORD WINAPI act(void *argument)
     for (;;)
     {
         WaitForSingleObject(call->start, INFINITE);
-        perform(call, call->form == ACTOR_WITH_OVERLAPPED ? &call->ov : NULL);
+        perform(call, call->form == ACTOR_WITH_OVERLAPPED ? call->ov : NULL);
         SetEvent(call->event);
     }
 }
@@ -143,7 +187,11 @@ static struct call *free_call(void)
     for (i = 0; i < CALLS; i++)
         if (calls[i].id < 0)
         {
-            if (!calls[i].event) calls[i].event = CreateEventA(NULL, TRUE, FALSE, NULL);
+            if (!calls[i].event)
+            {
+                calls[i].event = CreateEventA(NULL, TRUE, FALSE, NULL);
+                calls[i].resets_itself = CreateEventA(NULL, FALSE, FALSE, NULL);
+            }
             return &calls[i];
         }
     printf("too many calls\n");
@@ -167,12 +215,29 @@ static void release(struct call *call)
     call->id = -1;
 }
 
-/* What an overlapped operation has left in its structure, and whether its event is set. */
-static void print_overlapped(struct call *call)
+static OVERLAPPED *structure(long id);
+
+#include "notices.h"
+
+/* What is signaled at the end of a call. */
+static HANDLE signal_of(const struct call *call)
 {
-    printf(" st=%lx hi=%lu ev=%d", (unsigned long)(DWORD)call->ov.Internal, (unsigned long)call->ov.InternalHigh,
-           WaitForSingleObject(call->event, 0) == WAIT_OBJECT_0);
-    if (brings_data(call) && (call->ok || call->error == ERROR_MORE_DATA)) print_data(call->buffer, (DWORD)call->ov.InternalHigh);
+    switch (call->form)
+    {
+    case OVERLAPPED_BY_HANDLE: return call->handle;
+    case OVERLAPPED_AUTO: return call->resets_itself;
+    default: return call->event;
+    }
+}
+
+/* What an overlapped operation has left in its structure, and whether its event is set. */
+static void print_overlapped(struct call *call, BOOL refused)
+{
+    printf(" st=%lx hi=%lu", (unsigned long)(DWORD)call->ov->Internal, (unsigned long)call->ov->InternalHigh);
+    /* The handle is as the calls before have left it. */
+    if (call->form != OVERLAPPED_BY_HANDLE || !refused)
+        printf(" ev=%d", WaitForSingleObject(signal_of(call), 0) == WAIT_OBJECT_0);
+    if (brings_data(call) && (call->ok || call->error == ERROR_MORE_DATA)) print_data(call->buffer, (DWORD)call->ov->InternalHigh);
 }
 
 static void print_call(struct call *call)
@@ -184,42 +249,73 @@ static void print_call(struct call *call)
     if (brings_data(call)) print_data(call->buffer, call->count);
 }
 
-static void make(struct call *call, long id, char kind, enum form form)
+/* A structure that stays its call's for long: a port may have it later. */
+static OVERLAPPED *structure(long id)
+{
+    static unsigned next;
+    struct tracked *place = &structures[next++ % STRUCTURES];
+    memset(place, 0, sizeof *place);
+    place->id = id;
+    place->ov.InternalHigh = UNTOUCHED;
+    return &place->ov;
+}
+
+static HANDLE event_in_structure(const struct call *call)
+{
+    switch (call->form)
+    {
+    case OVERLAPPED_WITH_EVENT: return call->event;
+    case OVERLAPPED_AUTO: return call->resets_itself;
+    case OVERLAPPED_QUIET: return (HANDLE)((ULONG_PTR)call->event | 1);
+    case OVERLAPPED_ROUTINE: return (HANDLE)(ULONG_PTR)12345; /* semantics 241 */
+    default: return NULL; /* An actor tells its end by the event, later than the system would. */
+    }
+}
+
+/* A call that is overlapped. */
+static void begin(struct call *call, long id)
 {
     BOOL pending;
+    SetEvent(call->event);
+    SetEvent(call->resets_itself);
+    perform(call, call->ov);
+    if (call->form == OVERLAPPED_ROUTINE)
+    {
+        print_outcome(call->ok, call->error);
+        if (call->ok || call->error == ERROR_MORE_DATA)
+        {
+            printf(" st=%lx", (unsigned long)(DWORD)call->ov->Internal);
+            call->id = id;
+        }
+        else release(call);
+        return;
+    }
+    pending = !call->ok && call->error == ERROR_IO_PENDING;
+    if (pending) printf("pending");
+    else print_outcome(call->ok, call->error);
+    if (moves_data(call)) printf(" n=%lu", (unsigned long)call->count);
+    print_overlapped(call, !call->ok && call->error != ERROR_MORE_DATA && !pending);
+    if (pending) call->id = id;
+    else release(call);
+}
+
+static void make(struct call *call, long id, char kind, enum form form)
+{
     call->kind = kind;
     call->form = form;
     call->reported = FALSE;
     call->count = 0;
-    memset(&call->ov, 0, sizeof call->ov);
-    /* An actor tells its end by the same event, later than the system would. */
-    call->ov.hEvent = form == OVERLAPPED_WITH_EVENT ? call->event : NULL;
-    call->ov.InternalHigh = UNTOUCHED;
-    switch (form)
+    call->ov = structure(id);
+    call->ov->hEvent = event_in_structure(call);
+    if (is_overlapped(form)) begin(call, id);
+    else if (form == DIRECT)
     {
-    case DIRECT:
         perform(call, NULL);
         print_call(call);
         release(call);
-        break;
-    case OVERLAPPED_WITH_EVENT:
-        SetEvent(call->event);
-        perform(call, &call->ov);
-        pending = !call->ok && call->error == ERROR_IO_PENDING;
-        if (pending)
-        {
-            printf("pending");
-            if (moves_data(call)) printf(" n=%lu", (unsigned long)call->count);
-            print_overlapped(call);
-            call->id = id;
-            break;
-        }
-        print_outcome(call->ok, call->error);
-        if (moves_data(call)) printf(" n=%lu", (unsigned long)call->count);
-        print_overlapped(call);
-        release(call);
-        break;
-    default:
+    }
+    else
+    {
         call->id = id;
         ResetEvent(call->event);
         if (!call->thread)
@@ -232,6 +328,23 @@ static void make(struct call *call, long id, char kind, enum form form)
     }
 }
 
+static BOOL result(struct call *call, BOOL wait)
+{
+    SetLastError(0xdeadbeef);
+    call->ok = GetOverlappedResult(call->handle, call->ov, &call->count, wait);
+    call->error = GetLastError();
+    return call->ok;
+}
+
+/* The same result as before. semantics 216 */
+static void ask_again(struct call *call)
+{
+    DWORD error = call->error, count = call->count;
+    BOOL ok = call->ok;
+    if (result(call, TRUE) != ok || call->error != error || call->count != count)
+        printf(" and then error %lu n=%lu", (unsigned long)call->error, (unsigned long)call->count);
+}
+
 static void await(long id)
 {
     struct call *call = find_call(id);
@@ -241,35 +354,50 @@ static void await(long id)
         printf("is not on its way");
         return;
     }
-    if (WaitForSingleObject(call->event, patience_ms) != WAIT_OBJECT_0) stuck();
-    if (call->form == OVERLAPPED_WITH_EVENT)
+    /* Half of the calls are waited for by asking for their results; the watch is for those that do not come. semantics 216
+     * Wine does not say of transactions that they have begun. semantics 213 */
+    if (!is_overlapped(call->form) || call->form == OVERLAPPED_AUTO || call->kind == 't' || id % 2)
+        if (WaitForSingleObject(signal_of(call), patience_ms) != WAIT_OBJECT_0) stuck();
+    if (is_overlapped(call->form))
     {
-        SetLastError(0xdeadbeef);
-        call->ok = GetOverlappedResult(call->handle, &call->ov, &call->count, FALSE);
-        call->error = GetLastError();
+        /* What an event that resets itself has told is not waited for again. semantics 217 */
+        result(call, call->form == OVERLAPPED_AUTO || id % 2 == 0);
         print_outcome(call->ok, call->error);
         printf(" n=%lu", (unsigned long)call->count);
-        print_overlapped(call);
+        ask_again(call);
+        print_overlapped(call, FALSE);
     }
     else
     {
         print_call(call);
         if (call->form == ACTOR_WITH_OVERLAPPED)
-            printf(" st=%lx hi=%lu", (unsigned long)(DWORD)call->ov.Internal, (unsigned long)call->ov.InternalHigh);
+            printf(" st=%lx hi=%lu", (unsigned long)(DWORD)call->ov->Internal, (unsigned long)call->ov->InternalHigh);
     }
     release(call);
 }
 
-/* Names calls that have ended although nothing has been done that ends them. */
+/* A call whose end would be known by now, and nothing has been done that ends it. */
+static BOOL is_watched(const struct call *call)
+{
+    return call->id >= 0 && !call->reported && call->form != OVERLAPPED_ROUTINE;
+}
+
+/* Names calls that have ended although nothing has been done that ends them, and routines that ran in no alertable wait. */
 static void report_early(void)
 {
     HANDLE events[CALLS];
     int i, count = 0;
+    if (noted)
+    {
+        print_notes("  ran early:", 0);
+        printf("\n");
+    }
     for (i = 0; i < CALLS; i++)
-        if (calls[i].id >= 0 && !calls[i].reported) events[count++] = calls[i].event;
+        if (is_watched(&calls[i])) events[count++] = signal_of(&calls[i]);
     if (!count || WaitForMultipleObjects(count, events, FALSE, 0) == WAIT_TIMEOUT) return;
     for (i = 0; i < CALLS; i++)
-        if (calls[i].id >= 0 && !calls[i].reported && WaitForSingleObject(calls[i].event, 0) == WAIT_OBJECT_0)
+        if (is_watched(&calls[i]) && (!is_overlapped(calls[i].form) || HasOverlappedIoCompleted(calls[i].ov))
+            && (calls[i].form == OVERLAPPED_AUTO || WaitForSingleObject(signal_of(&calls[i]), 0) == WAIT_OBJECT_0))
         {
             printf("  #%ld has ended early\n", calls[i].id);
             calls[i].reported = TRUE;
@@ -325,91 +453,7 @@ static void cancel_thread(long id)
     }
 }
 
-static void create(const long *a)
-{
-    char name[64];
-    HANDLE handle;
-    pipe_name(name, a[1]);
-    SetLastError(0xdeadbeef);
-    handle = CreateNamedPipeA(name, a[2], a[3], a[4], a[5], a[6], a[7], NULL);
-    if (handle == INVALID_HANDLE_VALUE) print_outcome(FALSE, GetLastError());
-    else printf("handle");
-    if (a[0] >= 0) slots[a[0]] = handle;
-    else if (handle != INVALID_HANDLE_VALUE) CloseHandle(handle);
-}
-
-static void open_client(const long *a)
-{
-    char name[64];
-    HANDLE handle;
-    pipe_name(name, a[1]);
-    SetLastError(0xdeadbeef);
-    handle = CreateFileA(name, (DWORD)a[2], 0, NULL, OPEN_EXISTING, a[3] ? FILE_FLAG_OVERLAPPED : 0, NULL);
-    if (handle == INVALID_HANDLE_VALUE) print_outcome(FALSE, GetLastError());
-    else printf("handle");
-    if (a[0] >= 0) slots[a[0]] = handle;
-    else if (handle != INVALID_HANDLE_VALUE) CloseHandle(handle);
-}
-
-static void peek(HANDLE handle, DWORD size)
-{
-    char *buffer = malloc(size + 1);
-    DWORD count = UNTOUCHED, unread = UNTOUCHED, left = UNTOUCHED;
-    BOOL ok;
-    SetLastError(0xdeadbeef);
-    ok = PeekNamedPipe(handle, buffer, size, &count, &unread, &left);
-    print_outcome(ok, GetLastError());
-    if (ok)
-    {
-        printf(" n=%lu unread=%lu left=%lu", (unsigned long)count, (unsigned long)unread, (unsigned long)left);
-        print_data(buffer, count);
-    }
-    else if (count != UNTOUCHED || unread != UNTOUCHED || left != UNTOUCHED) printf(" touched");
-    free(buffer);
-}
-
-static void state(HANDLE handle)
-{
-    DWORD mode = UNTOUCHED, instances = UNTOUCHED;
-    BOOL ok;
-    SetLastError(0xdeadbeef);
-    ok = GetNamedPipeHandleStateA(handle, &mode, &instances, NULL, NULL, NULL, 0);
-    print_outcome(ok, GetLastError());
-    if (ok) printf(" mode=%lx instances=%lu", (unsigned long)mode, (unsigned long)instances);
-}
-
-static void information(HANDLE handle)
-{
-    DWORD flags = UNTOUCHED, out = UNTOUCHED, in = UNTOUCHED, most = UNTOUCHED;
-    BOOL ok;
-    SetLastError(0xdeadbeef);
-    ok = GetNamedPipeInfo(handle, &flags, &out, &in, &most);
-    print_outcome(ok, GetLastError());
-    if (ok) printf(" flags=%lx out=%lu in=%lu max=%lu", (unsigned long)flags, (unsigned long)out, (unsigned long)in,
-                   (unsigned long)most);
-}
-
-/* CancelIo, CancelIoEx of everything, or of one call, which may have ended long ago. */
-static void cancel(HANDLE handle, long what)
-{
-    static OVERLAPPED nobodys;
-    struct call *call = what >= 0 ? find_call(what) : NULL;
-    BOOL ok;
-    SetLastError(0xdeadbeef);
-    if (what == -2) ok = CancelIo(handle);
-    else if (what == -1) ok = CancelIoEx(handle, NULL);
-    else ok = CancelIoEx(handle, call ? &call->ov : &nobodys);
-    print_outcome(ok, GetLastError());
-}
-
-static void set_state(HANDLE handle, long mode)
-{
-    DWORD value = (DWORD)mode;
-    BOOL ok;
-    SetLastError(0xdeadbeef);
-    ok = SetNamedPipeHandleState(handle, mode < 0 ? NULL : &value, NULL, NULL);
-    print_outcome(ok, GetLastError());
-}
+#include "controls.h"
 
 /* A call that may wait: letter, id, form, slot or name, and what its kind needs. */
 static void call_line(char kind, const long *a)
@@ -440,25 +484,69 @@ static void call_line(char kind, const long *a)
     make(call, a[0], kind, (enum form)a[1]);
 }
 
-static void line(char letter, const long *a)
+/* CancelIoEx of everything, until the call that a thread is inside of, or will be, has ended. */
+static void cancel_inside(HANDLE handle, long id)
 {
-    BOOL ok;
-    BOOL waits = strchr("avl", letter) != NULL;
-    if (!waits && letter != 'E') report_early();
-    if (strchr("rwtnfW", letter))
+    DWORD start = GetTickCount();
+    struct call *call = find_call(id);
+    if (!call)
     {
-        printf("%ld: ", a[0]);
-        call_line(letter, a);
+        printf("is not on its way");
         return;
     }
-    if (!waits) printf("%ld: ", a[0]);
-    SetLastError(0xdeadbeef);
+    while (WaitForSingleObject(call->event, 0) != WAIT_OBJECT_0)
+    {
+        CancelIoEx(handle, NULL);
+        if (GetTickCount() - start > patience_ms) stuck();
+        SwitchToThread();
+    }
+    printf("ok");
+}
+
+/* What a call that waits has for a result. semantics 216 */
+static void early_result(long id)
+{
+    struct call *call = find_call(id);
+    if (!call) printf("is not on its way");
+    else
+    {
+        result(call, FALSE);
+        print_outcome(call->ok, call->error);
+    }
+}
+
+/* What comes after another line, as its effect. */
+static void effect_line(char letter, const long *a)
+{
     switch (letter)
     {
-    case 'E': episode = a[0]; printf("episode"); break;
     case 'a': await(a[0]); break;
     case 'v': await_unread(slots[a[0]], (DWORD)a[1]); break;
     case 'l': await_listening(a[0]); break;
+    case 'Q': await_packets(a[0], a[1], a[2]); break;
+    case 'Z': await_routines(a[0], a[1], a[2]); break;
+    }
+}
+
+static void line(char letter, const long *a)
+{
+    BOOL ok;
+    if (strchr("avlQZ", letter))
+    {
+        effect_line(letter, a);
+        return;
+    }
+    if (letter != 'E') report_early();
+    printf("%ld: ", a[0]);
+    if (strchr("rwtnfW", letter))
+    {
+        call_line(letter, a);
+        return;
+    }
+    SetLastError(0xdeadbeef);
+    switch (letter)
+    {
+    case 'E': episode = a[0]; make_ports(); printf("episode"); break;
     case 'c': create(a + 1); break;
     case 'o': open_client(a + 1); break;
     case 'd': ok = DisconnectNamedPipe(slots[a[1]]); print_outcome(ok, GetLastError()); break;
@@ -468,7 +556,16 @@ static void line(char letter, const long *a)
     case 'i': information(slots[a[1]]); break;
     case 's': set_state(slots[a[1]], a[2]); break;
     case 'k': cancel(slots[a[1]], a[2]); break;
+    case 'K': cancel_inside(slots[a[1]], a[2]); break;
     case 'y': cancel_thread(a[1]); break;
+    case 'D': duplicate(a[1]); break;
+    case 'R': early_result(a[1]); break;
+    case 'P': associate(slots[a[1]], a[2], a[0]); break;
+    case 'm': skip_successes(slots[a[1]]); break;
+    case 'b': post(a[1], a[0]); break;
+    case 'q': take(a[1], a[2]); break;
+    case 'u': ok = QueueUserAPC(user_call, GetCurrentThread(), a[0]) != 0; print_outcome(ok, GetLastError()); break;
+    case 'z': be_alertable(a[1]); break;
     }
 }
 

@@ -133,6 +133,7 @@ impl Told {
         let skips = immediate && result.status == 0 && pending.skips_port.load(Ordering::Relaxed);
         // The port that the handle has now, and not one that it gets by a thread which this wakes.
         let port = pending.port().filter(|_| self.posts && !skips);
+        let signal = || end.signal(completion.result == Err(Status::PipeDisconnected));
         let post = || {
             if let Some(Association { port, key }) = port {
                 port.push(Packet {
@@ -149,11 +150,12 @@ impl Told {
                 post();
             }
             Notice::Handle => {
-                end.gate().open_gate();
+                signal();
                 post();
             }
             // Either the thread itself is here and does not wait, or the engine notifies its signal afterwards.
             Notice::Routine { thread, routine } => {
+                signal();
                 thread.queue_quietly(Call::Completion {
                     routine: *routine,
                     error: overlapped::result_of(result.status),
@@ -206,8 +208,8 @@ fn start(end: &Arc<PipeEnd>, told: &Told, work: Work<'_>) -> Outcome<Option<over
     // semantics 213
     match &told.notice {
         Notice::Event(event) => drop(event.set_event(false)),
-        Notice::Handle => end.gate().close_gate(),
-        Notice::Routine { .. } => {}
+        // A routine's operation has no event either, whatever stands in its structure (semantics 221, 241).
+        Notice::Handle | Notice::Routine { .. } => end.gate().close_gate(),
     }
     told.structure.get().Internal.store(STATUS_PENDING, Ordering::Relaxed);
     end.channel.release();

@@ -214,13 +214,16 @@ crate::export! {
     /// is signaled costs nothing here.
     ///
     /// # Errors
-    /// ERROR_INVALID_PARAMETER for unknown modes, ERROR_INVALID_HANDLE.
+    /// ERROR_INVALID_PARAMETER for unknown modes and for a handle that is not overlapped, ERROR_INVALID_HANDLE.
     // semantics 250
     fn SetFileCompletionNotificationModes(file: Handle, modes: u8) -> Bool [FALSE] {
         if modes & !(FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE) != 0 {
             return Err(Failure(code::INVALID_PARAMETER));
         }
         let end = pipe_end(file)?;
+        if !end.overlapped {
+            return Err(Failure(code::INVALID_PARAMETER));
+        }
         if modes & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS != 0 {
             end.pending.set_skips_port(true);
         }

@@ -2,7 +2,7 @@
 //!
 //! What an end does is npipe's; here is what a handle adds: how many there are, whether its calls may be overlapped, and
 //! the signal that waits for it see. The signal is the file object's of Windows: on from the beginning, off while a call is
-//! inside, and off for good on a client whose server has disconnected it.
+//! inside, and off on a client whose server has disconnected it, until an operation that this has ended turns it on again.
 
 mod anonymous;
 pub(crate) mod create;
@@ -12,12 +12,12 @@ pub(crate) mod state;
 pub(crate) mod transfer;
 
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use npipe::{PipeClient, PipeServer, PipeStream, Status};
 
-use crate::dispatch::Waitable;
+use crate::dispatch::{Waitable, locked};
 use crate::failure::{Failure, Outcome};
 use crate::operations::Pending;
 use crate::sanitizer::Channel;
@@ -35,6 +35,8 @@ pub(crate) struct PipeEnd {
     /// Opened with FILE_FLAG_OVERLAPPED.
     pub(crate) overlapped: bool,
     gate: Arc<Waitable>,
+    /// Whether the disconnect of a client has ended an operation that signals the handle.
+    signaled_dead: Mutex<bool>,
     /// Where a sanitizer sees it meet the other end.
     pub(crate) channel: Channel,
     /// Its overlapped operations.
@@ -52,6 +54,7 @@ impl PipeEnd {
             side,
             overlapped,
             gate: Waitable::gate(),
+            signaled_dead: Mutex::new(false),
             channel,
             pending: Pending::default(),
             is_local: AtomicBool::new(false),
@@ -90,6 +93,15 @@ impl PipeEnd {
         &self.gate
     }
 
+    /// An operation without an event is over, and signals the handle (semantics 221).
+    pub(crate) fn signal(&self, disconnected: bool) {
+        if disconnected {
+            // Whoever takes a look at the client now closes no gate that is open for this.
+            *locked(&self.signaled_dead) = true;
+        }
+        self.gate.open_gate();
+    }
+
     pub(crate) fn waitable(&self) -> Arc<Waitable> {
         // semantics 174
         if let Side::Client(client) = &self.side
@@ -97,7 +109,10 @@ impl PipeEnd {
                 .info()
                 .is_err_and(|error| error.status() == Status::PipeDisconnected)
         {
-            self.gate.close_gate();
+            let signaled = locked(&self.signaled_dead);
+            if !*signaled {
+                self.gate.close_gate();
+            }
         }
         Arc::clone(&self.gate)
     }

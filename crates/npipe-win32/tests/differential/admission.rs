@@ -7,12 +7,15 @@
 //! Nor does a script do what leaves Wine in another state than the rules do. Each such place cites its rule and has a case
 //! in the conformance suite.
 
-use crate::model::{Call, Effect, NOWAIT, READ_MESSAGES, UNLIMITED, World};
+use crate::model::{Call, Effect, Handle, NOWAIT, READ_MESSAGES, UNLIMITED, World};
 use crate::rules::Side;
 use crate::steps::{Form, Operation, Parameters, Slot, Step, Which};
 
 /// As many calls wait at most; the interpreter has a place for each.
 const MOST_CALLS: usize = 40;
+
+/// And so many packets are at a port.
+const MOST_PACKETS: usize = 40;
 
 /// And at one end: a writer foresees sixteen reads (semantics 96).
 const MOST_CALLS_AT_AN_END: usize = 8;
@@ -23,14 +26,15 @@ impl World {
         if !self.may_begin(step) {
             return None;
         }
-        let form = form(&step.operation);
-        if form.is_some() && self.calls.len() >= MOST_CALLS {
+        let form = step.operation.form();
+        // Routines that have not run keep their places.
+        if form.is_some() && self.calls.len() + self.routines.len() >= MOST_CALLS {
             return None;
         }
         // An overlapped call tells itself whether it waits, and most operations do not.
         let is_certain = match step.operation {
             Operation::Create { .. } => false,
-            _ => form.is_none_or(|form| form == Form::Overlapped),
+            _ => form.is_none_or(|form| form.is_overlapped() && !self.may_skip(step, form)),
         };
         if is_certain {
             return self.apply(step);
@@ -45,9 +49,15 @@ impl World {
     }
 
     fn may_begin(&self, step: &Step) -> bool {
+        let is_open = |slot: Slot| self.handle(slot).is_some_and(|handle| handle.open[step.handle]);
+        if !step.operation.slot().map_or(step.handle == 0, is_open) {
+            return false;
+        }
         match step.operation {
             Operation::Create { name, parameters, .. } => self.may_create(name, &parameters),
-            Operation::Connect { slot, form } => self.may_call(slot, form) && self.may_connect(slot, form),
+            Operation::Connect { slot, form } => {
+                form != Form::Routine && self.may_call(slot, form) && self.may_connect(slot, form)
+            }
             Operation::Read { slot, size, form } => {
                 self.may_call(slot, form) && !self.reads_unseen(slot) && self.agrees_on_empty_messages(slot, size)
             }
@@ -59,15 +69,13 @@ impl World {
             } => {
                 // Of an empty request nothing is seen.
                 self.may_call(slot, form)
-                    && (form == Form::Overlapped || form.is_actor() && request > 0)
+                    && form != Form::Routine
+                    && (form.is_overlapped() || form.is_actor() && request > 0)
                     && !self.reads_unseen(slot)
                     && !self.flushes_unseen(slot)
             }
             Operation::Flush { slot, form } => {
-                form != Form::Overlapped
-                    && form != Form::ActorWithOverlapped
-                    && self.has_room(slot)
-                    && self.handle(slot).is_some()
+                matches!(form, Form::Direct | Form::Actor) && self.has_room(slot) && !self.waits_by_handle(slot)
             }
             Operation::Wait { form: Form::Direct, .. } => true,
             // There has to be a way to end it: another instance, or one that can be made to listen (semantics 204).
@@ -86,21 +94,42 @@ impl World {
                     && !self.flushes_unseen(slot)
                     && self.agrees_on_lost_writes(slot)
             }
-            Operation::Close { slot } => self.may_close(slot),
+            Operation::Close { slot } => self.may_close(slot, step.handle),
             Operation::SetState { slot, mode } => self.may_set(slot, mode),
             Operation::Cancel { slot, which } => {
                 let unseen = self.calls_at(slot).any(|(id, call)| match which {
                     Which::One(one) => id == one && call.form == Form::ActorWithOverlapped,
-                    Which::OfThread | Which::All => call.form.is_actor(),
+                    Which::All => call.form.is_actor(),
+                    Which::OfThread => false,
                 });
                 !unseen && (matches!(which, Which::One(_)) || self.agrees_on_lost_writes(slot))
             }
-            Operation::CancelThread { .. } => true,
-            Operation::Open { .. }
-            | Operation::Peek { .. }
-            | Operation::State { .. }
-            | Operation::Information { .. } => true,
+            _ => self.may_notice(step),
         }
+    }
+
+    /// What does not wait, and of which most may be done at any time.
+    fn may_notice(&self, step: &Step) -> bool {
+        match step.operation {
+            // The end is seen of one call alone.
+            Operation::CancelInside { slot, call } => {
+                let mut calls = self.calls_at(slot);
+                calls.next().is_some_and(|(id, of)| id == call && of.form.is_actor()) && calls.next().is_none()
+            }
+            Operation::Duplicate { slot } => self.handle(slot).is_some_and(|handle| !handle.open[1 - step.handle]),
+            // No rule says whose the calls are that wait already.
+            Operation::Associate { slot, .. } => self.calls_at(slot).next().is_none(),
+            Operation::Post { port } => self.ports[port].len() < MOST_PACKETS,
+            Operation::QueueCall => self.routines.len() < MOST_CALLS,
+            Operation::Peek { slot, .. } => !self.waits_by_handle(slot),
+            _ => true,
+        }
+    }
+
+    /// Whether the port hears nothing of a call that succeeds at once.
+    fn may_skip(&self, step: &Step, form: Form) -> bool {
+        let handle = step.operation.slot().and_then(|slot| self.handle(slot));
+        form.posts() && handle.is_some_and(|handle| handle.skips_port && handle.port.is_some())
     }
 
     /// Whether the answer is the same on both systems and however far the calls of threads are.
@@ -110,16 +139,20 @@ impl World {
             // Wine makes an instance for a moment, which ends waits.
             return !self.waits_for_names();
         }
-        let Some(form) = form(&step.operation) else {
+        let Some(form) = step.operation.form() else {
             return true;
         };
         match form {
             Form::Direct if effect.waits => false,
+            // semantics 250: Wine skips the packet of a message that is longer too.
+            form if self.may_skip(step, form) => !effect.line.text.starts_with("error 234"),
             // What is seen of a call tells that it has begun.
             Form::Actor | Form::ActorWithOverlapped
                 if effect.waits && matches!(step.operation, Operation::Write { .. } | Operation::Transact { .. }) =>
             {
+                let looked_at = step.operation.slot().and_then(|slot| self.peer(slot));
                 effect.seen_at.is_some_and(|(_, unread)| unread > 0)
+                    && !looked_at.is_some_and(|peer| self.waits_by_handle(peer))
             }
             _ => true,
         }
@@ -132,12 +165,30 @@ impl World {
     /// A thread blocks on handles that are not overlapped, and OVERLAPPEDs come with those that are. semantics 222 has the
     /// hazards of the rest.
     fn may_call(&self, slot: Slot, form: Form) -> bool {
+        let full = |handle: &Handle| {
+            handle
+                .port
+                .is_some_and(|(port, _)| self.ports[port].len() >= MOST_PACKETS)
+        };
         self.has_room(slot)
             && self.handle(slot).is_some_and(|handle| match form {
-                Form::Direct => true,
-                Form::Overlapped => handle.overlapped,
+                Form::Direct => !self.waits_by_handle(slot),
                 Form::Actor | Form::ActorWithOverlapped => !handle.overlapped,
+                Form::Routine if self.waits_by_handle(slot) => false,
+                Form::ByHandle if self.signals_handle(slot) => false,
+                form => handle.overlapped && !(form.posts() && full(handle)),
             })
+    }
+
+    /// Whether a call that waits signals the handle, which has no event of its own.
+    fn signals_handle(&self, slot: Slot) -> bool {
+        self.calls_at(slot)
+            .any(|(_, call)| matches!(call.form, Form::ByHandle | Form::Routine))
+    }
+
+    /// semantics 221, 222: other calls signal the handle too.
+    fn waits_by_handle(&self, slot: Slot) -> bool {
+        self.calls_at(slot).any(|(_, call)| call.form == Form::ByHandle)
     }
 
     /// A thread's read, or the second half of its transaction.
@@ -236,21 +287,25 @@ impl World {
         let unread: usize = self.links[link].oracle.unread(handle.side.other()).sum();
         let fits = unread + size as usize <= quota as usize;
         if handle.is_nowait() && self.calls_at(peer).any(waiting) {
-            // semantics 95, 135: in Wine such a write ends reads of nothing although it writes nothing.
-            let wanted: u32 = self.calls_at(peer).map(|(_, call)| call.wants()).sum();
+            // semantics 95, 135: in Wine such a write ends reads of nothing although it writes nothing for them.
+            let for_data = !self.calls_at(peer).any(|read| waiting(read) && read.1.wants() == 0);
             // semantics 136: in Wine a message is cut as bytes are.
-            return (fits || wanted > 0) && !self.pipe_of(handle).is_message() && !self.reads_unseen(peer);
+            return (fits || for_data) && !self.pipe_of(handle).is_message() && !self.reads_unseen(peer);
         }
         // Whether a write that does not fit waits is up to the reader.
-        form != Form::Overlapped || fits || !self.reads_unseen(peer)
+        !form.is_overlapped() || fits || !self.reads_unseen(peer)
     }
 
-    fn may_close(&self, slot: Slot) -> bool {
+    fn may_close(&self, slot: Slot, number: usize) -> bool {
         let Some(handle) = self.handle(slot) else {
             return false;
         };
-        // A handle that a thread is about to use has to stay; and see Disconnect of flushes.
-        let in_use = self.calls_at(slot).any(|(_, call)| call.form.is_actor());
+        // A handle that a thread is about to use has to stay, or that is waited for; and see Disconnect of flushes.
+        let uses = |call: &Call| call.form.is_actor() || call.form == Form::ByHandle;
+        if handle.open[1 - number] {
+            return !self.calls_at(slot).any(|(_, call)| uses(call) && call.handle == number);
+        }
+        let in_use = self.calls_at(slot).any(|(_, call)| uses(call));
         let flushes = self.peer(slot).is_some_and(|peer| self.flushes_unseen(peer));
         // semantics 89: Wine has another error for waits whose pipe vanishes.
         let vanishes = handle.side == Side::Server && self.pipe_of(handle).instances == 1 && self.waits_for_names();
@@ -266,17 +321,5 @@ impl World {
         // semantics 138: Wine does not look at the calls that wait.
         let busy = mode.is_some_and(|mode| mode & NOWAIT != 0) && self.calls_at(slot).next().is_some();
         !sets && !busy
-    }
-}
-
-fn form(operation: &Operation) -> Option<Form> {
-    match *operation {
-        Operation::Connect { form, .. }
-        | Operation::Read { form, .. }
-        | Operation::Write { form, .. }
-        | Operation::Transact { form, .. }
-        | Operation::Flush { form, .. }
-        | Operation::Wait { form, .. } => Some(form),
-        _ => None,
     }
 }

@@ -4,6 +4,7 @@ use npipe_core::Status;
 
 use crate::deviations::Deviation;
 use crate::rules::Got;
+use crate::steps::Form;
 
 /// What InternalHigh is before a call.
 const UNTOUCHED: u32 = 0x7777;
@@ -51,7 +52,7 @@ impl Answer {
         }
     }
 
-    fn status(&self) -> u32 {
+    pub(crate) fn status(&self) -> u32 {
         match self {
             Answer::Got(got) if got.more => Status::BufferOverflow.ntstatus(),
             Answer::Failed(status) => status.ntstatus(),
@@ -67,7 +68,7 @@ impl Answer {
         }
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Answer::Got(got) => &got.data,
             _ => &[],
@@ -75,7 +76,7 @@ impl Answer {
     }
 
     /// Whether the operation was carried out: overlapped ones leave their result in the structure then.
-    fn is_completed(&self) -> bool {
+    pub(crate) fn is_completed(&self) -> bool {
         !matches!(self, Answer::Failed(_) | Answer::Refused(_))
     }
 
@@ -98,28 +99,45 @@ impl Answer {
     }
 
     /// Of an overlapped call that did not have to wait (semantics 69, 70, 131, 212, 213, 215).
-    pub(crate) fn at_once(&self, kind: Kind) -> String {
+    pub(crate) fn at_once(&self, kind: Kind, form: Form) -> String {
+        if form == Form::Routine {
+            // semantics 235, 240: whatever is there already, the routine tells it.
+            return if self.is_completed() {
+                format!("ok st={:x}", self.status())
+            } else {
+                self.outcome()
+            };
+        }
         let mut text = self.outcome();
         if kind != Kind::Neither {
             let told = if self.code().is_none() { self.count() } else { 0 };
             text += &format!(" n={told}");
         }
         match self {
+            // The handle is as the calls before have left it.
+            Answer::Failed(_) | Answer::Refused(_) if form == Form::ByHandle => text + &untouched(""),
             // Whoever may not do a thing has not begun it: the event is as it was.
-            Answer::Failed(Status::AccessDenied) => text + &untouched(1),
-            Answer::Failed(_) | Answer::Refused(_) => text + &untouched(0),
-            _ => text + &self.structure(kind),
+            Answer::Failed(Status::AccessDenied) => text + &untouched(" ev=1"),
+            Answer::Failed(_) | Answer::Refused(_) => text + &untouched(" ev=0"),
+            _ => text + &self.structure(kind, 1),
         }
     }
 
+    /// Of a packet at a port, or of what a routine is told (semantics 239, 246-249).
+    pub(crate) fn told(&self) -> String {
+        format!("{} n={}", self.outcome(), self.count())
+    }
+
     /// Of an overlapped call that had to wait (semantics 71, 214, 215, 230).
-    pub(crate) fn overlapped(&self, kind: Kind) -> String {
-        format!("{} n={}{}", self.outcome(), self.count(), self.structure(kind))
+    pub(crate) fn overlapped(&self, kind: Kind, form: Form) -> String {
+        // An event that resets itself has released the wait for it.
+        let event = u8::from(form != Form::AutoReset);
+        format!("{} n={}{}", self.outcome(), self.count(), self.structure(kind, event))
     }
 
     /// The structure and the event of a completed operation.
-    fn structure(&self, kind: Kind) -> String {
-        let mut text = format!(" st={:x} hi={} ev=1", self.status(), self.count());
+    fn structure(&self, kind: Kind, event: u8) -> String {
+        let mut text = format!(" st={:x} hi={} ev={event}", self.status(), self.count());
         if kind == Kind::Reads && self.is_completed() {
             text += &data(self.bytes());
         }
@@ -138,14 +156,17 @@ impl Answer {
 }
 
 /// The structure of an operation that waits, or that failed at once.
-fn untouched(event: u8) -> String {
-    format!(" st={STATUS_PENDING:x} hi={UNTOUCHED} ev={event}")
+fn untouched(event: &str) -> String {
+    format!(" st={STATUS_PENDING:x} hi={UNTOUCHED}{event}")
 }
 
 /// Of an overlapped call that has to wait.
-pub(crate) fn pending(kind: Kind) -> String {
+pub(crate) fn pending(kind: Kind, form: Form) -> String {
+    if form == Form::Routine {
+        return format!("ok st={STATUS_PENDING:x}");
+    }
     let count = if kind == Kind::Neither { "" } else { " n=0" };
-    format!("pending{count}{}", untouched(0))
+    format!("pending{count}{}", untouched(" ev=0"))
 }
 
 /// What a line prints, and what it prints under Wine if that is known to be something else.
@@ -170,5 +191,31 @@ impl Line {
             self.under_wine = Some((text, deviation));
         }
         self
+    }
+
+    /// Several answers in one line; under Wine for the first reason that there is.
+    pub(crate) fn all(head: &str, lines: impl IntoIterator<Item = Line>) -> Line {
+        let (mut text, mut under_wine, mut reason) = (head.to_owned(), head.to_owned(), None);
+        for line in lines {
+            text += &line.text;
+            let (wine, why) = line
+                .under_wine
+                .map_or((line.text, None), |(wine, why)| (wine, Some(why)));
+            under_wine += &wine;
+            reason = reason.or(why);
+        }
+        match reason {
+            Some(reason) => Line::of(text).but(under_wine, reason),
+            None => Line::of(text),
+        }
+    }
+
+    /// With something around it.
+    pub(crate) fn around(self, before: &str, after: &str) -> Line {
+        let wrap = |text: String| format!("{before}{text}{after}");
+        Line {
+            text: wrap(self.text),
+            under_wine: self.under_wine.map(|(text, why)| (wrap(text), why)),
+        }
     }
 }

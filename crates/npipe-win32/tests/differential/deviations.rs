@@ -33,5 +33,6 @@ deviations! {
     SET_UNCHECKED = 204 "Wine does not check the access of a client that sets its modes";
     BITS_FIRST = 204 "no rule orders the two checks: Wine looks at the bits first, npipe at the access";
     NOT_COUNTED = 215 "Wine tells no count with ERROR_MORE_DATA where there is an OVERLAPPED, npipe does if the handle is not overlapped";
+    LONGER_FAILS = 242 "Wine says that ReadFileEx failed with ERROR_MORE_DATA, whose routine runs all the same";
     CANCEL_NOTHING = 228 "Wine finds something to cancel where there is nothing";
 }

@@ -3,9 +3,11 @@
 //! An *episode* is a script that begins and ends with nothing: its names are its own, and at its end it closes what it has
 //! opened. What is likely is weighed here; what is possible is in `admission`.
 
-use crate::model::{NAMES, READ_MESSAGES, SLOTS, World};
+mod endings;
+
+use crate::model::{NAMES, PORTS, READ_MESSAGES, SLOTS, World};
 use crate::rules::Side;
-use crate::steps::{Form, Operation, Parameters, Slot, Step, Which};
+use crate::steps::{Alert, Form, Operation, Parameters, Slot, Step, Which};
 
 /// How long an episode is, without its end.
 const STEPS: usize = 160;
@@ -72,6 +74,7 @@ impl Making {
     fn attempt(&mut self, operation: Operation) -> bool {
         let step = Step {
             id: self.last_id + 1,
+            handle: self.handle(&operation),
             operation,
         };
         if self.world.admit(&step).is_none() {
@@ -80,6 +83,16 @@ impl Making {
         self.last_id += 1;
         self.steps.push(step);
         true
+    }
+
+    /// Through which handle of an end something is done.
+    fn handle(&mut self, operation: &Operation) -> usize {
+        let open = operation.slot().and_then(|slot| self.world.handle(slot));
+        match open.map(|handle| handle.open) {
+            Some([true, true]) => self.dice.below(2),
+            Some([false, true]) => 1,
+            _ => 0,
+        }
     }
 
     fn slots(&self, wanted: impl Fn(Slot) -> bool) -> Vec<Slot> {
@@ -136,6 +149,9 @@ impl Making {
         if connected < 6 && self.dice.one_in(if connected == 0 { 2 } else { 8 }) {
             return self.open();
         }
+        if self.dice.below(100) < 14 {
+            return self.notice();
+        }
         let slot = self.slot();
         match self.dice.below(100) {
             0..=6 => self.open(),
@@ -154,7 +170,7 @@ impl Making {
                 slot,
                 request: self.size(),
                 reply: self.size(),
-                form: self.form(slot),
+                form: self.form_without_routine(slot),
             },
             63..=65 => {
                 let form = if self.dice.one_in(3) { Form::Actor } else { Form::Direct };
@@ -176,12 +192,46 @@ impl Making {
         }
     }
 
+    /// What has to do with ports, routines and handles.
+    fn notice(&mut self) -> Operation {
+        let (slot, port) = (self.slot(), self.dice.below(PORTS));
+        match self.dice.below(16) {
+            0..=1 => Operation::Associate { slot, port },
+            2 => Operation::SkipSuccesses { slot },
+            3 => Operation::Post { port },
+            4..=6 => Operation::Take {
+                port,
+                most: self.dice.below(5),
+            },
+            7 => Operation::QueueCall,
+            8..=10 => Operation::Alert {
+                how: self.dice.of(&Alert::ALL),
+            },
+            11..=13 => Operation::Duplicate { slot },
+            14 => Operation::Result { call: self.some_call() },
+            _ => Operation::CancelInside {
+                slot,
+                call: self.some_call(),
+            },
+        }
+    }
+
+    /// A call that waits, if any does.
+    fn some_call(&mut self) -> u32 {
+        let calls: Vec<u32> = self.world.calls.keys().copied().collect();
+        if calls.is_empty() { 0 } else { self.dice.of(&calls) }
+    }
+
     fn form(&mut self, slot: Slot) -> Form {
         let overlapped = self.world.handle(slot).is_some_and(|handle| handle.overlapped);
-        match (overlapped, self.dice.below(8)) {
-            (true, 0) | (false, 3..) => Form::Direct,
-            (true, _) => Form::Overlapped,
-            (false, 0) => Form::ActorWithOverlapped,
+        match (overlapped, self.dice.below(16)) {
+            (true, 0..=1) | (false, 6..) => Form::Direct,
+            (true, 2..=6) => Form::Overlapped,
+            (true, 7..=8) => Form::ByHandle,
+            (true, 9..=10) => Form::AutoReset,
+            (true, 11..=12) => Form::Quiet,
+            (true, _) => Form::Routine,
+            (false, 0..=1) => Form::ActorWithOverlapped,
             (false, _) => Form::Actor,
         }
     }
@@ -263,7 +313,15 @@ impl Making {
         };
         Operation::Connect {
             slot,
-            form: self.form(slot),
+            form: self.form_without_routine(slot),
+        }
+    }
+
+    /// Of what has no form with a completion routine.
+    fn form_without_routine(&mut self, slot: Slot) -> Form {
+        match self.form(slot) {
+            Form::Routine => Form::Overlapped,
+            form => form,
         }
     }
 
@@ -327,9 +385,11 @@ impl Making {
     }
 
     fn cancel_thread(&mut self) -> Operation {
-        let calls: Vec<u32> = self.world.calls.keys().copied().collect();
-        let call = if calls.is_empty() { 0 } else { self.dice.of(&calls) };
-        Operation::CancelThread { call }
+        let call = self.some_call();
+        match self.world.calls.get(&call).and_then(|call| call.slot) {
+            Some(slot) if self.dice.one_in(3) => Operation::CancelInside { slot, call },
+            _ => Operation::CancelThread { call },
+        }
     }
 
     fn close(&mut self) -> Operation {
@@ -341,93 +401,6 @@ impl Making {
         } else {
             Operation::State { slot }
         }
-    }
-
-    /// Ends what waits and closes what is open.
-    fn end(&mut self) {
-        for attempt in 0.. {
-            let open = self.slots(|slot| self.world.handle(slot).is_some());
-            if open.is_empty() && self.world.calls.is_empty() {
-                return;
-            }
-            assert!(attempt < 1000, "an episode cannot be ended: {:?}", self.world.calls);
-            let closed = open.into_iter().any(|slot| self.attempt(Operation::Close { slot }));
-            if !closed {
-                self.release();
-            }
-        }
-    }
-
-    /// Does one thing for calls of threads that keep handles from being closed.
-    fn release(&mut self) {
-        let calls: Vec<_> = self.world.calls.iter().map(|(&id, &call)| (id, call)).collect();
-        for (id, call) in calls {
-            let done = match (call.operation, call.slot) {
-                (Operation::Wait { name, .. }, _) => self.release_wait(name),
-                (Operation::Flush { .. }, Some(slot)) => self.release_flush(slot),
-                (_, Some(slot)) => {
-                    self.attempt(Operation::Cancel {
-                        slot,
-                        which: Which::One(id),
-                    }) && !call.form.is_actor()
-                }
-                _ => false,
-            };
-            if done || self.attempt(Operation::CancelThread { call: id }) {
-                return;
-            }
-        }
-    }
-
-    /// Makes an instance listen.
-    fn release_wait(&mut self, name: usize) -> bool {
-        let Some(pipe) = self.world.pipe(name) else {
-            return false;
-        };
-        let parameters = Parameters {
-            pipe_mode: pipe.first.pipe_mode & 4,
-            ..pipe.first
-        };
-        let slot = self.free();
-        if self.attempt(Operation::Create { slot, name, parameters }) && self.world.handle(slot).is_some() {
-            return true;
-        }
-        let of_name = |slot: Slot| {
-            let handle = self.world.handle(slot);
-            handle.is_some_and(|handle| handle.side == Side::Server && self.world.pipe_of(handle).name == name)
-        };
-        for slot in self.slots(of_name) {
-            let handle = self.world.handle(slot).expect("it was chosen");
-            let form = if handle.overlapped {
-                Form::Overlapped
-            } else {
-                Form::Actor
-            };
-            let waits = handle.is_nowait();
-            let done = if handle.link.is_some() {
-                self.attempt(Operation::Disconnect { slot })
-            } else {
-                waits && self.attempt(Operation::SetState { slot, mode: Some(0) })
-                    || self.attempt(Operation::Connect { slot, form })
-            };
-            if done {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Has the peer read what is flushed.
-    fn release_flush(&mut self, slot: Slot) -> bool {
-        let peer = self.world.peer(slot);
-        let peer = peer.filter(|&peer| self.world.handle(peer).is_some_and(|handle| handle.access[0]));
-        peer.is_some_and(|peer| {
-            self.attempt(Operation::Read {
-                slot: peer,
-                size: 100_000,
-                form: Form::Direct,
-            })
-        })
     }
 }
 
@@ -466,7 +439,7 @@ mod tests {
     fn episodes_have_everything() {
         let mut kinds = BTreeMap::<String, usize>::new();
         let mut answers = BTreeMap::<String, usize>::new();
-        let mut known = BTreeMap::new();
+        let (mut known, mut notes) = (BTreeMap::new(), BTreeMap::<(String, usize), usize>::new());
         for seed in 0..300 {
             let script = Script::of(1, &episode(seed));
             script.deviations(&mut known);
@@ -479,15 +452,25 @@ mod tests {
                 if answer.first() == Some(&"error") {
                     *answers.entry(answer.join(" ")).or_default() += 1;
                 }
+                let told = line.text.split(" #").count() - 1;
+                let head = line.text.split(" #").next().unwrap_or("").trim();
+                *notes.entry((head.to_owned(), told.min(2))).or_default() += 1;
             }
         }
-        assert_eq!(kinds.len(), 16, "{kinds:?}");
+        assert_eq!(kinds.len(), 25, "{kinds:?}");
+        for head in ["packets:", "routines:"] {
+            for told in [1, 2] {
+                assert!(notes.contains_key(&(head.to_owned(), told)), "{head} {told}");
+            }
+        }
         let never: Vec<_> = deviations::ALL
             .iter()
             .filter(|known_one| !known.contains_key(known_one))
             .collect();
         assert!(never.is_empty(), "no script meets {never:?}");
-        for code in [1, 2, 5, 87, 109, 121, 230, 231, 232, 233, 234, 535, 536, 995, 1168] {
+        for code in [
+            1, 2, 5, 87, 109, 121, 230, 231, 232, 233, 234, 258, 535, 536, 995, 996, 1168,
+        ] {
             assert!(answers.contains_key(&format!("error {code}")), "{code}: {answers:?}");
         }
     }

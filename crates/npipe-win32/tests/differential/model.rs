@@ -5,6 +5,7 @@
 
 mod calls;
 mod controls;
+mod notes;
 
 use std::collections::BTreeMap;
 
@@ -15,12 +16,16 @@ use crate::deviations;
 use crate::rules::oracle::{self, Oracle, Outcome};
 use crate::rules::{Setup, Side};
 use crate::steps::{Form, Operation, Parameters, Slot, Step};
+use notes::Notes;
 
 /// How many handles there are at a time.
 pub(crate) const SLOTS: usize = 12;
 
 /// How many names.
 pub(crate) const NAMES: usize = 2;
+
+/// How many completion ports.
+pub(crate) const PORTS: usize = 2;
 
 const ACCESS_DUPLEX: u32 = 3;
 const FLAG_OVERLAPPED: u32 = 0x4000_0000;
@@ -74,6 +79,12 @@ pub(crate) struct Handle {
     pub(crate) link: Option<usize>,
     /// Of a server that listens: since when.
     pub(crate) listening: Option<u64>,
+    /// Which of its handles are open: the first one, the duplicate.
+    pub(crate) open: [bool; 2],
+    /// Its completion port, and its key there.
+    pub(crate) port: Option<(usize, u32)>,
+    /// Whether the port hears nothing of immediate successes.
+    pub(crate) skips_port: bool,
 }
 
 impl Handle {
@@ -89,6 +100,8 @@ pub(crate) struct Call {
     pub(crate) form: Form,
     /// Where; a call that waits for a name has none.
     pub(crate) slot: Option<Slot>,
+    /// And with which of the handles.
+    pub(crate) handle: usize,
 }
 
 impl Call {
@@ -118,12 +131,14 @@ pub(crate) struct Effect {
     pub(crate) refused: bool,
     /// The call of this operation waits.
     pub(crate) waits: bool,
-    /// That a thread is inside of its call is seen by what this end has to read.
+    /// That a thread is inside of its call is seen by what the end with this handle has to read.
     pub(crate) seen_at: Option<(Slot, u32)>,
     /// Or by this name, of which an instance listens now and none did before.
     pub(crate) seen_by: Option<usize>,
     /// Calls that have ended, in their order.
     pub(crate) ended: BTreeMap<u32, Line>,
+    /// Commands that await what ports and routines are told of that, and what they tell.
+    pub(crate) told: Vec<(String, Line)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -133,7 +148,13 @@ pub(crate) struct World {
     pub(crate) pipes: Vec<Pipe>,
     pub(crate) links: Vec<Link>,
     pub(crate) calls: BTreeMap<u32, Call>,
+    /// What completion ports hold.
+    pub(crate) ports: [Notes; PORTS],
+    /// What the thread of the script runs when it is alertable.
+    pub(crate) routines: Notes,
     clock: u64,
+    /// The step that is being done.
+    now: u32,
     ended: BTreeMap<u32, Line>,
 }
 
@@ -197,6 +218,7 @@ impl World {
 
     /// Does an operation. `None`: there is nothing that it could be done to.
     pub(crate) fn apply(&mut self, step: &Step) -> Option<Effect> {
+        self.now = step.id;
         let mut effect = Effect {
             line: Line::of(""),
             refused: false,
@@ -204,6 +226,7 @@ impl World {
             seen_at: None,
             seen_by: None,
             ended: BTreeMap::new(),
+            told: Vec::new(),
         };
         match step.operation {
             Operation::Create { slot, name, parameters } => {
@@ -238,10 +261,7 @@ impl World {
                 self.handle(slot)?;
                 effect.line = self.disconnect(slot);
             }
-            Operation::Close { slot } => {
-                self.handle(slot)?;
-                effect.line = self.close(slot);
-            }
+            Operation::Close { slot } => effect.line = self.close_handle(slot, step.handle),
             Operation::SetState { slot, mode } => {
                 self.handle(slot)?;
                 effect.line = self.set_state(slot, mode);
@@ -257,8 +277,10 @@ impl World {
                 self.cancel_one(waiting.slot?, call);
                 effect.line = Line::of("ok");
             }
+            _ => effect.line = self.notice(step)?,
         }
         effect.ended = std::mem::take(&mut self.ended);
+        effect.told = self.tell_what_is_due();
         Some(effect)
     }
 
@@ -322,6 +344,9 @@ impl World {
             modes: of.pipe_mode & (NOWAIT | READ_MESSAGES),
             link: None,
             listening: Some(since),
+            open: [true, false],
+            port: None,
+            skips_port: false,
         });
         self.end_waits(name, &Answer::Done);
         Line::of("handle")
@@ -372,6 +397,9 @@ impl World {
             modes: 0,
             link: Some(link),
             listening: None,
+            open: [true, false],
+            port: None,
+            skips_port: false,
         });
         for id in connects {
             self.end(id, Answer::Done);
@@ -408,13 +436,15 @@ impl World {
     fn end(&mut self, id: u32, answer: Answer) {
         let call = self.calls.remove(&id).expect("it waits");
         let kind = call.kind();
+        self.note(id, &call, &answer, false);
         let connect = matches!(call.operation, Operation::Connect { .. });
         let closed = connect && answer == Answer::Failed(Status::PipeBroken);
         let line = Line::of(match call.form {
             Form::Direct => unreachable!("what waits is not made by the thread of the script"),
-            Form::Overlapped => answer.overlapped(kind),
+            Form::Routine => return,
+            form if form.is_overlapped() => answer.overlapped(kind, form),
             Form::Actor => answer.plain(kind),
-            Form::ActorWithOverlapped => answer.filled_in(kind),
+            _ => answer.filled_in(kind),
         });
         let line = calls::begun(&call.operation, line);
         let line = if call.form == Form::ActorWithOverlapped {
@@ -423,7 +453,8 @@ impl World {
             line
         };
         let line = if closed {
-            line.but("error 676 n=0 st=8000000a hi=0 ev=1", &deviations::CLOSED_LISTENER)
+            let text = line.text.replace("109", "676").replace("c000014b", "8000000a");
+            line.but(text, &deviations::CLOSED_LISTENER)
         } else {
             line
         };

@@ -68,16 +68,19 @@ impl Script {
             script.steps.push(*step);
             script.push(
                 step.line(effect.refused),
-                prefixed(&format!("{}: ", step.id), effect.line),
+                effect.line.around(&format!("{}: ", step.id), ""),
             );
-            if let Some((slot, unread)) = effect.seen_at {
-                script.push(format!("v {slot} {unread}"), Line::of(format!("  unread={unread}")));
+            if let Some((place, unread)) = effect.seen_at {
+                script.push(format!("v {place} {unread}"), Line::of(format!("  unread={unread}")));
             }
             if let Some(name) = effect.seen_by {
                 script.push(format!("l {name}"), Line::of("  listens"));
             }
             for (id, line) in effect.ended {
-                script.push(format!("a {id}"), prefixed(&format!("  #{id}: "), line));
+                script.push(format!("a {id}"), line.around(&format!("  #{id}: "), ""));
+            }
+            for (command, line) in effect.told {
+                script.push(command, line);
             }
         }
         script
@@ -99,7 +102,7 @@ impl Script {
         let mut steps = self.steps.iter();
         let mut text = String::new();
         for (index, (line, expected)) in self.lines.iter().zip(&self.expected).take(end).enumerate() {
-            let step = if line.starts_with(['E', 'v', 'l', 'a']) {
+            let step = if line.starts_with(['E', 'v', 'l', 'a', 'Q', 'Z']) {
                 None
             } else {
                 steps.next()
@@ -173,13 +176,6 @@ impl Script {
             }
         }
         traces
-    }
-}
-
-fn prefixed(prefix: &str, line: Line) -> Line {
-    Line {
-        text: format!("{prefix}{}", line.text),
-        under_wine: line.under_wine.map(|(text, why)| (format!("{prefix}{text}"), why)),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::answers::{self, Answer, Line};
 use crate::deviations::{self, Deviation};
 use crate::model::READ_MESSAGES;
 use crate::rules::Side;
-use crate::steps::{Form, Operation, Slot, Step};
+use crate::steps::{self, Form, Operation, Slot, Step};
 
 /// What Wine tells of a message that is longer, to a call that waits with an OVERLAPPED: nothing.
 pub(super) fn uncounted(answer: &Answer, line: Line) -> Line {
@@ -46,10 +46,15 @@ impl World {
             operation: step.operation,
             form,
             slot,
+            handle: step.handle,
         };
         let kind = call.kind();
         let listened = slot.and_then(|slot| Some(self.handle(slot)?.listening.is_some()));
         let (now, under_wine) = match (step.operation, slot) {
+            (_, Some(slot)) if form == Form::Routine && self.has_port(slot, step) => {
+                // semantics 245
+                (Poll::Ready(Answer::Refused(87)), None)
+            }
             (Operation::Connect { .. }, Some(slot)) => (self.connect(slot), None),
             (Operation::Read { size, .. }, Some(slot)) => (self.read(slot, step.id, size), None),
             (Operation::Write { size, .. }, Some(slot)) => (self.write(slot, step, size), None),
@@ -67,14 +72,15 @@ impl World {
         }
         let show = |answer: &Answer| match form {
             Form::Direct => answer.plain(kind),
-            Form::Overlapped => answer.at_once(kind),
             Form::Actor => answer.plain(kind),
             Form::ActorWithOverlapped => answer.filled_in(kind),
+            form => answer.at_once(kind, form),
         };
         match now {
             Poll::Pending => self.wait_on(step, &call, listened, effect),
             Poll::Ready(answer) => {
                 self.calls.remove(&step.id);
+                self.note(step.id, &call, &answer, true);
                 let mut line = Line::of(show(&answer));
                 if form == Form::ActorWithOverlapped {
                     line = uncounted(&answer, line);
@@ -83,6 +89,10 @@ impl World {
                     line = line.but(show(&answer), deviation);
                 }
                 line = begun(&step.operation, line);
+                if form == Form::Routine && matches!(&answer, Answer::Got(got) if got.more) {
+                    let text = line.text.replace("ok", "error 234");
+                    line = line.but(text, &deviations::LONGER_FAILS);
+                }
                 if form.is_actor() {
                     if answer == Answer::Refused(535) {
                         // Whether the client came before the call is not known.
@@ -97,13 +107,19 @@ impl World {
         }
     }
 
+    /// Whether a routine cannot be told of what is permitted otherwise.
+    fn has_port(&self, slot: Slot, step: &Step) -> bool {
+        let reads = matches!(step.operation, Operation::Read { .. });
+        self.may(slot, reads, !reads) && self.handle(slot).is_some_and(|handle| handle.port.is_some())
+    }
+
     /// It waits: what is told of it at once, and where it is seen that it has begun.
     fn wait_on(&mut self, step: &Step, call: &Call, listened: Option<bool>, effect: &mut Effect) {
         let by_actor = call.form.is_actor();
         let text = if by_actor {
             "started".to_owned()
         } else {
-            answers::pending(call.kind())
+            answers::pending(call.kind(), call.form)
         };
         effect.line = begun(&step.operation, Line::of(text));
         match step.operation {
@@ -119,12 +135,13 @@ impl World {
     }
 
     /// The peer of an end that has just written, and what it has to read.
-    pub(super) fn seen_at(&mut self, slot: Slot) -> Option<(Slot, u32)> {
+    pub(super) fn seen_at(&mut self, slot: Slot) -> Option<(usize, u32)> {
         let peer = self.peer(slot)?;
         let handle = self.handle(peer).filter(|handle| handle.access[0])?;
         let (link, side) = (handle.link?, handle.side);
+        let place = steps::place(peer, usize::from(!handle.open[0]));
         let (_, unread, _) = self.links[link].oracle.peek(side, 0).ok()?;
-        Some((peer, unread as u32))
+        Some((place, unread as u32))
     }
 
     /// semantics 61-68, 76, 77

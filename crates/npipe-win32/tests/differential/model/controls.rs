@@ -6,7 +6,7 @@ use super::{Call, Handle, NOWAIT, READ_MESSAGES, TYPE_MESSAGE, UNLIMITED, World,
 use crate::answers::{self, Answer, Line};
 use crate::deviations;
 use crate::rules::Side;
-use crate::steps::{Form, Parameters, Slot, Which};
+use crate::steps::{Parameters, Slot, Which};
 
 impl World {
     /// semantics 142-149
@@ -52,8 +52,18 @@ impl World {
         Line::of("ok")
     }
 
+    /// semantics 190
+    pub(super) fn close_handle(&mut self, slot: Slot, handle: usize) -> Line {
+        let open = &mut self.handles[slot].as_mut().expect("it is open").open;
+        open[handle] = false;
+        if open.contains(&true) {
+            return Line::of("ok");
+        }
+        self.close(slot)
+    }
+
     /// semantics 13, 29, 79, 89, 183-187, 192
-    pub(super) fn close(&mut self, slot: Slot) -> Line {
+    fn close(&mut self, slot: Slot) -> Line {
         let handle = self.handles[slot].clone().expect("it is open");
         if let Some(link) = handle.link {
             self.links[link].oracle.close(handle.side);
@@ -163,8 +173,9 @@ impl World {
     pub(super) fn cancel(&mut self, slot: Slot, which: Which) -> Line {
         // A call without an OVERLAPPED is none that can be told.
         let chosen = |id: u32, call: &Call| match which {
-            Which::OfThread | Which::All => true,
-            Which::One(one) => one == id && call.form == Form::Overlapped,
+            Which::OfThread => !call.form.is_actor(),
+            Which::All => true,
+            Which::One(one) => one == id && call.form.is_overlapped(),
         };
         let calls = self.calls_at(slot).filter(|&(id, call)| chosen(id, call));
         let ids: Vec<u32> = calls.map(|(id, _)| id).collect();
@@ -176,7 +187,7 @@ impl World {
             };
         }
         match (self.link(slot, 0, 0), which) {
-            (Ok((link, side)), Which::OfThread | Which::All) => {
+            (Ok((link, side)), Which::All) => {
                 self.links[link].oracle.end_all(side, Status::Cancelled);
                 self.collect(slot);
             }

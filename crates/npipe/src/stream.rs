@@ -170,7 +170,8 @@ impl PipeStream {
     /// What is fixed about the pipe. Win32 equivalent: GetNamedPipeInfo.
     ///
     /// # Errors
-    /// [`Status::PipeDisconnected`] on a client end that was disconnected.
+    /// * [`Status::PipeDisconnected`] on a client end that was disconnected.
+    /// * On Windows [`Status::AccessDenied`] on a server end that only writes.
     #[doc(alias = "GetNamedPipeInfo")]
     pub fn info(&self) -> Result<PipeInfo> {
         self.end.info().explain("info", self.name())

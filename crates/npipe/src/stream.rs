@@ -270,7 +270,7 @@ impl PipeStream {
         self.end.local_state().explain("local_state", self.name())
     }
 
-    /// Whether the other end is there.
+    /// Whether the other end is there. On Windows a server end that only writes cannot know, and says no.
     pub fn is_connected(&self) -> bool {
         self.end.peer_state() == Some(PeerState::Open)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 #[cfg(unix)]
 use npipe::InstanceState;
-use npipe::{PipeListener, PipeMode};
+use npipe::{PipeClient, PipeListener, PipeMode, PipeServer};
 
 use crate::support::relisten;
 #[cfg(unix)]
@@ -286,6 +286,20 @@ fn the_rights_of_a_server_follow_the_direction() {
     assert_eq!(error(outbound.peek(&mut [0])), "ERROR_ACCESS_DENIED");
     outbound.write(b"out").unwrap();
     assert_eq!(text(&client), "out");
+}
+
+/// semantics 40, 190: a handle that may only be written to is known for what it is, too.
+#[test]
+fn an_end_that_only_writes_is_passed_on() {
+    let place = Place::new();
+    let mut options = place.bytes();
+    let outbound = options.access_inbound(false).shareable(true).create(NAME).unwrap();
+    let client = place.client().write(false).open(NAME).unwrap();
+    let server = PipeServer::from_raw(outbound.into_raw().unwrap()).unwrap();
+    server.write(b"passed on").unwrap();
+    assert_eq!(text(&client), "passed on");
+    let raw = server.into_raw().unwrap();
+    assert_eq!(error(PipeClient::from_raw(raw)), "ERROR_INVALID_PARAMETER");
 }
 
 /// semantics 45

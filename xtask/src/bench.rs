@@ -2,11 +2,12 @@
 //! command `npipe bench` does the work; here it is built for speed, and so are
 //! the programs of `bench/` that take part in it.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::process::Command;
 
+use crate::wine::Wine;
 use crate::workspace;
 
 /// What others than the C library are built into.
@@ -40,7 +41,7 @@ pub(crate) fn run(args: &[&str]) -> bool {
         .arg(&programs)
         .args(args);
     if let Some(wine) = &wine {
-        wine.surround(&mut command);
+        command.envs(wine.environment());
     }
     workspace::succeeds(&mut command)
 }
@@ -106,7 +107,8 @@ fn others(programs: &Path) -> Option<Wine> {
     if !workspace::succeeds(windows.args(["-static", "-pthread"])) {
         return None;
     }
-    let wine = Wine::start(programs.join("wine"));
+    // Its server runs before the programs do, so that it is on no processor in particular.
+    let wine = Wine::start(&programs.join("wine"), || ());
     if let Err(error) = &wine {
         eprintln!("xtask: Wine takes no part: {error}");
         // Or it would, with the user's own prefix.
@@ -123,57 +125,6 @@ fn c_program(compiler: &str, source: &str, program: &Path) -> Command {
         .arg("-o")
         .arg(program);
     command
-}
-
-/// Wine's server, which all programs of a prefix share. It runs before they do, so
-/// that it is on no processor in particular, and ends with this.
-struct Wine {
-    prefix: PathBuf,
-}
-
-impl Wine {
-    fn start(prefix: PathBuf) -> io::Result<Wine> {
-        fs::create_dir_all(&prefix)?;
-        let wine = Wine { prefix };
-        wine.run("wineserver", "--persistent")?;
-        wine.run("wineboot", "--init")?;
-        Ok(wine)
-    }
-
-    /// What the programs of the prefix are started with. Nothing of a desktop is wanted: no Mono, no Gecko, no menus, no
-    /// taskbar.
-    fn surround(&self, command: &mut Command) {
-        command
-            .env("WINEPREFIX", &self.prefix)
-            .env("WINEDEBUG", "-all")
-            .env("WINEDLLOVERRIDES", "mscoree,mshtml=;winemenubuilder.exe=d");
-    }
-
-    /// Runs a program of Wine's, which says much; that is shown if it fails.
-    fn run(&self, program: &str, arg: &str) -> io::Result<()> {
-        // A file, not a pipe: the server goes on, and would keep that open.
-        let said = self.prefix.with_extension("log");
-        let mut command = Command::new(program);
-        command
-            .arg(arg)
-            .stdin(Stdio::null())
-            .stdout(File::create(&said)?)
-            .stderr(File::options().append(true).open(&said)?);
-        self.surround(&mut command);
-        if command.status()?.success() {
-            return Ok(());
-        }
-        let said = fs::read_to_string(&said).unwrap_or_default();
-        Err(io::Error::other(format!("{program} {arg} has failed\n{}", said.trim())))
-    }
-}
-
-impl Drop for Wine {
-    fn drop(&mut self) {
-        if let Err(error) = self.run("wineserver", "--kill") {
-            eprintln!("xtask: Wine's server goes on: {error}");
-        }
-    }
 }
 
 #[cfg(test)]

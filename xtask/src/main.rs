@@ -11,11 +11,14 @@ mod ci;
 mod differential;
 mod fuzz;
 mod install;
+mod macos;
 mod mutants;
 mod packages;
 mod test;
 mod tidy;
+mod toolchain;
 mod windows;
+mod wine;
 mod workspace;
 
 use std::process::ExitCode;
@@ -29,6 +32,7 @@ usage: cargo xtask <command>
                       build for speed, with the C library or all peers, and run
                       `npipe bench --targets ARGS…`
   windows             build for Windows and run what is portable under Wine, as `test` does
+  macos               type-check for macOS what does not depend on the system, as `test` does
   mutants [ARGS…]     mutation tests of the core and the ring (hours); ARGS go to cargo-mutants
   fuzz [TARGET] [S]   one fuzz target or all of them, for S seconds each (600)
   differential [--seed N] [--operations N]
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
         ["tidy", "--rules"] => tidy::run(true),
         ["bench", rest @ ..] => bench::run(rest),
         ["windows"] => test::run_on_windows(),
+        ["macos"] => macos::run(),
         ["mutants", rest @ ..] => mutants::run(rest),
         ["fuzz", args @ ..] => match fuzz::Options::parse(args) {
             Ok(options) => fuzz::run(options),

@@ -5,8 +5,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::windows::Toolchain;
-use crate::workspace;
+use crate::toolchain::Toolchain;
+use crate::{windows, workspace};
 
 /// How to tell that a package's contents are there, on whatever distribution.
 enum Sign {
@@ -80,7 +80,12 @@ const PACKAGES: &[Package] = &[
     Package {
         debian_name: "rust-web-src",
         sign: Sign::WindowsCompiler("/usr/lib/rustlib/src/rust/library/Cargo.toml"),
-        reason: "its standard library, which is built for Windows from source",
+        reason: "its standard library, which is built for Windows and checked for macOS from source",
+    },
+    Package {
+        debian_name: "rust-web-clippy",
+        sign: Sign::WindowsCompiler("/usr/bin/cargo-clippy"),
+        reason: "clippy of that compiler",
     },
     Package {
         debian_name: "pkg-config",
@@ -135,7 +140,7 @@ impl Package {
     fn is_present(&self) -> bool {
         match self.sign {
             Sign::File(path) => Path::new(path).exists(),
-            Sign::WindowsCompiler(path) => Path::new(path).exists() || Toolchain::find().is_some(),
+            Sign::WindowsCompiler(path) => Path::new(path).exists() || Toolchain::of_rustup(windows::TARGET).is_some(),
             Sign::Program(name) => std::env::var_os("PATH")
                 .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file())),
         }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use npipe_tokio::named_pipe::{ClientOptions, NamedPipeListener, NamedPipeServer, PipeEnd, PipeMode, ServerOptions};
+use futures_util::StreamExt;
+use npipe_tokio::named_pipe::{
+    ClientOptions, NamedPipeExt, NamedPipeListener, NamedPipeServer, PipeEnd, PipeMode, ServerOptions,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const ERROR_FILE_NOT_FOUND: i32 = 2;
@@ -104,6 +107,56 @@ async fn a_listener_leaves_no_gap() {
         assert_eq!(answer, question.as_bytes());
     }
     serving.await.unwrap();
+}
+
+/// The number of the process at the other end, of either end.
+fn pid_of_peer(end: &impl NamedPipeExt) -> Option<u32> {
+    end.peer().unwrap().pid
+}
+
+/// semantics 99, 206: what goes beyond tokio on every system.
+#[tokio::test]
+async fn beyond_tokio() {
+    let place = Place::new("beyond");
+    let mut listener = NamedPipeListener::bind_with(place.server().pipe_mode(PipeMode::Message), &place.name).unwrap();
+    let client = place.client().pipe_mode(PipeMode::Message).open(&place.name).unwrap();
+    let mut server = listener.next().await.unwrap().unwrap();
+    let own = Some(std::process::id());
+    assert_eq!((pid_of_peer(&server), pid_of_peer(&client)), (own, own));
+    // The second is more than the pipe has room for.
+    let writing = async {
+        for message in [&b"first"[..], &[7; 100_000], b"last"] {
+            client.write_message(message).await.unwrap();
+        }
+    };
+    let reading = async {
+        let mut buffer = [0; 100_000];
+        assert_eq!(server.read(&mut buffer).await.unwrap(), 5);
+        server.read_exact(&mut buffer).await.unwrap();
+        assert_eq!(buffer, [7; 100_000]);
+        assert_eq!(server.read(&mut buffer).await.unwrap(), 4);
+    };
+    tokio::join!(writing, reading);
+}
+
+/// A listener whose instances are all in use goes on when one is dropped. semantics 28, 29
+#[tokio::test]
+async fn a_listener_with_a_maximum() {
+    let place = Place::new("maximum");
+    let mut listener = NamedPipeListener::bind_with(place.server().max_instances(2), &place.name).unwrap();
+    let clients = [(); 2].map(|()| place.client().open(&place.name).unwrap());
+    let servers = [listener.accept().await.unwrap(), listener.accept().await.unwrap()];
+    let refused = place.client().open(&place.name).unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(ERROR_PIPE_BUSY));
+    let serving = tokio::spawn(async move { listener.accept().await });
+    drop(servers);
+    let third = loop {
+        match place.client().open(&place.name) {
+            Ok(third) => break third,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    drop((serving.await.unwrap().unwrap(), third, clients));
 }
 
 /// semantics 82: a free instance is there at once.

@@ -35,13 +35,13 @@
 //! While threads impersonate, the process must not change its own identity (`setuid` and the like change all threads). A
 //! thread that cannot come back ends the process.
 
-use std::cell::{Cell, RefCell};
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 pub use npipe_core::ImpersonationLevel;
 use npipe_core::{PeerIdentity, Status};
 
+pub use crate::acting::Impersonation;
+use crate::acting::{InForce, current, give_back, replace, take};
 use crate::end::End;
 use crate::error::{Error, Explain, Result};
 use crate::sys::impersonation as system;
@@ -108,17 +108,8 @@ impl Token {
     /// who it was before.
     #[doc(alias = "ImpersonateLoggedOnUser")]
     pub fn impersonate(&self) -> Result<Impersonation> {
-        let (id, level) = STACK.with_borrow_mut(|stack| {
-            let token = put_in_force(Some(self), stack.last())?.unwrap_or_else(|| self.clone());
-            let (id, level) = (next_id(), token.level);
-            stack.push(InForce { id, token });
-            Ok((id, level))
-        })?;
-        Ok(Impersonation {
-            id,
-            level,
-            not_send: PhantomData,
-        })
+        let token = put_in_force(Some(self))?;
+        Ok(Impersonation::of(token.unwrap_or_else(|| self.clone())))
     }
 }
 
@@ -132,65 +123,8 @@ pub(crate) fn of_client(end: &End) -> Result<Impersonation> {
     client_of(end)?.impersonate()
 }
 
-/// A thread that acts on somebody's identity, until this is dropped. Made by
-/// [`PipeServer::impersonate_client`](crate::PipeServer::impersonate_client) and [`Token::impersonate`].
-///
-/// Within one another, the newest guard counts, and the one before it again when it is dropped; one that is dropped out of
-/// turn is left out. A guard that is forgotten leaves the thread with that identity until [`revert_to_self`] or its end.
-#[doc(alias = "ImpersonateNamedPipeClient")]
-#[must_use = "the thread comes back at once when this is dropped"]
-#[derive(Debug)]
-pub struct Impersonation {
-    id: u64,
-    level: ImpersonationLevel,
-    /// It is the thread's.
-    not_send: PhantomData<*const ()>,
-}
-
-impl Impersonation {
-    /// What the thread may do. Below [`ImpersonationLevel::Impersonation`] **it is still the server**, and only knows who
-    /// the client is.
-    pub fn level(&self) -> ImpersonationLevel {
-        self.level
-    }
-}
-
-impl Drop for Impersonation {
-    fn drop(&mut self) {
-        // While a thread ends it has come back already.
-        let _ = STACK.try_with(|stack| {
-            let mut stack = stack.borrow_mut();
-            let Some(at) = stack.iter().position(|in_force| in_force.id == self.id) else {
-                return;
-            };
-            stack.remove(at);
-            if at == stack.len() {
-                put_back(stack.last());
-            }
-        });
-    }
-}
-
-/// What a thread acts on.
-#[derive(Debug)]
-struct InForce {
-    id: u64,
-    /// At the level that it was given.
-    token: Token,
-}
-
-thread_local! {
-    static STACK: RefCell<Vec<InForce>> = const { RefCell::new(Vec::new()) };
-    static LAST_ID: Cell<u64> = const { Cell::new(0) };
-}
-
-fn next_id() -> u64 {
-    LAST_ID.set(LAST_ID.get() + 1);
-    LAST_ID.get()
-}
-
 /// Makes the thread what `token` lets it be; the token at the level that it got.
-fn put_in_force(token: Option<&Token>, before: Option<&InForce>) -> Result<Option<Token>> {
+fn put_in_force(token: Option<&Token>) -> Result<Option<Token>> {
     system::come_back();
     match token {
         Some(token) if token.level >= ImpersonationLevel::Impersonation => match system::leave_for(&token.who) {
@@ -198,7 +132,7 @@ fn put_in_force(token: Option<&Token>, before: Option<&InForce>) -> Result<Optio
             // As on Windows without SeImpersonatePrivilege.
             Ok(false) => Ok(Some(token.lowered_to(ImpersonationLevel::Identification))),
             Err(error) => {
-                put_back(before);
+                put_back(current().as_ref());
                 Err(Error::from_sys(error, IMPERSONATE))
             }
         },
@@ -207,12 +141,10 @@ fn put_in_force(token: Option<&Token>, before: Option<&InForce>) -> Result<Optio
 }
 
 /// Makes the thread what it was before.
-fn put_back(before: Option<&InForce>) {
+pub(crate) fn put_back(before: Option<&Token>) {
     system::come_back();
     match before {
-        Some(before) if before.token.level >= ImpersonationLevel::Impersonation => {
-            system::leave_for_surely(&before.token.who);
-        }
+        Some(token) if token.level >= ImpersonationLevel::Impersonation => system::leave_for_surely(&token.who),
         _ => {}
     }
 }
@@ -220,8 +152,7 @@ fn put_back(before: Option<&InForce>) {
 /// What the calling thread acts on, at the level that it got; `None`: it is the process. Win32 equivalent: OpenThreadToken.
 #[doc(alias = "OpenThreadToken")]
 pub fn thread_token() -> Option<Token> {
-    let in_force = STACK.try_with(|stack| stack.borrow().last().map(|in_force| in_force.token.clone()));
-    in_force.ok().flatten()
+    current()
 }
 
 /// Has the calling thread act on `token` from now on, in place of whatever it acted on before; `None`: it is the process.
@@ -231,20 +162,15 @@ pub fn thread_token() -> Option<Token> {
 /// As [`Token::impersonate`]; the thread is who it was before.
 #[doc(alias = "SetThreadToken")]
 pub fn set_thread_token(token: Option<&Token>) -> Result<()> {
-    STACK.with_borrow_mut(|stack| {
-        let token = put_in_force(token, stack.last())?;
-        stack.clear();
-        stack.extend(token.map(|token| InForce { id: next_id(), token }));
-        Ok(())
-    })
+    replace(put_in_force(token)?);
+    Ok(())
 }
 
 /// Makes the calling thread the process again, whatever it acts on. Always succeeds. Win32 equivalent: RevertToSelf.
 // semantics 263
 #[doc(alias = "RevertToSelf")]
 pub fn revert_to_self() {
-    // While a thread ends it has come back already.
-    let _ = STACK.try_with(|stack| stack.borrow_mut().clear());
+    drop(take());
     system::come_back();
 }
 
@@ -257,12 +183,12 @@ pub fn as_process<T>(act: impl FnOnce() -> T) -> T {
     impl Drop for Return {
         fn drop(&mut self) {
             revert_to_self();
-            let _ = STACK.try_with(|stack| stack.borrow_mut().append(&mut self.0));
+            give_back(std::mem::take(&mut self.0));
         }
     }
-    let stack = STACK.try_with(|stack| std::mem::take(&mut *stack.borrow_mut()));
+    let taken = take();
     system::at_home(|| {
-        let _return = Return(stack.unwrap_or_default());
+        let _return = Return(taken);
         act()
     })
 }

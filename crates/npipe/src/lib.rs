@@ -15,6 +15,7 @@
 //! On Windows the same types stand over the kernel's own pipes. Not there yet: `overlapped` and `anonymous`; and identities are
 //! accounts there, not numbers.
 
+mod acting;
 #[cfg(not(windows))]
 pub mod anonymous;
 #[cfg(not(windows))]

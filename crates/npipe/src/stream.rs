@@ -170,7 +170,8 @@ impl PipeStream {
     /// What is fixed about the pipe. Win32 equivalent: GetNamedPipeInfo.
     ///
     /// # Errors
-    /// [`Status::PipeDisconnected`] on a client end that was disconnected.
+    /// * [`Status::PipeDisconnected`] on a client end that was disconnected.
+    /// * On Windows [`Status::AccessDenied`] on a server end that only writes.
     #[doc(alias = "GetNamedPipeInfo")]
     pub fn info(&self) -> Result<PipeInfo> {
         self.end.info().explain("info", self.name())
@@ -269,7 +270,7 @@ impl PipeStream {
         self.end.local_state().explain("local_state", self.name())
     }
 
-    /// Whether the other end is there.
+    /// Whether the other end is there. On Windows a server end that only writes cannot know, and says no.
     pub fn is_connected(&self) -> bool {
         self.end.peer_state() == Some(PeerState::Open)
     }

@@ -6,9 +6,13 @@ use proptest::prelude::*;
 use crate::Lanes;
 use crate::support::{Pair, operations, weak};
 
+/// So many, or fewer if proptest's own variable says so.
 fn cases(cases: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|asked| asked.parse().ok());
     ProptestConfig {
-        cases,
+        cases: cases.min(asked.unwrap_or(cases)),
         failure_persistence: None,
         ..ProptestConfig::default()
     }

@@ -10,10 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use npipe::Status;
-use npipe::overlapped::engine;
-use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::operation::Connecting;
 use super::{NamedPipeServer, ServerOptions};
 
 /// Instances that listen, unless there may be fewer: those of a Windows server whose clients come in bursts.
@@ -53,10 +50,13 @@ pub struct NamedPipeListener {
     name: OsString,
     /// The instances that listen, in the order in which they get their clients; none while the maximum is reached.
     listening: VecDeque<NamedPipeServer>,
-    connecting: Option<Connecting>,
+    /// Has the one that is to get the next client, and waits for that.
+    connecting: Option<Waiting<(NamedPipeServer, io::Result<()>)>>,
     /// Waits until an instance may have been dropped.
-    vacancy: Option<JoinHandle<()>>,
+    vacancy: Option<Waiting<io::Result<()>>>,
 }
+
+type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send + Sync>>;
 
 impl fmt::Debug for NamedPipeListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,43 +122,32 @@ impl NamedPipeListener {
     /// As [`accept`](Self::accept).
     pub fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<NamedPipeServer>> {
         if self.connecting.is_none() {
-            if self.listening.is_empty() {
-                let next = ready!(self.poll_create(cx))?;
-                self.listening.push_back(next);
-            }
             // A client gets the instance that has listened longest.
-            let begun = self.listening.front().map(|next| Connecting::begin(&next.inner));
-            match begun.unwrap_or(Ok(None)) {
-                Ok(Some(connecting)) => self.connecting = Some(connecting),
-                Ok(None) => return self.hand_out(),
-                Err(error) => return self.unless_closing(error),
-            }
+            let next = match self.listening.pop_front() {
+                Some(next) => next,
+                None => ready!(self.poll_create(cx))?,
+            };
+            self.connecting = Some(Box::pin(async move {
+                let connected = next.connect().await;
+                (next, connected)
+            }));
         }
-        if let Some(connecting) = &mut self.connecting {
-            let connected = ready!(connecting.poll(cx));
-            self.connecting = None;
-            if let Err(error) = connected {
-                return self.unless_closing(error);
-            }
-        }
-        self.hand_out()
-    }
-
-    /// A client that has left again may have left something to read.
-    fn unless_closing(&mut self, error: io::Error) -> Poll<io::Result<NamedPipeServer>> {
-        if error.raw_os_error() == Some(Status::PipeClosing.win32() as i32) {
-            return self.hand_out();
-        }
-        Poll::Ready(Err(error))
-    }
-
-    fn hand_out(&mut self) -> Poll<io::Result<NamedPipeServer>> {
-        // Before it is handed out, so that the name lives on.
-        let connected = self.listening.pop_front();
-        self.create_more();
+        let Some(connecting) = &mut self.connecting else {
+            return Poll::Pending;
+        };
+        let (server, connected) = ready!(connecting.as_mut().poll(cx));
+        self.connecting = None;
         match connected {
-            Some(server) => Poll::Ready(Ok(server)),
-            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            // One that has left again may have left something to read.
+            Err(error) if !is(&error, Status::PipeClosing) => {
+                self.listening.push_front(server);
+                Poll::Ready(Err(error))
+            }
+            _ => {
+                // Before it is handed out, so that the name lives on.
+                self.create_more();
+                Poll::Ready(Ok(server))
+            }
         }
     }
 
@@ -166,18 +155,48 @@ impl NamedPipeListener {
     fn poll_create(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<NamedPipeServer>> {
         loop {
             if let Some(vacancy) = &mut self.vacancy {
-                ready!(Pin::new(vacancy).poll(cx)).map_err(io::Error::other)?;
+                let waited = ready!(vacancy.as_mut().poll(cx));
                 self.vacancy = None;
+                waited?;
             }
-            let vacancies = engine::vacancies();
+            let vacancies = vacancies();
             match self.options.create(&self.name) {
-                Err(error) if error.raw_os_error() == Some(Status::InstanceNotAvailable.win32() as i32) => {
-                    self.vacancy = Some(spawn_blocking(move || engine::await_vacancy(vacancies)));
+                Err(error) if is(&error, Status::InstanceNotAvailable) => {
+                    self.vacancy = Some(Box::pin(until_vacant(vacancies)));
                 }
                 other => return Poll::Ready(other),
             }
         }
     }
+}
+
+fn is(error: &io::Error, status: Status) -> bool {
+    error.raw_os_error() == Some(status.win32().cast_signed())
+}
+
+/// How many instances were closed so far.
+#[cfg(not(windows))]
+fn vacancies() -> u64 {
+    npipe::overlapped::engine::vacancies()
+}
+
+/// Waits until one more may have closed than so many.
+#[cfg(not(windows))]
+async fn until_vacant(before: u64) -> io::Result<()> {
+    let waiting = tokio::task::spawn_blocking(move || npipe::overlapped::engine::await_vacancy(before));
+    waiting.await.map_err(io::Error::other)
+}
+
+/// Of tokio's instances that close nothing is heard, so it is looked now and then.
+#[cfg(windows)]
+fn vacancies() -> u64 {
+    0
+}
+
+#[cfg(windows)]
+async fn until_vacant(_before: u64) -> io::Result<()> {
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    Ok(())
 }
 
 impl Stream for NamedPipeListener {

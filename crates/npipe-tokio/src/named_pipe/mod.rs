@@ -26,7 +26,8 @@
 //! # Beyond tokio
 //!
 //! `root` and the other settings of [`ServerOptions`] and [`ClientOptions`] that have no counterpart there; `peek`,
-//! `transact`, `read_message`, `flush_until_read`, `peer` and `split` of both ends; [`wait`]; [`NamedPipeListener`].
+//! `transact`, `read_message`, `flush_until_read`, `peer` and `split` of both ends; [`wait`]; [`NamedPipeListener`]. Of both
+//! ends, Windows has what is in [`NamedPipeExt`].
 //!
 //! # Cancel safety
 //!
@@ -77,6 +78,7 @@
 //! * A message larger than 4 MiB may be read in pieces.
 //! * There are descriptors instead of handles; see `as_fd` of both ends. `from_raw_handle` is `from_raw`.
 
+mod beyond;
 mod client;
 mod end;
 mod inner;
@@ -93,6 +95,7 @@ mod waiting;
 mod watched;
 mod writing;
 
+pub use beyond::NamedPipeExt;
 pub use client::NamedPipeClient;
 pub use listener::NamedPipeListener;
 pub use npipe::{Peeked, Peer, PipeEnd, PipeInfo, PipeMode, ReadOutcome};

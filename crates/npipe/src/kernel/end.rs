@@ -182,11 +182,7 @@ impl End {
     }
 
     pub(crate) fn peer(&self) -> Outcome<Peer> {
-        let pid = match self.role() {
-            EndRole::Server => self.ask(&[], pipe::client_process)?,
-            EndRole::Client => self.ask(&[], pipe::server_process)?,
-        };
-        Ok(Peer::of_process(pid))
+        self.ask(&[], |end| peer_of(end, self.role()))
     }
 
     /// The process that made the end.
@@ -323,6 +319,41 @@ fn to_ns(timeout: Option<Duration>) -> u64 {
     })
 }
 
+/// Which end of a pipe a handle is.
+fn role_of(end: BorrowedHandle<'_>) -> Outcome<EndRole> {
+    match asked(pipe::fixed(end), &[]) {
+        Ok(fixed) if fixed.is_server => Ok(EndRole::Server),
+        Ok(_) => Ok(EndRole::Client),
+        // A server's that only writes may not be asked, a client's always may (semantics 40, 53).
+        Err(failure) if failure.status == Status::AccessDenied => Ok(EndRole::Server),
+        // Not a pipe's.
+        Err(failure) if matches!(failure.status, Status::IllegalFunction | Status::InvalidParameter) => {
+            Err(Status::InvalidHandle.into())
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn peer_of(end: BorrowedHandle<'_>, role: EndRole) -> CodeResult<Peer> {
+    let pid = match role {
+        EndRole::Server => pipe::client_process(end),
+        EndRole::Client => pipe::server_process(end),
+    };
+    pid.map(Peer::of_process)
+}
+
+impl Peer {
+    /// Who is at the other end of a pipe whose handle is another library's. Only on Windows, as
+    /// [`PipeStream::peer`](crate::PipeStream::peer) otherwise.
+    ///
+    /// # Errors
+    /// As [`PipeStream::peer`](crate::PipeStream::peer); [`Status::InvalidHandle`]: it is no pipe.
+    pub fn of_handle(end: BorrowedHandle<'_>) -> Result<Peer> {
+        let peer = role_of(end).and_then(|role| asked(peer_of(end, role), &[]));
+        peer.map_err(|failure| failure.error("peer"))
+    }
+}
+
 /// A handle of an end, as programs hold it; the end closes with the last of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Handle(Arc<End>);
@@ -355,12 +386,7 @@ impl Handle {
     pub(crate) fn from_raw(raw: RawEnd, role: EndRole) -> Result<Handle> {
         const OPERATION: &str = "take over";
         let fail = |failure: Failure| failure.error(OPERATION);
-        let fixed = asked(pipe::fixed(raw.as_handle()), &[]).map_err(|failure| match failure.status {
-            // Not a pipe's.
-            Status::IllegalFunction | Status::InvalidParameter => Error::new(Status::InvalidHandle, OPERATION),
-            _ => fail(failure),
-        })?;
-        if fixed.is_server != (role == EndRole::Server) {
+        if role_of(raw.as_handle()).map_err(fail)? != role {
             return Err(Error::new(Status::InvalidParameter, OPERATION).because("it is the other end"));
         }
         let root = crate::options::find_root(None, OPERATION)?;

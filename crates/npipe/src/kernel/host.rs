@@ -34,6 +34,7 @@ pub(crate) struct Kept {
 /// Creates an instance.
 pub(crate) fn create(root: &Root, name: &PipeName, params: &InstanceParams, kept: Kept) -> Result<Handle> {
     const OPERATION: &str = "create";
+    params.validate().explain(OPERATION, name)?;
     let system_name = root.system_name(name).explain(OPERATION, name)?;
     let descriptor = params.security.encode();
     let direction = match params.direction {

@@ -7,8 +7,6 @@
 //! What other systems have beyond this and Windows has in APIs of its own (who a token is, the process' token, privileges) is
 //! not here; [`Token::handle`] is what those take.
 
-use std::cell::{Cell, RefCell};
-use std::marker::PhantomData;
 use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use std::sync::Arc;
 
@@ -17,6 +15,8 @@ use npipe_core::Status;
 
 use super::asked;
 use super::end::End;
+pub use crate::acting::Impersonation;
+use crate::acting::{InForce, current, give_back, replace, take};
 use crate::error::{Explain, Result};
 use crate::sys::CodeResult;
 use crate::sys::impersonation as system;
@@ -62,69 +62,10 @@ impl Token {
     }
 }
 
-/// A thread that acts on somebody's identity, until this is dropped. Made by
-/// [`PipeServer::impersonate_client`](crate::PipeServer::impersonate_client) and [`Token::impersonate`].
-///
-/// Within one another, the newest guard counts, and the one before it again when it is dropped; one that is dropped out of
-/// turn is left out. A guard that is forgotten leaves the thread with that identity until [`revert_to_self`] or its end.
-#[doc(alias = "ImpersonateNamedPipeClient")]
-#[must_use = "the thread comes back at once when this is dropped"]
-#[derive(Debug)]
-pub struct Impersonation {
-    id: u64,
-    level: ImpersonationLevel,
-    /// It is the thread's.
-    not_send: PhantomData<*const ()>,
-}
-
-impl Impersonation {
-    fn of(token: Token) -> Impersonation {
-        let level = token.level;
-        let id = next_id();
-        STACK.with_borrow_mut(|stack| stack.push((id, token)));
-        Impersonation {
-            id,
-            level,
-            not_send: PhantomData,
-        }
-    }
-
-    /// What the thread may do.
-    pub fn level(&self) -> ImpersonationLevel {
-        self.level
-    }
-}
-
-impl Drop for Impersonation {
-    fn drop(&mut self) {
-        // While a thread ends its token goes with it.
-        let _ = STACK.try_with(|stack| {
-            let mut stack = stack.borrow_mut();
-            let Some(at) = stack.iter().position(|(id, _)| *id == self.id) else {
-                return;
-            };
-            stack.remove(at);
-            if at == stack.len() {
-                put_back(stack.last().map(|(_, token)| &*token.handle));
-            }
-        });
-    }
-}
-
-thread_local! {
-    static STACK: RefCell<Vec<(u64, Token)>> = const { RefCell::new(Vec::new()) };
-    static LAST_ID: Cell<u64> = const { Cell::new(0) };
-}
-
-fn next_id() -> u64 {
-    LAST_ID.set(LAST_ID.get() + 1);
-    LAST_ID.get()
-}
-
 /// Makes the thread what it was before. A thread that cannot come back ends the process.
-fn put_back(token: Option<&OwnedHandle>) {
+pub(crate) fn put_back(token: Option<&Token>) {
     let outcome = match token {
-        Some(token) => system::set_thread_token(Some(token)),
+        Some(token) => system::set_thread_token(Some(&token.handle)),
         None => system::revert(),
     };
     if outcome.is_err() {
@@ -135,11 +76,10 @@ fn put_back(token: Option<&OwnedHandle>) {
 /// Has the calling thread act as a server end's client.
 pub(crate) fn of_client(end: &End) -> Result<Impersonation> {
     end.impersonate().explain(IMPERSONATE, &end.shape.name)?;
-    let token = system::thread_token().and_then(|handle| handle.map(Token::new).transpose());
-    match asked(token, &[]) {
+    match asked(token_in_force(), &[]) {
         Ok(Some(token)) => Ok(Impersonation::of(token)),
         outcome => {
-            STACK.with_borrow(|stack| put_back(stack.last().map(|(_, token)| &*token.handle)));
+            put_back(current().as_ref());
             Err(outcome
                 .err()
                 .unwrap_or(Status::CannotImpersonate.into())
@@ -151,8 +91,11 @@ pub(crate) fn of_client(end: &End) -> Result<Impersonation> {
 /// What the calling thread acts on; `None`: it is the process. Win32 equivalent: OpenThreadToken.
 #[doc(alias = "OpenThreadToken")]
 pub fn thread_token() -> Option<Token> {
-    let handle = system::thread_token().ok().flatten()?;
-    Token::new(handle).ok()
+    token_in_force().ok().flatten()
+}
+
+fn token_in_force() -> CodeResult<Option<Token>> {
+    system::thread_token()?.map(Token::new).transpose()
 }
 
 /// Has the calling thread act on `token` from now on, in place of whatever it acted on before; `None`: it is the process.
@@ -164,7 +107,7 @@ pub fn thread_token() -> Option<Token> {
 pub fn set_thread_token(token: Option<&Token>) -> Result<()> {
     let set = system::set_thread_token(token.map(|token| &*token.handle));
     asked(set, &[]).map_err(|failure| failure.error(IMPERSONATE))?;
-    STACK.with_borrow_mut(Vec::clear);
+    replace(token.cloned());
     Ok(())
 }
 
@@ -172,23 +115,27 @@ pub fn set_thread_token(token: Option<&Token>) -> Result<()> {
 // semantics 263
 #[doc(alias = "RevertToSelf")]
 pub fn revert_to_self() {
-    let _ = STACK.try_with(|stack| stack.borrow_mut().clear());
+    drop(take());
     put_back(None);
 }
 
 /// Runs `act` as the process, on a thread that may be impersonating, and goes on impersonating afterwards.
+///
+/// What the thread takes on inside is over with it.
 pub fn as_process<T>(act: impl FnOnce() -> T) -> T {
-    struct Return(Option<OwnedHandle>);
+    struct Return(Option<Token>, Vec<InForce>);
     impl Drop for Return {
         fn drop(&mut self) {
+            drop(take());
+            give_back(std::mem::take(&mut self.1));
             put_back(self.0.as_ref());
         }
     }
     // Whom it could not become again, it must not cease to be: it would go on as the process and take itself for the client.
-    let Ok(token) = system::thread_token() else {
+    let Ok(token) = token_in_force() else {
         std::process::abort()
     };
-    let _return = Return(token);
+    let _return = Return(token, take());
     put_back(None);
     act()
 }

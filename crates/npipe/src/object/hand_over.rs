@@ -18,7 +18,7 @@ use crate::sys::forks::{self, ProcessFd};
 use crate::sys::identity::PeerCredentials;
 use crate::sys::namespace::Root;
 use crate::sys::segment::Segment;
-use crate::sys::{SysError, SysResult, capsule, identity, lifetime};
+use crate::sys::{SysError, capsule, identity, lifetime};
 
 const INTO: &str = "into_raw";
 const FROM: &str = "from_raw";
@@ -141,7 +141,7 @@ impl Handle {
         let mut carried = carried.into_iter();
         let mut next = || carried.next().ok_or_else(|| wrong("it lacks a descriptor"));
         let [memory, bell, socket, segment]: [ProcessFd; CARRIED] = [next()?, next()?, next()?, next()?];
-        if owner_of(&memory).map_err(failed)? != identity::own_uid() {
+        if identity::owner_of(memory.as_fd()).map_err(failed)? != identity::own_uid() {
             let detail = "an end is passed on between processes of one user";
             return Err(Error::new(Status::AccessDenied, FROM).because(detail));
         }
@@ -165,11 +165,6 @@ impl Handle {
         handle.adopt(&link, Arc::new(object)).map_err(failed)?;
         Ok(handle)
     }
-}
-
-fn owner_of(memory: &ProcessFd) -> SysResult<u32> {
-    let stat = rustix::fs::fstat(memory).map_err(|errno| SysError::new("look at a descriptor", errno))?;
-    Ok(stat.st_uid)
 }
 
 impl Passport {

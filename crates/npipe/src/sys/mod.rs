@@ -110,19 +110,11 @@ impl SysError {
         self.source.raw_os_error()
     }
 
-    /// Whether this process, or the whole system, has no descriptor left.
-    #[cfg(not(windows))]
+    /// Whether this process, or the whole system, has no descriptor or handle left.
     pub(crate) fn is_descriptor_shortage(&self) -> bool {
-        use rustix::io::Errno;
-        [Errno::MFILE, Errno::NFILE]
-            .iter()
-            .any(|errno| self.raw_os_error() == Some(errno.raw_os_error()))
-    }
-
-    /// Whether this process has no handle left.
-    #[cfg(windows)]
-    pub(crate) fn is_descriptor_shortage(&self) -> bool {
-        self.raw_os_error() == Some(4)
+        // ERROR_TOO_MANY_OPEN_FILES; elsewhere ENFILE and EMFILE, which are old enough to be the same on every Unix.
+        let shortages: &[i32] = if cfg!(windows) { &[4] } else { &[23, 24] };
+        self.raw_os_error().is_some_and(|number| shortages.contains(&number))
     }
 
     /// The system's error alone.

@@ -18,12 +18,16 @@ fn a_thread_acts_as_its_client_and_comes_back() {
     let inner = token.impersonate().unwrap();
     drop(outer);
     assert!(thread_token().is_some(), "the inner one counts");
-    as_process(|| assert!(thread_token().is_none()));
+    as_process(|| {
+        assert!(thread_token().is_none());
+        set_thread_token(Some(&token)).unwrap();
+    });
     assert!(thread_token().is_some());
     drop(inner);
     assert!(thread_token().is_none());
     set_thread_token(Some(&token)).unwrap();
-    assert!(thread_token().is_some());
+    drop(token.impersonate().unwrap());
+    assert!(thread_token().is_some(), "what was set is left");
     revert_to_self();
     assert!(thread_token().is_none());
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 #[cfg(unix)]
 use npipe::InstanceState;
-use npipe::PipeMode;
+use npipe::{PipeClient, PipeListener, PipeMode, PipeServer};
 
 use crate::support::relisten;
 #[cfg(unix)]
@@ -25,7 +25,7 @@ fn impossible_parameters_are_refused() {
         error(place.bytes().max_instances(0).create(NAME)),
         "ERROR_INVALID_PARAMETER"
     );
-    assert!(place.namespace().list().unwrap().is_empty());
+    assert_eq!(error(place.client().open(NAME)), "ERROR_FILE_NOT_FOUND");
     for instances in [1, 2, 254] {
         place.bytes().max_instances(instances).create(NAME).unwrap();
     }
@@ -69,15 +69,11 @@ fn the_first_instance_decides_for_the_name() {
     second
         .max_instances(7)
         .default_timeout(Duration::from_millis(1))
-        .out_buffer_size(5)
         .nowait(true);
     let second = second.create(NAME).unwrap();
 
     let info = second.info().unwrap();
-    assert_eq!(
-        (info.mode, info.max_instances, info.out_buffer_size),
-        (PipeMode::Message, 3, 5)
-    );
+    assert_eq!((info.mode, info.max_instances), (PipeMode::Message, 3));
     let details = place.namespace().info(NAME).unwrap();
     assert_eq!((details.mode, details.max_instances), (PipeMode::Message, 3));
     // Windows does not tell.
@@ -97,6 +93,13 @@ fn a_later_instance_cannot_read_bytes_by_messages() {
     let place = Place::new();
     let _first = place.bytes().create(NAME).unwrap();
     assert_eq!(error(place.messages().create(NAME)), "ERROR_INVALID_PARAMETER");
+}
+
+/// semantics 26: asked for as one of messages, it is one of bytes.
+#[test]
+fn a_later_instance_has_the_type_of_the_first() {
+    let place = Place::new();
+    let _first = place.bytes().create(NAME).unwrap();
     let later = place.messages().read_mode(PipeMode::Byte).create(NAME).unwrap();
     assert_eq!(later.info().unwrap().mode, PipeMode::Byte);
 }
@@ -144,23 +147,43 @@ fn the_limit_is_the_first_ones() {
     drop(client);
 }
 
-/// semantics 30, 31
+/// semantics 30
 #[test]
 fn the_first_instance_can_insist() {
     let place = Place::new();
+    let refused = || {
+        assert_eq!(
+            error(place.bytes().first_pipe_instance(true).create(NAME)),
+            "ERROR_ACCESS_DENIED"
+        );
+        // Which a listener always is.
+        assert_eq!(
+            error(PipeListener::bind_with(&place.bytes(), NAME)),
+            "ERROR_ACCESS_DENIED"
+        );
+    };
     let first = place.bytes().first_pipe_instance(true).create(NAME).unwrap();
-    assert_eq!(
-        error(place.bytes().first_pipe_instance(true).create(NAME)),
-        "ERROR_ACCESS_DENIED"
-    );
+    refused();
     let second = place.bytes().create(NAME).unwrap();
     drop(first);
-    assert_eq!(
-        error(place.bytes().first_pipe_instance(true).create(NAME)),
-        "ERROR_ACCESS_DENIED"
-    );
+    refused();
+    let _client = place.open();
+    second.disconnect().unwrap();
+    refused();
     drop(second);
-    place.bytes().first_pipe_instance(true).create(NAME).unwrap();
+    let listener = PipeListener::bind_with(&place.bytes(), NAME).unwrap();
+    refused();
+    drop(listener);
+}
+
+/// semantics 31
+#[test]
+fn others_need_not_insist() {
+    let place = Place::new();
+    for _ in 0..2 {
+        let _first = place.bytes().first_pipe_instance(true).create(NAME).unwrap();
+        place.bytes().create(NAME).unwrap();
+    }
 }
 
 /// semantics 34, 35, 195
@@ -187,6 +210,20 @@ fn quotas_are_reported_as_given() {
     }
 }
 
+/// semantics 36
+#[test]
+fn each_direction_has_its_quota() {
+    let place = Place::new();
+    let mut options = place.bytes();
+    options.out_buffer_size(10).in_buffer_size(20).nowait(true);
+    let server = options.create(NAME).unwrap();
+    let client = place.client().nowait(true).open(NAME).unwrap();
+    for (writer, quota) in [(&*server, 10), (&*client, 20)] {
+        assert_eq!(writer.write(&vec![0; quota + 1]).unwrap(), 0);
+        assert_eq!(writer.write(&vec![0; quota]).unwrap(), quota);
+    }
+}
+
 /// semantics 35, 36
 #[test]
 fn each_instance_has_its_own_quotas_for_each_direction() {
@@ -206,6 +243,8 @@ fn each_instance_has_its_own_quotas_for_each_direction() {
         .create(NAME)
         .unwrap();
     for (server, out, inward) in [(&small, 10, 20), (&large, 30, 40)] {
+        let info = server.info().unwrap();
+        assert_eq!((info.out_buffer_size, info.in_buffer_size), (out as u32, inward as u32));
         let client = place.client().nowait(true).open(NAME).unwrap();
         assert_eq!(server.write(&vec![0; out + 1]).unwrap(), 0);
         assert_eq!(server.write(&vec![0; out]).unwrap(), out);
@@ -237,7 +276,6 @@ fn the_rights_of_a_server_follow_the_direction() {
     let inbound = place.bytes().access_outbound(false).create(NAME).unwrap();
     let client = place.client().read(false).open(NAME).unwrap();
     assert_eq!(error(inbound.write(b"x")), "ERROR_ACCESS_DENIED");
-    assert_eq!(error(inbound.flush()), "ERROR_ACCESS_DENIED");
     client.write(b"in").unwrap();
     assert_eq!(text(&inbound), "in");
     drop(inbound);
@@ -248,6 +286,20 @@ fn the_rights_of_a_server_follow_the_direction() {
     assert_eq!(error(outbound.peek(&mut [0])), "ERROR_ACCESS_DENIED");
     outbound.write(b"out").unwrap();
     assert_eq!(text(&client), "out");
+}
+
+/// semantics 40, 190: a handle that may only be written to is known for what it is, too.
+#[test]
+fn an_end_that_only_writes_is_passed_on() {
+    let place = Place::new();
+    let mut options = place.bytes();
+    let outbound = options.access_inbound(false).shareable(true).create(NAME).unwrap();
+    let client = place.client().write(false).open(NAME).unwrap();
+    let server = PipeServer::from_raw(outbound.into_raw().unwrap()).unwrap();
+    server.write(b"passed on").unwrap();
+    assert_eq!(text(&client), "passed on");
+    let raw = server.into_raw().unwrap();
+    assert_eq!(error(PipeClient::from_raw(raw)), "ERROR_INVALID_PARAMETER");
 }
 
 /// semantics 45

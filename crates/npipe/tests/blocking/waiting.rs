@@ -160,9 +160,11 @@ fn waiters_may_leave() {
     let [killed, mut kept] = children;
     killed.kill();
     server.disconnect().unwrap();
-    relisten(&server);
+    let connecting = call(move || server.connect().map(|()| server));
     staying.end().unwrap();
     assert_eq!(kept.answer(), "ready");
+    let _client = place.open();
+    connecting.end().unwrap();
 }
 
 /// semantics 90

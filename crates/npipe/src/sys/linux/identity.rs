@@ -22,6 +22,12 @@ use super::forks::PerProcess;
 use super::impersonation;
 use crate::sys::{SysError, SysResult};
 
+/// The user that a file belongs to.
+pub(crate) fn owner_of(file: BorrowedFd<'_>) -> SysResult<u32> {
+    let stat = rustix::fs::fstat(file).map_err(|errno| SysError::new("look at a descriptor", errno))?;
+    Ok(stat.st_uid)
+}
+
 /// Groups a process may be in, at most (`NGROUPS_MAX`).
 const MAX_GROUPS: usize = 65536;
 

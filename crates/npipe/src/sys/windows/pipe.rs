@@ -20,7 +20,8 @@ use windows_sys::Win32::System::IO::{IO_STATUS_BLOCK, IO_STATUS_BLOCK_0};
 use windows_sys::Win32::System::Pipes::{
     CreateNamedPipeW, DisconnectNamedPipe, GetNamedPipeClientProcessId, GetNamedPipeHandleStateW, GetNamedPipeInfo,
     GetNamedPipeServerProcessId, NMPWAIT_USE_DEFAULT_WAIT, NMPWAIT_WAIT_FOREVER, PIPE_NOWAIT, PIPE_READMODE_MESSAGE,
-    PIPE_SERVER_END, PIPE_TYPE_MESSAGE, PeekNamedPipe, SetNamedPipeHandleState, WaitNamedPipeW,
+    PIPE_SERVER_END, PIPE_TYPE_MESSAGE, PIPE_UNLIMITED_INSTANCES, PeekNamedPipe, SetNamedPipeHandleState,
+    WaitNamedPipeW,
 };
 use windows_sys::Win32::System::WindowsProgramming::PUBLIC_OBJECT_BASIC_INFORMATION;
 
@@ -141,10 +142,15 @@ pub(crate) fn fixed(end: BorrowedHandle<'_>) -> CodeResult<Fixed> {
     Ok(Fixed {
         is_message: flags & PIPE_TYPE_MESSAGE != 0,
         is_server: flags & PIPE_SERVER_END != 0,
-        max_instances,
+        max_instances: maximum(max_instances),
         out_quota,
         in_quota,
     })
+}
+
+/// NT has all bits set where there is no limit (semantics 196).
+fn maximum(instances: u32) -> u32 {
+    instances.min(PIPE_UNLIMITED_INSTANCES)
 }
 
 /// What changes about an end.
@@ -226,7 +232,7 @@ pub(crate) fn local(end: BorrowedHandle<'_>) -> CodeResult<Local> {
         configuration: found.NamedPipeConfiguration,
         is_message: found.NamedPipeType != 0,
         instances: found.CurrentInstances,
-        max_instances: found.MaximumInstances,
+        max_instances: maximum(found.MaximumInstances),
         readable: found.ReadDataAvailable,
         writable: found.WriteQuotaAvailable,
         state: found.NamedPipeState,

@@ -19,7 +19,9 @@ use windows_sys::Win32::Foundation::{
 use windows_sys::Win32::Storage::FileSystem::{FlushFileBuffers, ReadFile, WriteFile};
 use windows_sys::Win32::System::IO::{CancelIoEx, CancelSynchronousIo, GetOverlappedResult, OVERLAPPED};
 use windows_sys::Win32::System::Pipes::{ConnectNamedPipe, TransactNamedPipe};
-use windows_sys::Win32::System::Threading::{CreateEventW, OpenThread, THREAD_TERMINATE, WaitForSingleObject};
+use windows_sys::Win32::System::Threading::{
+    CreateEventW, GetCurrentThreadId, OpenThread, THREAD_TERMINATE, WaitForSingleObject,
+};
 
 use super::{Code, CodeResult, done, milliseconds};
 
@@ -172,14 +174,10 @@ fn flush_at_once(end: BorrowedHandle<'_>) -> CodeResult<()> {
 }
 
 fn this_thread() -> CodeResult<OwnedHandle> {
+    // SAFETY: no memory is passed.
+    let number = unsafe { GetCurrentThreadId() };
     // SAFETY: no memory is passed. What CancelSynchronousIo needs is the right to end the thread.
-    let handle = unsafe {
-        OpenThread(
-            THREAD_TERMINATE,
-            0,
-            windows_sys::Win32::System::Threading::GetCurrentThreadId(),
-        )
-    };
+    let handle = unsafe { OpenThread(THREAD_TERMINATE, 0, number) };
     if handle.is_null() {
         return Err(Code::last());
     }

@@ -15,9 +15,9 @@ use std::sync::Arc;
 pub use npipe_core::ImpersonationLevel;
 use npipe_core::Status;
 
-use super::asked;
-use super::end::End;
+use crate::end::End;
 use crate::error::{Explain, Result};
+use crate::kernel::asked;
 use crate::sys::CodeResult;
 use crate::sys::impersonation as system;
 

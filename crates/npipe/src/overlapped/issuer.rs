@@ -8,6 +8,10 @@ use std::sync::{Arc, Weak};
 use crate::end::End;
 
 /// Tells a thread that starts operations from every other one that this process ever had.
+#[cfg_attr(
+    windows,
+    expect(unreachable_pub, reason = "it is of the engine's interface, which is not there")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Issuer(NonZeroU64);
 

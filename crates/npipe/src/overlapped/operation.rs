@@ -151,9 +151,7 @@ impl Operation {
     /// [`Status::NotFound`]: it is complete, and its result stands.
     #[doc(alias = "CancelIoEx")]
     pub fn cancel(&self) -> Result<()> {
-        self.running
-            .cancel(&self.end)
-            .explain("cancel", &self.end.shape.name)
+        self.running.cancel(&self.end).explain("cancel", &self.end.shape.name)
     }
 
     /// Lets it go on without anybody who learns what becomes of it.

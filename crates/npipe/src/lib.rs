@@ -26,7 +26,6 @@ pub mod impersonation;
 #[cfg_attr(windows, path = "kernel/object.rs")]
 mod object;
 
-#[cfg(not(windows))]
 pub mod anonymous;
 mod client;
 mod directory;

@@ -41,7 +41,6 @@ fn all_operations_of_an_end() {
     crate::call(move || other.cancel()).end().unwrap();
     assert_eq!(finish(reading).result, Err(Status::Cancelled));
     assert_eq!(finish(writing).result, Err(Status::Cancelled));
-    assert_eq!(error(server.cancel()), "ERROR_NOT_FOUND");
     assert_eq!(client.peek(&mut []).unwrap().total, 0, "the write is taken back");
 }
 
@@ -111,7 +110,31 @@ fn operations_end_with_their_thread() {
         let with_routine = || server.read_then(vec![0; 8], |_| unreachable!("its thread is gone"));
         scope.spawn(with_routine).join().unwrap().unwrap();
     });
-    assert_eq!(error(server.cancel()), "ERROR_NOT_FOUND");
     client.write(b"for nobody").unwrap();
     assert_eq!(text(&server), "for nobody");
+}
+
+/// semantics 228, 231: where all are meant, too, one that is complete, was cancelled or never started is none.
+#[test]
+fn nothing_is_left_to_cancel() {
+    let place = Place::new();
+    let server = place.messages().create(NAME).unwrap();
+    let nothing_left = || error(server.cancel()) == "ERROR_NOT_FOUND";
+    assert!(nothing_left());
+    assert_eq!(error(server.start_read(vec![0; 1])), "ERROR_PIPE_LISTENING");
+    assert!(nothing_left());
+    let connecting = server.start_connect().unwrap();
+    server.cancel().unwrap();
+    assert!(nothing_left() && connecting.is_complete());
+    let client = place.message_client();
+    let reading = pending_read(&server);
+    client.write(b"served").unwrap();
+    assert!(reading.is_complete() && nothing_left());
+    drop(pending_read(&server));
+    assert!(nothing_left());
+    std::thread::scope(|scope| {
+        let read = || server.read_then(vec![0; 8], |_| unreachable!("its thread is gone"));
+        scope.spawn(read).join().unwrap().unwrap();
+    });
+    assert!(nothing_left());
 }

@@ -4,6 +4,7 @@
 //! have a time-out and be cancelled. What a refusal means for a pipe is said in [`crate::kernel`]; here it is a [`Code`].
 
 pub(crate) mod alertable;
+pub(crate) mod anonymous;
 
 pub(crate) mod directory;
 pub(crate) mod identity;

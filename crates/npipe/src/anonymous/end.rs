@@ -201,8 +201,7 @@ impl End {
 
     pub(super) fn state(&self) -> Result<PipeState> {
         let server_gone = self.role == PipeEnd::Client
-            && channel::is_other_end_closed(self.channel.as_fd())
-                .map_err(|error| Error::from_sys(error, STATE))?;
+            && channel::is_other_end_closed(self.channel.as_fd()).map_err(|error| Error::from_sys(error, STATE))?;
         Ok(PipeState {
             read_mode: PipeMode::Byte,
             nowait: self.nowait.load(Ordering::Relaxed),

@@ -1,23 +1,23 @@
-//! What is queued to a thread: the system's own queue of calls, in which completion routines are too.
+//! What is queued to a thread: calls, and the completions of operations with routines; and how it waits for both.
 //!
-//! The system calls in alertable waits, those of the program's own among them. Of a call that is queued it is told nothing but
-//! that there is one, and of a routine which operation it is for; both lie here, so that nothing is lost with the thread. A panic
-//! must not go through the system: it is kept, and goes on from the wait.
+//! The system brings them in alertable waits (QueueUserAPC, ReadFileEx), in the order in which they were queued. Those are not this
+//! library's alone: the standard library reads a child's output in such waits. So what the system calls only notes what has come,
+//! and routines and calls run when the thread waits here. Of a call the system is told nothing but that there is one, and of a
+//! routine which operation it is for; both lie here, so that nothing is lost with the thread.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
 use std::fmt;
 use std::os::windows::io::OwnedHandle;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::issuer::{Issued, Issuer};
-use super::operation::Completed;
+use super::operation::{Completed, Waited};
 use super::work::Work;
 use crate::end::{Handle, Outcome};
-use crate::sys::alertable::{self, Awaited};
+use crate::sys::alertable::{self, Unmet};
 use crate::sys::operation::{Notice, Operation};
 
 /// What is queued to a thread by others.
@@ -38,7 +38,14 @@ struct Own {
     issued: Issued,
     /// By the addresses of their operations, which live until the routines have run.
     routines: HashMap<usize, Routine>,
-    panic: Option<Box<dyn Any + Send>>,
+    /// What has come.
+    ready: VecDeque<Ready>,
+}
+
+/// What runs in the thread's next wait.
+enum Ready {
+    Call(QueuedCall),
+    Routine(Routine, Arc<Operation>),
 }
 
 thread_local! {
@@ -46,7 +53,7 @@ thread_local! {
         inbox: None,
         issued: Issued::new(),
         routines: HashMap::new(),
-        panic: None,
+        ready: VecDeque::new(),
     });
 }
 
@@ -63,14 +70,14 @@ impl Drop for Own {
 }
 
 impl Inbox {
-    fn calls(&self) -> std::sync::MutexGuard<'_, VecDeque<QueuedCall>> {
+    fn calls(&self) -> MutexGuard<'_, VecDeque<QueuedCall>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn queue(&self, call: QueuedCall) {
         let mut calls = self.calls();
         calls.push_back(call);
-        if alertable::queue(&self.thread, make_next_call).is_err() {
+        if alertable::queue(&self.thread, note_call).is_err() {
             // The thread has ended.
             let never = calls.pop_back();
             drop(calls);
@@ -102,40 +109,67 @@ pub(super) fn note_issued(end: &Handle) {
 }
 
 /// What the system calls for each call that is queued. A thread that ends makes none.
-extern "system" fn make_next_call(_nothing: usize) {
-    let inbox = OWN.try_with(|own| own.borrow().inbox.clone()).ok().flatten();
-    let call = inbox.and_then(|inbox| inbox.calls().pop_front());
-    if let Some(call) = call {
-        keep_panic(call);
+extern "system" fn note_call(_nothing: usize) {
+    // That the thread ends is no failure.
+    let _ = OWN.try_with(|own| {
+        let own = &mut *own.borrow_mut();
+        let call = own.inbox.as_ref().and_then(|inbox| inbox.calls().pop_front());
+        own.ready.extend(call.map(Ready::Call));
+    });
+}
+
+/// What the system calls for an operation with a routine that is complete.
+fn note_completion(operation: Arc<Operation>) {
+    // That the thread ends is no failure.
+    let _ = OWN.try_with(|own| {
+        let own = &mut *own.borrow_mut();
+        if let Some(routine) = own.routines.remove(&operation.address()) {
+            own.ready.push_back(Ready::Routine(routine, operation));
+        }
+    });
+}
+
+/// Runs what has come, and what comes meanwhile; says whether there was any.
+fn run_ready() -> bool {
+    let mut any = false;
+    loop {
+        let Some(next) = OWN.with_borrow_mut(|own| own.ready.pop_front()) else {
+            // What was queued by what has run.
+            if any && alertable::sleep(Some(Instant::now())) == Unmet::Calls {
+                continue;
+            }
+            return any;
+        };
+        any = true;
+        match next {
+            Ready::Call(call) => call(),
+            Ready::Routine(routine, operation) => routine(Completed::of(&operation)),
+        }
     }
 }
 
-/// Runs the routine of an operation that is complete.
-fn run_routine(operation: Arc<Operation>) {
-    let found = OWN.try_with(|own| own.borrow_mut().routines.remove(&operation.address()));
-    if let Ok(Some(routine)) = found {
-        keep_panic(|| routine(Completed::of(&operation)));
-    }
-}
-
-fn keep_panic(call: impl FnOnce()) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
-        OWN.with_borrow_mut(|own| {
-            own.panic.get_or_insert(panic);
-        });
-    }
-}
-
-/// After an alertable wait: goes on with a panic of what has run in it.
-pub(super) fn go_on() {
-    if let Some(panic) = OWN.with_borrow_mut(|own| own.panic.take()) {
-        resume_unwind(panic);
+/// An alertable wait, made of one that may be told until when to wait, and whether to be alertable. What it waits for goes first
+/// (semantics 237).
+pub(super) fn wait_alertable<T>(
+    deadline: Option<Instant>,
+    mut wait: impl FnMut(Option<Instant>, bool) -> Result<T, Unmet>,
+) -> Result<T, Waited> {
+    loop {
+        let is_ready = OWN.with_borrow(|own| !own.ready.is_empty());
+        let until = if is_ready { Some(Instant::now()) } else { deadline };
+        match wait(until, !is_ready) {
+            Ok(found) => return Ok(found),
+            Err(_) if run_ready() => return Err(Waited::Completions),
+            Err(Unmet::TimedOut) => return Err(Waited::TimedOut),
+            // Somebody else's calls.
+            Err(Unmet::Calls) => {}
+        }
     }
 }
 
 /// Starts an operation whose completion runs a routine of the calling thread.
 pub(super) fn start_then(end: &Handle, work: Work, routine: Routine) -> Outcome<()> {
-    let operation = Operation::new(work, Notice::Routine(run_routine), Some(current_issuer()));
+    let operation = Operation::new(work, Notice::Routine(note_completion), Some(current_issuer()));
     // It cannot run before this thread waits.
     end.start(&operation)?;
     OWN.with_borrow_mut(|own| own.routines.insert(operation.address(), routine));
@@ -145,7 +179,12 @@ pub(super) fn start_then(end: &Handle, work: Work, routine: Routine) -> Outcome<
 
 /// Sleeps until something has run; `false`: the time has passed.
 pub(super) fn sleep(deadline: Option<Instant>) -> bool {
-    let awaited = alertable::sleep(deadline);
-    go_on();
-    awaited == Awaited::Calls
+    let slept = wait_alertable::<Infallible>(deadline, |until, is_alertable| {
+        Err(if is_alertable {
+            alertable::sleep(until)
+        } else {
+            Unmet::TimedOut
+        })
+    });
+    matches!(slept, Err(Waited::Completions))
 }

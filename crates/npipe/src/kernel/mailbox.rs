@@ -16,7 +16,7 @@ use super::operation::{Completed, Waited};
 use super::port::Packet;
 use super::work::Work;
 use crate::end::{End, Handle, Outcome, Started};
-use crate::sys::alertable::Awaited;
+use crate::sys::alertable::Unmet;
 use crate::sys::operation::{Notice, Operation};
 use crate::sys::port;
 
@@ -103,14 +103,10 @@ impl Mailbox {
     }
 
     pub(super) fn get_alertable(&self, deadline: Option<Instant>) -> Result<Packet, Waited> {
-        let taken = self.take(deadline, true);
-        if taken.is_err() {
-            inbox::go_on();
-        }
-        taken.map_err(Waited::from)
+        inbox::wait_alertable(deadline, |until, is_alertable| self.take(until, is_alertable))
     }
 
-    fn take(&self, deadline: Option<Instant>, is_alertable: bool) -> Result<Packet, Awaited> {
+    fn take(&self, deadline: Option<Instant>, is_alertable: bool) -> Result<Packet, Unmet> {
         loop {
             let address = port::take(&self.port, deadline, is_alertable)?;
             let packet = self.expected().take(address);

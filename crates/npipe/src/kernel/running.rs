@@ -10,7 +10,6 @@ use super::operation::{Completed, Waited};
 use super::work::Work;
 use crate::end::{End, Handle, Outcome};
 use crate::kernel::asked;
-use crate::sys::alertable::Awaited;
 use crate::sys::operation::{Notice, Operation};
 
 /// An operation that was started.
@@ -69,16 +68,15 @@ impl Running {
     pub(super) fn wait(&self, _end: &End, deadline: Option<Instant>) -> bool {
         self.operation
             .as_ref()
-            .is_none_or(|operation| operation.wait(deadline, false) == Awaited::Signaled)
+            .is_none_or(|operation| operation.wait(deadline, false).is_ok())
     }
 
     pub(super) fn wait_alertable(&self, _end: &End, deadline: Option<Instant>) -> Waited {
         let Some(operation) = &self.operation else {
             return Waited::Complete;
         };
-        let awaited = operation.wait(deadline, true);
-        inbox::go_on();
-        awaited.into()
+        let awaited = inbox::wait_alertable(deadline, |until, is_alertable| operation.wait(until, is_alertable));
+        awaited.map_or_else(|unmet| unmet, |()| Waited::Complete)
     }
 
     /// What it has become; it is complete.
@@ -96,16 +94,6 @@ impl Running {
         match &self.operation {
             Some(operation) => end.cancel_operation(operation),
             None => Err(Status::NotFound.into()),
-        }
-    }
-}
-
-impl From<Awaited> for Waited {
-    fn from(awaited: Awaited) -> Waited {
-        match awaited {
-            Awaited::Signaled => Waited::Complete,
-            Awaited::Calls => Waited::Completions,
-            Awaited::TimedOut => Waited::TimedOut,
         }
     }
 }

@@ -36,7 +36,8 @@
 //! # Differs from Windows
 //!
 //! Ends have no mode that has to be chosen when they are opened: every end takes calls that block and operations alike. A
-//! client that has come before a connect completes it, where Windows has the error ERROR_PIPE_CONNECTED.
+//! client that has come before a connect completes it, where Windows has the error ERROR_PIPE_CONNECTED. Completion routines and
+//! queued calls run in the waits of this module alone; on Windows itself, other alertable waits of the thread only bring them closer.
 
 #[cfg(not(windows))]
 mod attend;

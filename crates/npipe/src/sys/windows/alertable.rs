@@ -16,11 +16,9 @@ use windows_sys::Win32::System::Threading::{
 use super::transfer::waiting;
 use super::{Code, CodeResult, milliseconds};
 
-/// How a wait has ended.
+/// Why a wait has ended without what it was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Awaited {
-    /// What was waited for is there.
-    Signaled,
+pub(crate) enum Unmet {
     /// The thread has made calls that were queued to it.
     Calls,
     /// The time has passed.
@@ -38,7 +36,7 @@ pub(super) fn has_passed(deadline: Option<Instant>) -> bool {
 }
 
 /// Waits for an event; with `is_alertable` also until calls were made, and then the event goes first.
-pub(crate) fn wait(event: &OwnedHandle, deadline: Option<Instant>, is_alertable: bool) -> Awaited {
+pub(crate) fn wait(event: &OwnedHandle, deadline: Option<Instant>, is_alertable: bool) -> Result<(), Unmet> {
     waiting(|| {
         loop {
             let is_last = has_passed(deadline);
@@ -46,24 +44,24 @@ pub(crate) fn wait(event: &OwnedHandle, deadline: Option<Instant>, is_alertable:
             let woken =
                 unsafe { WaitForSingleObjectEx(event.as_raw_handle(), left_until(deadline), is_alertable.into()) };
             match woken {
-                WAIT_IO_COMPLETION => return Awaited::Calls,
-                WAIT_TIMEOUT if is_last => return Awaited::TimedOut,
+                WAIT_IO_COMPLETION => return Err(Unmet::Calls),
+                WAIT_TIMEOUT if is_last => return Err(Unmet::TimedOut),
                 WAIT_TIMEOUT => {}
-                _ => return Awaited::Signaled,
+                _ => return Ok(()),
             }
         }
     })
 }
 
 /// Sleeps until calls were made.
-pub(crate) fn sleep(deadline: Option<Instant>) -> Awaited {
+pub(crate) fn sleep(deadline: Option<Instant>) -> Unmet {
     waiting(|| {
         loop {
             let is_last = has_passed(deadline);
             // SAFETY: no memory is passed.
             match unsafe { SleepEx(left_until(deadline), 1) } {
-                WAIT_IO_COMPLETION => return Awaited::Calls,
-                _ if is_last => return Awaited::TimedOut,
+                WAIT_IO_COMPLETION => return Unmet::Calls,
+                _ if is_last => return Unmet::TimedOut,
                 _ => {}
             }
         }

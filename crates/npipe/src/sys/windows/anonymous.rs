@@ -37,7 +37,9 @@ pub(crate) fn read(end: BorrowedHandle<'_>, buffer: &mut [u8], deadline: Option<
     let (address, length, end) = (buffer.as_mut_ptr(), length_of(buffer), end.as_raw_handle());
     let mut bytes = 0;
     // SAFETY: the buffer and the number live until the call returns, which it does when the system is done with them.
-    in_one_go(deadline, || done(unsafe { ReadFile(end, address, length, &raw mut bytes, null_mut()) }))?;
+    in_one_go(deadline, || {
+        done(unsafe { ReadFile(end, address, length, &raw mut bytes, null_mut()) })
+    })?;
     Ok(bytes as usize)
 }
 
@@ -46,6 +48,8 @@ pub(crate) fn write(end: BorrowedHandle<'_>, data: &[u8], deadline: Option<Insta
     let (address, length, end) = (data.as_ptr(), length_of(data), end.as_raw_handle());
     let mut bytes = 0;
     // SAFETY: as in `read`; the system only reads.
-    in_one_go(deadline, || done(unsafe { WriteFile(end, address, length, &raw mut bytes, null_mut()) }))?;
+    in_one_go(deadline, || {
+        done(unsafe { WriteFile(end, address, length, &raw mut bytes, null_mut()) })
+    })?;
     Ok(bytes as usize)
 }

@@ -23,7 +23,7 @@ use windows_sys::Win32::Storage::FileSystem::{ReadFile, ReadFileEx, WriteFile, W
 use windows_sys::Win32::System::IO::{CancelIoEx, OVERLAPPED, OVERLAPPED_0};
 use windows_sys::Win32::System::Pipes::{ConnectNamedPipe, TransactNamedPipe};
 
-use super::alertable::{self, Awaited};
+use super::alertable::{self, Unmet};
 use super::transfer::{Moved, length_of, new_event, without_packet};
 use super::{Code, CodeResult, done};
 use crate::overlapped::{Issuer, Work};
@@ -181,11 +181,11 @@ impl Operation {
     }
 
     /// Waits for its event.
-    pub(crate) fn wait(&self, deadline: Option<Instant>, is_alertable: bool) -> Awaited {
+    pub(crate) fn wait(&self, deadline: Option<Instant>, is_alertable: bool) -> Result<(), Unmet> {
         match &self.notice {
             Notice::Event(event) => alertable::wait(event, deadline, is_alertable),
             // Nobody waits for one that has none.
-            Notice::Routine(_) | Notice::Packet => Awaited::TimedOut,
+            Notice::Routine(_) | Notice::Packet => Err(Unmet::TimedOut),
         }
     }
 

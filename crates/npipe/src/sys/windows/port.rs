@@ -14,7 +14,7 @@ use windows_sys::Win32::System::IO::{
 };
 use windows_sys::Win32::System::WindowsProgramming::FILE_SKIP_COMPLETION_PORT_ON_SUCCESS;
 
-use super::alertable::{Awaited, has_passed, left_until};
+use super::alertable::{Unmet, has_passed, left_until};
 use super::transfer::waiting;
 use super::{Code, CodeResult, done};
 
@@ -50,7 +50,7 @@ pub(crate) fn post(port: &OwnedHandle, address: usize) -> CodeResult<()> {
 
 /// Takes the next packet, which is an address, or waits for it; with `is_alertable` also until the thread has made calls that
 /// were queued to it.
-pub(crate) fn take(port: &OwnedHandle, deadline: Option<Instant>, is_alertable: bool) -> Result<usize, Awaited> {
+pub(crate) fn take(port: &OwnedHandle, deadline: Option<Instant>, is_alertable: bool) -> Result<usize, Unmet> {
     let mut entry = OVERLAPPED_ENTRY::default();
     let mut count = 0;
     waiting(|| {
@@ -69,9 +69,9 @@ pub(crate) fn take(port: &OwnedHandle, deadline: Option<Instant>, is_alertable: 
             });
             match taken {
                 Ok(()) => return Ok(entry.lpOverlapped.addr()),
-                Err(Code::Win32(WAIT_IO_COMPLETION)) => return Err(Awaited::Calls),
+                Err(Code::Win32(WAIT_IO_COMPLETION)) => return Err(Unmet::Calls),
                 Err(Code::Win32(WAIT_TIMEOUT)) if !is_last => {}
-                Err(_) => return Err(Awaited::TimedOut),
+                Err(_) => return Err(Unmet::TimedOut),
             }
         }
     })

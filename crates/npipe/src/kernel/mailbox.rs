@@ -155,3 +155,34 @@ impl End {
         self.skip_packets(skip);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ClientOptions, ServerOptions};
+
+    fn address_of_the_only_letter(mailbox: &Mailbox) -> usize {
+        *mailbox.expected().letters.keys().next().expect("there is one")
+    }
+
+    /// No rule: who has a handle of an end can have anything queued to its port.
+    #[test]
+    fn packets_that_are_not_ours_are_left_out() {
+        let place = tempfile::tempdir().unwrap();
+        let server = ServerOptions::new().root(place.path()).create(r"\\.\pipe\x").unwrap();
+        let mailbox = Arc::new(Mailbox::new());
+        Association::make(&mailbox, &server.end, 7).unwrap();
+        let now = || Some(Instant::now());
+        mailbox.post_address(0x1234_5670);
+        mailbox.post_address(1);
+        assert!(mailbox.get(now()).is_none());
+
+        server.queue_connect(8).unwrap();
+        mailbox.post_address(address_of_the_only_letter(&mailbox));
+        assert!(mailbox.get(now()).is_none(), "it is not complete");
+        let _client = ClientOptions::new().root(place.path()).open(r"\\.\pipe\x").unwrap();
+        let packet = mailbox.get(None).unwrap();
+        assert_eq!((packet.key, packet.tag), (7, 8));
+        assert!(mailbox.expected().letters.is_empty());
+    }
+}

@@ -49,7 +49,7 @@ fn one_client_completes_all_connects() {
 
 /// semantics 78, 230, 231: cancelled or dropped, the instance goes on listening.
 #[test]
-fn a_cancelled_connect_leaves_the_instance_listening() {
+fn a_cancelled_operation_leaves_the_instance_listening() {
     let place = Place::new();
     let server = place.bytes().create(NAME).unwrap();
     let connecting = server.start_connect().unwrap();

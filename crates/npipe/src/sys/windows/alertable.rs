@@ -76,7 +76,9 @@ pub(crate) fn this_thread() -> CodeResult<OwnedHandle> {
 /// A handle of this thread with these rights.
 pub(super) fn open_this_thread(rights: THREAD_ACCESS_RIGHTS) -> CodeResult<OwnedHandle> {
     // SAFETY: no memory is passed.
-    let handle = unsafe { OpenThread(rights, 0, GetCurrentThreadId()) };
+    let number = unsafe { GetCurrentThreadId() };
+    // SAFETY: no memory is passed.
+    let handle = unsafe { OpenThread(rights, 0, number) };
     if handle.is_null() {
         return Err(Code::last());
     }

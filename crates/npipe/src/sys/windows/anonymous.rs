@@ -36,8 +36,8 @@ pub(crate) fn is_end(handle: BorrowedHandle<'_>, writes: bool) -> bool {
 pub(crate) fn read(end: BorrowedHandle<'_>, buffer: &mut [u8], deadline: Option<Instant>) -> CodeResult<usize> {
     let (address, length, end) = (buffer.as_mut_ptr(), length_of(buffer), end.as_raw_handle());
     let mut bytes = 0;
-    // SAFETY: the buffer and the number live until the call returns, which it does when the system is done with them.
     in_one_go(deadline, || {
+        // SAFETY: the buffer and the number live until the call returns, which it does when the system is done with them.
         done(unsafe { ReadFile(end, address, length, &raw mut bytes, null_mut()) })
     })?;
     Ok(bytes as usize)
@@ -47,8 +47,8 @@ pub(crate) fn read(end: BorrowedHandle<'_>, buffer: &mut [u8], deadline: Option<
 pub(crate) fn write(end: BorrowedHandle<'_>, data: &[u8], deadline: Option<Instant>) -> CodeResult<usize> {
     let (address, length, end) = (data.as_ptr(), length_of(data), end.as_raw_handle());
     let mut bytes = 0;
-    // SAFETY: as in `read`; the system only reads.
     in_one_go(deadline, || {
+        // SAFETY: as in `read`; the system only reads.
         done(unsafe { WriteFile(end, address, length, &raw mut bytes, null_mut()) })
     })?;
     Ok(bytes as usize)

@@ -32,9 +32,11 @@ pub(crate) fn impersonate_client(end: BorrowedHandle<'_>) -> CodeResult<()> {
 /// What this thread acts on, if it is not the process.
 pub(crate) fn thread_token() -> CodeResult<Option<OwnedHandle>> {
     let mut token: HANDLE = std::ptr::null_mut();
-    // SAFETY: the token's place lives until the call returns; the thread's handle needs no closing. It is opened by the rights
-    // of the process, since the client may have none on its own token.
-    let opened = unsafe { OpenThreadToken(GetCurrentThread(), TOKEN_QUERY | TOKEN_IMPERSONATE, 1, &raw mut token) };
+    // SAFETY: no memory is passed, and the handle needs no closing.
+    let thread = unsafe { GetCurrentThread() };
+    // SAFETY: the token's place lives until the call returns. It is opened by the rights of the process, since the client may
+    // have none on its own token.
+    let opened = unsafe { OpenThreadToken(thread, TOKEN_QUERY | TOKEN_IMPERSONATE, 1, &raw mut token) };
     match done(opened) {
         // SAFETY: it is a new handle that nobody else closes.
         Ok(()) => Ok(Some(unsafe { OwnedHandle::from_raw_handle(token) })),

@@ -12,6 +12,7 @@
 
 use std::cell::UnsafeCell;
 use std::fmt;
+use std::mem::offset_of;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, OwnedHandle, RawHandle};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -130,9 +131,10 @@ impl Operation {
     }
 
     fn status(&self) -> i32 {
+        const { assert!(offset_of!(OVERLAPPED, Internal) == 0) };
         // SAFETY: the number lives as long as this value, is aligned, and from the start on it is changed by the system alone,
         // in one go.
-        let status = unsafe { AtomicUsize::from_ptr(&raw mut (*self.overlapped.get()).Internal) };
+        let status = unsafe { AtomicUsize::from_ptr(self.overlapped.get().cast()) };
         status.load(Ordering::Acquire) as i32
     }
 
@@ -201,28 +203,27 @@ impl Operation {
         let (address, length) = (buffer.as_mut_ptr(), length_of(&buffer));
         let overlapped = self.overlapped();
         let routine = matches!(self.notice, Notice::Routine(_));
-        // SAFETY: the operation, and with it the OVERLAPPED and the two vectors' memory, lives until it is complete, which
-        // `Pending::start` sees to; nobody looks at the buffer before, and nobody changes the request at all. The routine is
-        // called once at most, with the operation's address, for which `Pending::start` has kept it.
-        let outcome = unsafe {
-            match self.call {
-                Call::Connect => ConnectNamedPipe(end, overlapped),
-                Call::Read if routine => ReadFileEx(end, address, length, overlapped, Some(run_routine)),
-                Call::Read => ReadFile(end, address, length, null_mut(), overlapped),
-                Call::Write if routine => WriteFileEx(end, address, length, overlapped, Some(run_routine)),
-                Call::Write => WriteFile(end, address, length, null_mut(), overlapped),
-                Call::Transact => TransactNamedPipe(
-                    end,
-                    self.request.as_ptr().cast(),
-                    length_of(&self.request),
-                    address.cast(),
-                    length,
-                    null_mut(),
-                    overlapped,
-                ),
+        // Of all the calls: the operation, and with it the OVERLAPPED and the two vectors' memory, lives until it is complete, which
+        // `Pending::start` sees to; nobody looks at the buffer before, and nobody changes the request at all.
+        let outcome = match self.call {
+            // SAFETY: as above.
+            Call::Connect => unsafe { ConnectNamedPipe(end, overlapped) },
+            // SAFETY: as above. The routine is called once at most, with the operation's address, for which it is kept.
+            Call::Read if routine => unsafe { ReadFileEx(end, address, length, overlapped, Some(run_routine)) },
+            // SAFETY: as above.
+            Call::Read => unsafe { ReadFile(end, address, length, null_mut(), overlapped) },
+            // SAFETY: as above, for the routine too.
+            Call::Write if routine => unsafe { WriteFileEx(end, address, length, overlapped, Some(run_routine)) },
+            // SAFETY: as above.
+            Call::Write => unsafe { WriteFile(end, address, length, null_mut(), overlapped) },
+            Call::Transact => {
+                let (request, request_length) = (self.request.as_ptr().cast(), length_of(&self.request));
+                let reply = address.cast();
+                // SAFETY: as above.
+                unsafe { TransactNamedPipe(end, request, request_length, reply, length, null_mut(), overlapped) }
             }
         };
-        // At once, since the last error is anybody's: even a lock that is given back may change it.
+        // At once, since the last error is anybody's: even giving back a lock may change it.
         let outcome = done(outcome);
         drop(buffer);
         outcome

@@ -18,7 +18,11 @@
 //! ```
 //!
 //! # Differs from Windows
-//! The system's pipe knows neither quotas nor waiting calls:
+//! On Windows the pipe is the kernel's own, made for calls that block: those of one end wait for each other (semantics 224), `peek` and
+//! `set_state` behind a read among them; an end that a child is given goes with its state; and a write that times out takes back all
+//! that it has written.
+//!
+//! Elsewhere the system's pipe knows neither quotas nor waiting calls:
 //! * A write that waits returns when its last byte is in the pipe, which holds up to four times the size asked for, not
 //!   when all but that size has been read. What fits in the size never waits, and with PIPE_NOWAIT the size counts
 //!   exactly, up to the system's limits (by default 512 KiB for a user without privileges).
@@ -73,7 +77,7 @@ const DEFAULT_SIZE: u32 = 4096;
 /// inherit them unless they are given them.
 ///
 /// # Errors
-/// * [`Status::TooManyOpenedFiles`]: no descriptors are left; a pipe needs four.
+/// * [`Status::TooManyOpenedFiles`]: no descriptors, or handles, are left; a pipe needs four.
 /// * [`Status::ObjectPathNotFound`]: /proc is not mounted.
 /// * [`Status::SystemError`]: the system refused the pipe for another reason, which is the source of the error.
 #[doc(alias = "CreatePipe")]
@@ -131,12 +135,13 @@ impl AnonymousWriter {
     /// Writes all of `data`, waiting for room. Win32 equivalent: WriteFile.
     ///
     /// With PIPE_NOWAIT the result is 0 if `data` does not fit. After a time-out it is what fitted; if that was nothing,
-    /// the call fails. Raises no SIGPIPE.
+    /// the call fails, and on Windows it always does. Raises no SIGPIPE.
     ///
     /// # Errors
     /// * [`Status::PipeClosing`]: every copy of the read end is closed; [`Status::PipeBroken`]: that happened while the
     ///   call waited.
     /// * [`Status::IoTimeout`]: there was no room in time.
+    /// * [`Status::InvalidParameter`]: on Windows, more than 4 GiB - 1 at once.
     #[doc(alias = "WriteFile")]
     pub fn write(&self, data: &[u8]) -> Result<usize> {
         self.handle.end.write(data)
@@ -229,7 +234,7 @@ macro_rules! implement_handle {
 
             /// Sets whether calls of this end wait. Win32 equivalent: SetNamedPipeHandleState.
             ///
-            /// Duplicates in this process share it. A call that waits already goes on waiting.
+            /// Duplicates in this process share it. A call that waits already goes on waiting, and on Windows this waits for it.
             ///
             /// # Errors
             /// [`Status::InvalidParameter`]: reading by messages; nothing changes.

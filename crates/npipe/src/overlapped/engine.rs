@@ -1,7 +1,7 @@
 //! The engine's own interface: operations on memory of any owner, completed into anything.
 //!
 //! This is what other surfaces are built on, the C interface and those of asynchronous runtimes. Rust programs have
-//! [`PipeStream::start_read`] and its like.
+//! [`PipeStream::start_read`] and its like. It is not there on Windows, whose own calls do this.
 
 use std::fmt;
 use std::sync::Arc;

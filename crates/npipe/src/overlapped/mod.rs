@@ -31,7 +31,9 @@
 //! # }
 //! ```
 //!
-//! [`engine`] is what all of this, and other surfaces, are made of.
+//! On Windows these are the system's own operations, events, completion routines and ports; an operation's memory is kept until the
+//! system says that it is complete, whatever the program drops. Elsewhere all of this, and other surfaces, are made of
+//! `overlapped::engine`, which is not there on Windows: surfaces have the system's calls.
 //!
 //! # Differs from Windows
 //!

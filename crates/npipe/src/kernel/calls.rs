@@ -126,14 +126,18 @@ impl End {
 
     /// Whether operations that are complete at once go past the end's port (semantics 250).
     pub(crate) fn skip_packets(&self, skip: bool) {
-        // Each operation begins before or afterwards.
-        let _pending = self.calls.pending();
         let calls = &self.calls;
-        if skip && !calls.system_skips_port.load(Ordering::Relaxed) {
-            let skips = self.ask(&[], port::skip_on_success).is_ok();
-            calls.system_skips_port.store(skips, Ordering::Relaxed);
-        }
         calls.skips_port.store(skip, Ordering::Relaxed);
+        if skip && !calls.system_skips_port.load(Ordering::Relaxed) {
+            // What is refused leaves everything to the port.
+            let _ = self.ask(&[], |handle| {
+                // Each operation begins before or afterwards.
+                let _pending = calls.pending();
+                port::skip_on_success(handle)?;
+                calls.system_skips_port.store(true, Ordering::Relaxed);
+                Ok(())
+            });
+        }
     }
 }
 

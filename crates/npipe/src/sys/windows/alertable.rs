@@ -35,9 +35,14 @@ pub(super) fn has_passed(deadline: Option<Instant>) -> bool {
     deadline.is_some_and(|deadline| deadline.saturating_duration_since(Instant::now()) == Duration::ZERO)
 }
 
+/// A wait until then, which is a mere look if that has passed.
+pub(super) fn unless_passed<T>(deadline: Option<Instant>, wait: impl FnOnce() -> T) -> T {
+    if has_passed(deadline) { wait() } else { waiting(wait) }
+}
+
 /// Waits for an event; with `is_alertable` also until calls were made, and then the event goes first.
 pub(crate) fn wait(event: &OwnedHandle, deadline: Option<Instant>, is_alertable: bool) -> Result<(), Unmet> {
-    waiting(|| {
+    unless_passed(deadline, || {
         loop {
             let is_last = has_passed(deadline);
             // SAFETY: the handle is open.
@@ -55,7 +60,7 @@ pub(crate) fn wait(event: &OwnedHandle, deadline: Option<Instant>, is_alertable:
 
 /// Sleeps until calls were made.
 pub(crate) fn sleep(deadline: Option<Instant>) -> Unmet {
-    waiting(|| {
+    unless_passed(deadline, || {
         loop {
             let is_last = has_passed(deadline);
             // SAFETY: no memory is passed.

@@ -14,8 +14,7 @@ use windows_sys::Win32::System::IO::{
 };
 use windows_sys::Win32::System::WindowsProgramming::FILE_SKIP_COMPLETION_PORT_ON_SUCCESS;
 
-use super::alertable::{Unmet, has_passed, left_until};
-use super::transfer::waiting;
+use super::alertable::{Unmet, has_passed, left_until, unless_passed};
 use super::{Code, CodeResult, done};
 
 /// A new port.
@@ -53,7 +52,7 @@ pub(crate) fn post(port: &OwnedHandle, address: usize) -> CodeResult<()> {
 pub(crate) fn take(port: &OwnedHandle, deadline: Option<Instant>, is_alertable: bool) -> Result<usize, Unmet> {
     let mut entry = OVERLAPPED_ENTRY::default();
     let mut count = 0;
-    waiting(|| {
+    unless_passed(deadline, || {
         loop {
             let is_last = has_passed(deadline);
             // SAFETY: the entry and the count live until the call returns.

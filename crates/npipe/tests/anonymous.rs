@@ -6,7 +6,7 @@
 //! On Windows the same tests hold the kernel's pipes to the same rules, but for what only the library's own do. What Wine does
 //! otherwise is in `wine.tsv`.
 
-#![cfg_attr(unix, allow(unsafe_code, reason = "the disposition of a signal has no safe binding"))]
+#![allow(unsafe_code, reason = "the disposition of a signal has no safe binding")]
 
 use std::io::{Read, Write};
 #[cfg(unix)]

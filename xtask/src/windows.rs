@@ -28,7 +28,19 @@ __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T length)
 /// What is tested: arguments of `cargo test`.
 const SUITES: &[&[&str]] = &[
     &["--package", "npipe-core", "--tests"],
-    &["--package", "npipe", "--lib", "--test", "blocking"],
+    &[
+        "--package",
+        "npipe",
+        "--lib",
+        "--test",
+        "anonymous",
+        "--test",
+        "blocking",
+        "--test",
+        "overlapped",
+        "--example",
+        "completion_server",
+    ],
     &["--package", "npipe-tokio", "--test", "portable"],
     &["--package", "npipe-cli", "--bins", "--test", "portable"],
 ];

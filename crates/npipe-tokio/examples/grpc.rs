@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_util::StreamExt;
 use hyper_util::rt::TokioIo;
-use npipe_tokio::named_pipe::{ClientOptions, NamedPipeListener, NamedPipeServer, Peer};
+use npipe_tokio::named_pipe::{ClientOptions, NamedPipeExt, NamedPipeListener, NamedPipeServer, Peer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::body::Body;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -85,7 +85,7 @@ impl Connected for Connection {
     type ConnectInfo = Option<Peer>;
 
     fn connect_info(&self) -> Option<Peer> {
-        self.0.peer().ok()
+        NamedPipeExt::peer(&self.0).ok()
     }
 }
 

@@ -12,52 +12,52 @@
 //!
 //! Errors carry an NT status and its Win32 number: see [`Error`].
 //!
-//! On Windows the same types stand over the kernel's own pipes. Not there yet: `overlapped` and `anonymous`; and identities are
-//! accounts there, not numbers.
+//! On Windows the same types stand over the kernel's own pipes. Identities are accounts there, not numbers.
+
+// What the public types ask of the system: of the kernel's pipes on Windows, elsewhere of the engine.
+#[cfg_attr(windows, path = "kernel/connect.rs")]
+mod connect;
+#[cfg_attr(windows, path = "kernel/end.rs")]
+mod end;
+#[cfg_attr(windows, path = "kernel/host.rs")]
+mod host;
+#[cfg_attr(windows, path = "kernel/impersonation.rs")]
+pub mod impersonation;
+#[cfg_attr(windows, path = "kernel/object.rs")]
+mod object;
 
 mod acting;
-#[cfg(not(windows))]
 pub mod anonymous;
-#[cfg(not(windows))]
-mod background;
 mod client;
-#[cfg(not(windows))]
-mod connect;
 mod directory;
-#[cfg(not(windows))]
-mod end;
 mod error;
-#[cfg(not(windows))]
-mod host;
-#[cfg(not(windows))]
-pub mod impersonation;
 mod info;
-#[cfg(windows)]
-mod kernel;
 mod listener;
-#[cfg(not(windows))]
-mod listing;
-#[cfg(not(windows))]
-mod object;
 mod options;
-#[cfg(not(windows))]
 pub mod overlapped;
-#[cfg(not(windows))]
-mod patience;
-#[cfg(not(windows))]
-mod process;
 mod security;
 mod server;
 mod stream;
 mod stream_io;
-#[cfg(not(windows))]
-mod survey;
 mod sys;
 
+// The kernel's errors, and what it tells of its names.
 #[cfg(windows)]
-use kernel::{connect, end, host, object};
+mod kernel;
 #[cfg(windows)]
-pub use kernel::{impersonation, waits};
+pub use kernel::waits;
+
+// The engine's own: nothing of the system's stands for it.
+#[cfg(not(windows))]
+mod background;
+#[cfg(not(windows))]
+mod listing;
+#[cfg(not(windows))]
+mod patience;
+#[cfg(not(windows))]
+mod process;
+#[cfg(not(windows))]
+mod survey;
 
 pub use client::PipeClient;
 pub use directory::{Namespace, call, info, list, wait};

@@ -14,7 +14,7 @@ use npipe_shm::ring::{RingInlet, RingOutlet};
 use super::calls::{Entry, Queue, written};
 use super::link::Link;
 use super::{End, Handle};
-use crate::overlapped::{Buffer, Completion, IntoOrder, Issuer, OperationId, Refused, Started};
+use crate::overlapped::{Buffer, Completion, IntoOrder, Issuer, OperationId, Refused, Started, Work};
 
 impl Entry {
     fn new(call: Option<CallId>, link: Option<Arc<Link>>, buffer: Buffer, order: impl IntoOrder) -> Entry {
@@ -39,6 +39,28 @@ fn completed(result: ReadOutcome, buffer: Buffer) -> Started {
 }
 
 impl Handle {
+    /// Starts an operation.
+    pub(crate) fn submit(&self, work: Work, order: impl IntoOrder) -> Result<Started, Refused> {
+        match work {
+            Work::Connect => self.submit_connect(order),
+            Work::Read(buffer) => self.submit_read(buffer.into(), order),
+            Work::Write(data) => self.submit_write(data.into(), order),
+            Work::Transact { request, reply } => self.submit_transact(request.into(), reply.into(), order),
+        }
+    }
+
+    /// Starts to wait for a client (semantics 62, 68, 69).
+    pub(crate) fn submit_connect(&self, order: impl IntoOrder) -> Result<Started, Refused> {
+        let started = match self.seat() {
+            Some(seat) => seat.start_connect(self, order),
+            None => self.connect_elsewhere().and(Err(Status::PipeConnected)),
+        };
+        started.map(Started::Pending).map_err(|status| Refused {
+            status,
+            buffer: Buffer::empty(),
+        })
+    }
+
     /// Starts to read (semantics 211-215, 219, 220).
     pub(crate) fn submit_read(&self, mut buffer: Buffer, order: impl IntoOrder) -> Result<Started, Refused> {
         if let Err(status) = self.require_own().and_then(|()| self.shape.access.require_read()) {

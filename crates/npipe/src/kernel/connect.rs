@@ -5,9 +5,9 @@ use std::time::Duration;
 use npipe_core::security::rights;
 use npipe_core::{Access, EndRole, PipeName, ReadMode, SecurityQos, Status, WaitMode};
 
-use super::asked;
-use super::end::{Handle, Shape};
+use crate::end::{Handle, Shape};
 use crate::error::{Explain, Result};
+use crate::kernel::asked;
 use crate::sys::namespace::Root;
 use crate::sys::pipe;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use npipe_core::{Access, Direction, PipeName, ReadMode, SecurityQos, WaitMode};
 
 use super::asked;
-use super::connect::{self, Wanted};
+use crate::connect::{self, Wanted};
 use crate::directory::Namespace;
 use crate::error::Result;
 use crate::info::{PipeDetails, PipeEntry, PipeMode};

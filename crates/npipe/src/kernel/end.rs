@@ -5,7 +5,7 @@
 
 use std::ops::Deref;
 use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,20 +18,25 @@ use npipe_core::{
     Access, EndRole, PipeName, ReadMode, ReadOutcome, SecurityDescriptor, SecurityInformation, Status, WaitMode,
 };
 
-use super::object::RawEnd;
-use super::{Failure, asked, host};
 use crate::error::{Error, Explain, Result};
+use crate::host;
 use crate::info::{LocalState, Peer, PipeEnd, PipeInfo, PipeMode, PipeState};
+use crate::kernel::{Failure, asked};
+use crate::object::RawEnd;
 use crate::sys::namespace::Root;
 use crate::sys::transfer::{self, Moved, Patience};
 use crate::sys::{CodeResult, pipe, security};
+
+mod calls;
+
+pub(crate) use calls::{Calls, Started, outcome_of};
 
 /// How soon calls that were on their way to the kernel when they were cancelled are told again.
 const TELL_AGAIN: Duration = Duration::from_millis(1);
 
 const FOREVER: u64 = u64::MAX;
 
-type Outcome<T> = std::result::Result<T, Failure>;
+pub(crate) type Outcome<T> = std::result::Result<T, Failure>;
 
 /// What is fixed for an end when it is made.
 #[derive(Clone, Debug)]
@@ -51,11 +56,18 @@ pub(crate) struct End {
     closed: AtomicBool,
     read_timeout_ns: AtomicU64,
     write_timeout_ns: AtomicU64,
+    /// The program's.
+    handles: AtomicUsize,
+    pub(crate) calls: Calls,
 }
 
 impl End {
     /// Asks the kernel something about the end, as long as it is open.
-    fn ask<T>(&self, meanings: &[Status], question: impl FnOnce(BorrowedHandle<'_>) -> CodeResult<T>) -> Outcome<T> {
+    pub(crate) fn ask<T>(
+        &self,
+        meanings: &[Status],
+        question: impl FnOnce(BorrowedHandle<'_>) -> CodeResult<T>,
+    ) -> Outcome<T> {
         let handle = self.handle.read().unwrap_or_else(PoisonError::into_inner);
         let handle = match &*handle {
             Some(handle) if !self.is_closed() => handle,
@@ -64,7 +76,7 @@ impl End {
         let outcome = asked(question(handle.as_handle()), meanings);
         match outcome {
             // semantics 79, 192
-            Err(failure) if failure.status == Status::Cancelled && self.is_closed() => Err(Status::PipeBroken.into()),
+            Err(failure) if failure.status() == Status::Cancelled && self.is_closed() => Err(Status::PipeBroken.into()),
             outcome => outcome,
         }
     }
@@ -115,11 +127,16 @@ impl End {
             transfer::transact(end, request, reply, patience)
         });
         match moved {
-            // One code for both.
-            Err(failure) if failure.status == Status::InvalidPipeState && self.reads_bytes() => {
-                Err(Status::InvalidReadMode.into())
-            }
-            moved => moved.map(read_outcome),
+            Err(failure) => Err(self.judge_transaction(failure)),
+            Ok(moved) => Ok(read_outcome(moved)),
+        }
+    }
+
+    /// Which of the statuses that share a code a transaction has failed with.
+    fn judge_transaction(&self, failure: Failure) -> Failure {
+        match failure.status() == Status::InvalidPipeState && self.reads_bytes() {
+            true => Status::InvalidReadMode.into(),
+            false => failure,
         }
     }
 
@@ -267,14 +284,17 @@ impl End {
         deadline(&self.read_timeout_ns)
     }
 
-    /// Closes the end. Calls that wait end with PipeBroken (semantics 79, 192).
+    /// Closes the end. Calls that wait, and operations, end with PipeBroken (semantics 79, 192).
     pub(crate) fn close(&self) {
         if self.closed.swap(true, Ordering::SeqCst) {
             return;
         }
+        self.calls.abandon();
         loop {
             if let Ok(mut handle) = self.handle.try_write() {
-                drop(handle.take());
+                if let Some(handle) = handle.take() {
+                    self.calls.end(handle.as_handle());
+                }
                 break;
             }
             if let Some(handle) = &*self.handle.read().unwrap_or_else(PoisonError::into_inner) {
@@ -286,12 +306,6 @@ impl End {
         if self.role() == EndRole::Server {
             host::vacate();
         }
-    }
-}
-
-impl Drop for End {
-    fn drop(&mut self) {
-        self.close();
     }
 }
 
@@ -325,9 +339,9 @@ fn role_of(end: BorrowedHandle<'_>) -> Outcome<EndRole> {
         Ok(fixed) if fixed.is_server => Ok(EndRole::Server),
         Ok(_) => Ok(EndRole::Client),
         // A server's that only writes may not be asked, a client's always may (semantics 40, 53).
-        Err(failure) if failure.status == Status::AccessDenied => Ok(EndRole::Server),
+        Err(failure) if failure.status() == Status::AccessDenied => Ok(EndRole::Server),
         // Not a pipe's.
-        Err(failure) if matches!(failure.status, Status::IllegalFunction | Status::InvalidParameter) => {
+        Err(failure) if matches!(failure.status(), Status::IllegalFunction | Status::InvalidParameter) => {
             Err(Status::InvalidHandle.into())
         }
         Err(failure) => Err(failure),
@@ -354,8 +368,8 @@ impl Peer {
     }
 }
 
-/// A handle of an end, as programs hold it; the end closes with the last of them.
-#[derive(Clone, Debug)]
+/// A handle of an end, as programs hold it; the end closes with the last of them, whatever else keeps it.
+#[derive(Debug)]
 pub(crate) struct Handle(Arc<End>);
 
 impl Handle {
@@ -367,7 +381,14 @@ impl Handle {
             closed: AtomicBool::new(false),
             read_timeout_ns: AtomicU64::new(FOREVER),
             write_timeout_ns: AtomicU64::new(FOREVER),
+            handles: AtomicUsize::new(1),
+            calls: Calls::default(),
         }))
+    }
+
+    /// The end, for what outlives the handle.
+    pub(crate) fn shared(&self) -> &Arc<End> {
+        &self.0
     }
 
     /// Gives this handle up for one of the kernel's.
@@ -395,6 +416,21 @@ impl Handle {
         let name = name.map_or_else(|| PipeName::from_units(&system_name), Ok);
         let name = name.map_err(|status| Error::new(status, OPERATION))?;
         Ok(Handle::new(raw, Shape { name, root, role }))
+    }
+}
+
+impl Clone for Handle {
+    fn clone(&self) -> Handle {
+        self.handles.fetch_add(1, Ordering::Relaxed);
+        Handle(self.0.clone())
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.close();
+        }
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use npipe_core::params::InstanceParams;
 use npipe_core::{Direction, EndRole, PipeName, PipeType, ReadMode, Status, WaitMode};
 
-use super::asked;
-use super::end::{Handle, Shape};
+use crate::end::{Handle, Shape};
 use crate::error::{Explain, Result};
+use crate::kernel::asked;
 use crate::sys::namespace::Root;
 use crate::sys::pipe::{self, Creation};
 use crate::sys::transfer::waiting;
@@ -78,7 +78,7 @@ pub(crate) fn await_vacancy(before: u64) {
 }
 
 /// An instance of this process has closed.
-pub(super) fn vacate() {
+pub(crate) fn vacate() {
     *VACANCIES.lock().unwrap_or_else(PoisonError::into_inner) += 1;
     VACATED.notify_all();
 }

@@ -13,11 +13,11 @@ use std::sync::Arc;
 pub use npipe_core::ImpersonationLevel;
 use npipe_core::Status;
 
-use super::asked;
-use super::end::End;
 pub use crate::acting::Impersonation;
 use crate::acting::{InForce, current, give_back, replace, take};
+use crate::end::End;
 use crate::error::{Explain, Result};
+use crate::kernel::asked;
 use crate::sys::CodeResult;
 use crate::sys::impersonation as system;
 

@@ -1,17 +1,13 @@
 //! Ends of the kernel's own pipes: what stands in the engine's place on Windows.
 //!
 //! The public types, their options, their errors and their documentation are the same everywhere; what an end does is asked of
-//! the kernel here, by overlapped calls, so that each can have a time-out and be cancelled. The modules have the names that
-//! the engine's have, and offer what the public types ask of those. Nothing is done over that the system does.
+//! the kernel here, by overlapped calls, so that each can have a time-out and be cancelled. The other files of this directory stand
+//! where the engine's stand elsewhere, under the same names (see the crate's list of modules), and offer what the public types ask
+//! of those. Nothing is done over that the system does.
 //!
 //! A refusal is a Win32 code. Some codes stand for several statuses; which one is known by what was asked.
 
-pub(crate) mod connect;
 mod directory;
-pub(crate) mod end;
-pub(crate) mod host;
-pub mod impersonation;
-pub(crate) mod object;
 #[doc(hidden)]
 pub mod waits;
 
@@ -52,6 +48,10 @@ impl From<Code> for Failure {
 }
 
 impl Failure {
+    pub(crate) fn status(self) -> Status {
+        self.status
+    }
+
     /// Says which of the statuses it is that share a Win32 code.
     fn meaning(self, status: Status) -> Failure {
         if self.status.win32() == status.win32() {
@@ -61,7 +61,7 @@ impl Failure {
         }
     }
 
-    fn error(self, operation: &'static str) -> Error {
+    pub(crate) fn error(self, operation: &'static str) -> Error {
         match self.code {
             Some(Code::Win32(number)) => {
                 let source = std::io::Error::from_raw_os_error(number.cast_signed());
@@ -82,7 +82,7 @@ impl<T> Explain<T> for std::result::Result<T, Failure> {
 }
 
 /// The outcome of one of the system's calls, with the status that its code has for this call.
-fn asked<T>(outcome: CodeResult<T>, meanings: &[Status]) -> std::result::Result<T, Failure> {
+pub(crate) fn asked<T>(outcome: CodeResult<T>, meanings: &[Status]) -> std::result::Result<T, Failure> {
     outcome.map_err(|code| {
         let failure = Failure::from(code);
         meanings

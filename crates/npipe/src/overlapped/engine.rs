@@ -1,10 +1,9 @@
 //! The engine's own interface: operations on memory of any owner, completed into anything.
 //!
 //! This is what other surfaces are built on, the C interface and those of asynchronous runtimes. Rust programs have
-//! [`PipeStream::start_read`] and its like.
+//! [`PipeStream::start_read`] and its like. It is not there on Windows, whose own calls do this.
 
 use std::fmt;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,9 +14,10 @@ pub use super::attend::{
     try_read, try_write, vacancies,
 };
 pub use super::buffer::Buffer;
+pub use super::inbox::{current_issuer, has_queued_calls, run_queued_calls};
+pub use super::issuer::Issuer;
 pub use super::outlook::Outlook;
 pub use super::signal::Signal;
-pub use super::thread::{current_issuer, has_queued_calls, run_queued_calls};
 pub use super::wait::{MAX_SIGNALS, wait_until};
 pub use crate::connect::Waiting;
 pub use crate::end::blocked::{BlockedCall, current_blocked};
@@ -32,17 +32,6 @@ impl OperationId {
     pub(crate) fn next() -> OperationId {
         static LAST: AtomicU64 = AtomicU64::new(0);
         OperationId(LAST.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
-/// Tells a thread that starts operations from every other one that this process ever had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Issuer(NonZeroU64);
-
-impl Issuer {
-    pub(crate) fn next() -> Issuer {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        Issuer(NonZeroU64::MIN.saturating_add(LAST.fetch_add(1, Ordering::Relaxed)))
     }
 }
 
@@ -166,14 +155,7 @@ pub fn transact(
 /// (semantics 62, 69).
 #[doc(alias = "ConnectNamedPipe")]
 pub fn connect(server: &PipeServer, order: impl IntoOrder) -> Result<Started, Refused> {
-    let started = match server.seat() {
-        Some(seat) => seat.start_connect(&server.end, order),
-        None => server.end.connect_elsewhere().and(Err(Status::PipeConnected)),
-    };
-    started.map(Started::Pending).map_err(|status| Refused {
-        status,
-        buffer: Buffer::empty(),
-    })
+    server.end.submit_connect(order)
 }
 
 /// Cancels one operation that is pending; it completes with [`Status::Cancelled`], unless it was about to complete

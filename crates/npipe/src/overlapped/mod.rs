@@ -31,33 +31,63 @@
 //! # }
 //! ```
 //!
-//! [`engine`] is what all of this, and other surfaces, are made of.
+//! On Windows these are the system's own operations, events, completion routines and ports; an operation's memory is kept until the
+//! system says that it is complete, whatever the program drops. Elsewhere all of this, and other surfaces, are made of
+//! `overlapped::engine`, which is not there on Windows: surfaces have the system's calls.
 //!
 //! # Differs from Windows
 //!
 //! Ends have no mode that has to be chosen when they are opened: every end takes calls that block and operations alike. A
-//! client that has come before a connect completes it, where Windows has the error ERROR_PIPE_CONNECTED.
+//! client that has come before a connect completes it, where Windows has the error ERROR_PIPE_CONNECTED. Completion routines and
+//! queued calls run in the waits of this module alone; on Windows itself, other alertable waits of the thread only bring them closer.
 
+#[cfg(not(windows))]
 mod attend;
+#[cfg(not(windows))]
 mod buffer;
+#[cfg_attr(windows, path = "../kernel/inbox.rs")]
+mod inbox;
+mod issuer;
+#[cfg_attr(windows, path = "../kernel/mailbox.rs")]
+mod mailbox;
 mod operation;
+#[cfg(not(windows))]
 mod outlook;
 mod port;
+#[cfg(not(windows))]
 mod queue;
+#[cfg_attr(windows, path = "../kernel/running.rs")]
+mod running;
+#[cfg(not(windows))]
 mod signal;
 mod start;
 mod thread;
+#[cfg(not(windows))]
 mod wait;
+mod work;
 
+#[cfg(not(windows))]
 pub mod engine;
 
+use std::time::{Duration, Instant};
+
+#[cfg(not(windows))]
 pub(crate) use attend::Attendant;
+#[cfg(not(windows))]
 pub(crate) use buffer::Buffer;
-pub(crate) use engine::{Completion, IntoOrder, Issuer, OperationId, Order, Refused, Started};
+#[cfg(not(windows))]
+pub(crate) use engine::{Completion, IntoOrder, OperationId, Order, Refused, Started};
+pub(crate) use issuer::Issuer;
+pub(crate) use mailbox::Association;
 pub use operation::{Completed, Operation, Waited};
-pub(crate) use port::Association;
 pub use port::{CompletionPort, Packet};
 pub use thread::{AlertableThread, Woken, sleep_alertable};
+pub(crate) use work::Work;
 
 #[allow(unused_imports, reason = "for links in the documentation")]
 use crate::PipeStream;
+
+/// When a time-out that begins now has passed; `None`: never.
+fn deadline_of(timeout: Option<Duration>) -> Option<Instant> {
+    timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+}

@@ -1,18 +1,16 @@
-//! An operation that a program waits for itself.
+//! Operations that a program waits for itself.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use npipe_core::{ReadOutcome, Status};
 
-use super::buffer::Buffer;
-use super::engine::{Completion, OperationId, Order, Refused, Sink, Started};
-use super::signal::Signal;
-use super::thread::{self, AlertableThread};
-use super::wait::wait_until;
-use crate::end::{End, locked};
-use crate::error::{Error, Explain, Result};
+use super::deadline_of;
+use super::running::Running;
+use super::work::Work;
+use crate::end::{End, Handle};
+use crate::error::{Explain, Result};
 
 /// An operation that was started: what Windows keeps in an OVERLAPPED and its event.
 ///
@@ -31,22 +29,9 @@ use crate::error::{Error, Explain, Result};
 pub struct Operation {
     end: Arc<End>,
     name: &'static str,
-    /// `None` if it was complete at once.
-    id: Option<OperationId>,
-    state: Arc<State>,
-}
-
-/// What an operation has become.
-#[derive(Debug, Default)]
-struct State {
-    signal: Arc<Signal>,
-    completion: Mutex<Option<Completion>>,
-}
-
-impl Sink for State {
-    fn complete(&self, completion: Completion) {
-        *locked(&self.completion) = Some(completion);
-    }
+    running: Running,
+    /// Whether dropping it leaves it alone.
+    is_over: bool,
 }
 
 /// A completed operation, with the buffer that it had.
@@ -72,15 +57,6 @@ impl Completed {
     }
 }
 
-impl From<Completion> for Completed {
-    fn from(completion: Completion) -> Completed {
-        Completed {
-            buffer: completion.buffer.into_vec(),
-            result: completion.result,
-        }
-    }
-}
-
 /// How an alertable wait for an operation has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waited {
@@ -97,69 +73,37 @@ impl fmt::Debug for Operation {
         f.debug_struct("Operation")
             .field("operation", &self.name)
             .field("pipe", &self.end.shape.name.path())
-            .field("complete", &self.has_completed())
+            .field("complete", &self.running.has_completed(&self.end))
             .finish_non_exhaustive()
     }
 }
 
 impl Operation {
-    /// Starts one by `start`.
-    pub(super) fn start(
-        end: &Arc<End>,
-        name: &'static str,
-        start: impl FnOnce(Order) -> std::result::Result<Started, Refused>,
-    ) -> Result<Operation> {
-        let state = Arc::<State>::default();
-        let order = Order {
-            sink: state.clone(),
-            signal: state.signal.clone(),
-            issuer: Some(thread::current_issuer()),
-        };
-        let started = start(order).map_err(|refused| Error::new(refused.status, name).about(&end.shape.name))?;
-        let id = match started {
-            Started::Pending(id) => Some(id),
-            Started::Complete(completion) => {
-                state.complete(completion);
-                None
-            }
-        };
-        if id.is_some() {
-            thread::note_issued(end);
-        }
-        Ok(Operation {
-            end: end.clone(),
-            name,
-            id,
-            state,
-        })
+    /// Starts one.
+    pub(super) fn start(end: &Handle, work: Work) -> Result<Operation> {
+        let name = work.name();
+        let running = Running::start(end, work).explain(name, &end.shape.name)?;
+        Ok(Operation::of(end, name, running))
     }
 
     /// One that was complete before it began.
-    pub(super) fn complete(end: &Arc<End>, name: &'static str) -> Operation {
-        let state = Arc::<State>::default();
-        state.complete(Completion {
-            id: OperationId::next(),
-            result: Ok(ReadOutcome::default()),
-            buffer: Buffer::empty(),
-        });
+    pub(super) fn complete(end: &Handle, name: &'static str) -> Operation {
+        Operation::of(end, name, Running::complete())
+    }
+
+    fn of(end: &Handle, name: &'static str, running: Running) -> Operation {
         Operation {
-            end: end.clone(),
+            end: end.shared().clone(),
             name,
-            id: None,
-            state,
+            running,
+            is_over: false,
         }
     }
 
     /// Whether it is complete. Win32 equivalent: HasOverlappedIoCompleted.
     #[doc(alias = "HasOverlappedIoCompleted")]
     pub fn is_complete(&self) -> bool {
-        self.end.pump();
-        self.has_completed()
-    }
-
-    fn has_completed(&self) -> bool {
-        // In a forked child it is its parent's: no more will become of it.
-        self.end.require_own().is_err() || locked(&self.state.completion).is_some()
+        self.running.look(&self.end)
     }
 
     /// The result so far, as often as it is asked for. Win32 equivalent: GetOverlappedResult without waiting.
@@ -171,11 +115,7 @@ impl Operation {
     #[doc(alias = "GetOverlappedResult")]
     #[doc(alias = "ERROR_IO_INCOMPLETE")]
     pub fn result(&self) -> Result<ReadOutcome> {
-        self.end.require_own().explain(self.name, &self.end.shape.name)?;
-        self.end.pump();
-        let result = locked(&self.state.completion)
-            .as_ref()
-            .map_or(Err(Status::IoIncomplete), |completion| completion.result);
+        let result = self.running.result(&self.end);
         result.explain(self.name, &self.end.shape.name)
     }
 
@@ -186,49 +126,22 @@ impl Operation {
     #[doc(alias = "WaitForSingleObject")]
     #[doc(alias = "GetOverlappedResultEx")]
     pub fn wait(&self, timeout: Option<Duration>) -> bool {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let complete = || self.has_completed().then_some(());
-        // Before its locks are touched, which in a forked child may be held for ever.
-        self.end.require_own().is_err() || wait_until(&[&self.state.signal], deadline, complete).is_some()
+        self.running.wait(&self.end, deadline_of(timeout))
     }
 
     /// The same, and ends also when completion routines of this thread have run. If the operation is complete, they stay
     /// queued. Win32 equivalent: WaitForSingleObjectEx and GetOverlappedResultEx, alertable.
     #[doc(alias = "WaitForSingleObjectEx")]
     pub fn wait_alertable(&self, timeout: Option<Duration>) -> Waited {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        if self.end.require_own().is_err() {
-            return Waited::Complete;
-        }
-        let thread = AlertableThread::current();
-        let waited = wait_until(&[&self.state.signal, thread.signal()], deadline, || {
-            if self.has_completed() {
-                Some(Waited::Complete)
-            } else {
-                thread::has_queued_calls().then_some(Waited::Completions)
-            }
-        });
-        if waited == Some(Waited::Completions) {
-            thread::run_queued_calls();
-        }
-        waited.unwrap_or(Waited::TimedOut)
+        self.running.wait_alertable(&self.end, deadline_of(timeout))
     }
 
     /// Waits until it is complete, and gives the buffer back with the result. Win32 equivalent: GetOverlappedResult.
     #[doc(alias = "GetOverlappedResult")]
-    pub fn finish(self) -> Completed {
+    pub fn finish(mut self) -> Completed {
         self.wait(None);
-        let completion = match self.end.require_own() {
-            Ok(()) => locked(&self.state.completion).take(),
-            Err(_) => None,
-        };
-        completion.map_or_else(
-            || Completed {
-                buffer: Vec::new(),
-                result: Err(Status::InvalidHandle),
-            },
-            Completed::from,
-        )
+        self.is_over = true;
+        self.running.take(&self.end)
     }
 
     /// Cancels it: it completes with [`Status::Cancelled`], unless it was about to complete otherwise. Win32 equivalent:
@@ -238,26 +151,20 @@ impl Operation {
     /// [`Status::NotFound`]: it is complete, and its result stands.
     #[doc(alias = "CancelIoEx")]
     pub fn cancel(&self) -> Result<()> {
-        let cancelled = match self.id {
-            Some(id) => self.end.cancel_operation(id),
-            None => Err(Status::NotFound),
-        };
-        cancelled.explain("cancel", &self.end.shape.name)
+        self.running.cancel(&self.end).explain("cancel", &self.end.shape.name)
     }
 
     /// Lets it go on without anybody who learns what becomes of it.
     pub fn detach(mut self) {
-        self.id = None;
+        self.is_over = true;
     }
 }
 
 impl Drop for Operation {
     fn drop(&mut self) {
-        if let Some(id) = self.id
-            && !self.has_completed()
-        {
+        if !self.is_over && !self.running.has_completed(&self.end) {
             // Not found: it is complete by now.
-            let _ = self.end.cancel_operation(id);
+            let _ = self.running.cancel(&self.end);
         }
     }
 }

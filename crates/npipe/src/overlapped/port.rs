@@ -1,17 +1,15 @@
 //! Completion ports: one queue for the completions of many ends, emptied by any number of threads.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use npipe_core::{ReadOutcome, Status};
 
-use super::engine::{Completion, Order, Refused, Sink, Started};
+use super::deadline_of;
+use super::mailbox::{Association, Mailbox};
 use super::operation::{Completed, Waited};
-use super::queue::Queue;
-use super::thread::{self, AlertableThread};
-use super::wait::wait_until;
-use crate::end::End;
+use super::work::Work;
+use crate::end::Handle;
 use crate::error::{Error, Explain, Result};
 use crate::{PipeServer, PipeStream};
 
@@ -25,7 +23,7 @@ use crate::{PipeServer, PipeStream};
 #[doc(alias = "CreateIoCompletionPort")]
 #[derive(Clone, Debug)]
 pub struct CompletionPort {
-    queue: Arc<Queue<Packet>>,
+    mailbox: Arc<Mailbox>,
 }
 
 /// What comes out of a port. Win32 equivalent: OVERLAPPED_ENTRY.
@@ -40,30 +38,6 @@ pub struct Packet {
     pub completed: Completed,
 }
 
-/// An end's port, and its key there.
-#[derive(Debug)]
-pub(crate) struct Association {
-    port: CompletionPort,
-    key: usize,
-}
-
-/// Makes a packet of a completion.
-struct Mailing {
-    queue: Arc<Queue<Packet>>,
-    key: usize,
-    tag: usize,
-}
-
-impl Sink for Mailing {
-    fn complete(&self, completion: Completion) {
-        self.queue.push(Packet {
-            key: self.key,
-            tag: self.tag,
-            completed: completion.into(),
-        });
-    }
-}
-
 impl Default for CompletionPort {
     fn default() -> CompletionPort {
         CompletionPort::new()
@@ -72,9 +46,12 @@ impl Default for CompletionPort {
 
 impl CompletionPort {
     /// A port without ends.
+    ///
+    /// # Panics
+    /// On Windows, if the system has no handle left for it.
     pub fn new() -> CompletionPort {
         CompletionPort {
-            queue: Arc::new(Queue::new()),
+            mailbox: Arc::new(Mailbox::new()),
         }
     }
 
@@ -84,14 +61,8 @@ impl CompletionPort {
     /// [`Status::InvalidParameter`]: it has a port.
     #[doc(alias = "CreateIoCompletionPort")]
     pub fn associate(&self, end: &PipeStream, key: usize) -> Result<()> {
-        let association = Association {
-            port: self.clone(),
-            key,
-        };
-        let placed = end.end.calls.port.set(association);
-        placed
-            .map_err(|_| Status::InvalidParameter)
-            .explain("associate", &end.end.shape.name)
+        let associated = Association::make(&self.mailbox, &end.end, key);
+        associated.explain("associate", &end.end.shape.name)
     }
 
     /// Queues a packet of one's own. Win32 equivalent: PostQueuedCompletionStatus.
@@ -100,14 +71,14 @@ impl CompletionPort {
         let result = Ok(ReadOutcome { bytes, more: false });
         let buffer = Vec::new();
         let completed = Completed { buffer, result };
-        self.queue.post(Packet { key, tag, completed });
+        self.mailbox.post(Packet { key, tag, completed });
     }
 
     /// Waits for the next packet; `None`: the time has passed. `None` as a time-out waits for ever. Win32 equivalent:
     /// GetQueuedCompletionStatus.
     #[doc(alias = "GetQueuedCompletionStatus")]
     pub fn get(&self, timeout: Option<Duration>) -> Option<Packet> {
-        self.queue.wait(deadline_of(timeout))
+        self.mailbox.get(deadline_of(timeout))
     }
 
     /// The same, and ends also when completion routines of this thread have run: [`Waited::Completions`] is the error then.
@@ -117,58 +88,19 @@ impl CompletionPort {
     /// [`Waited::Completions`] or [`Waited::TimedOut`], without a packet.
     #[doc(alias = "GetQueuedCompletionStatusEx")]
     pub fn get_alertable(&self, timeout: Option<Duration>) -> std::result::Result<Packet, Waited> {
-        let thread = AlertableThread::current();
-        let signals = [&*self.queue.signal, &**thread.signal()];
-        let found = wait_until(&signals, deadline_of(timeout), || match self.queue.pop() {
-            Some(packet) => Some(Ok(packet)),
-            None => thread::has_queued_calls().then_some(Err(Waited::Completions)),
-        });
-        if let Some(Err(_)) = found {
-            thread::run_queued_calls();
-        }
-        found.unwrap_or(Err(Waited::TimedOut))
+        self.mailbox.get_alertable(deadline_of(timeout))
     }
 }
 
-fn deadline_of(timeout: Option<Duration>) -> Option<Instant> {
-    timeout.and_then(|timeout| Instant::now().checked_add(timeout))
-}
-
 /// Starts an operation whose packet goes to the end's port (semantics 246-250).
-fn mail(
-    end: &End,
-    name: &'static str,
-    tag: usize,
-    start: impl FnOnce(Order) -> std::result::Result<Started, Refused>,
-) -> Result<Option<Completed>> {
-    let Some(Association { port, key }) = end.calls.port.get() else {
+fn mail(end: &Handle, work: Work, tag: usize) -> Result<Option<Completed>> {
+    let name = work.name();
+    let Some(association) = end.calls.port.get() else {
         let why = "the end is associated with no completion port";
         let error = Error::new(Status::InvalidParameter, name).about(&end.shape.name);
         return Err(error.because(why));
     };
-    let mailing = Arc::new(Mailing {
-        queue: port.queue.clone(),
-        key: *key,
-        tag,
-    });
-    let order = Order {
-        sink: mailing.clone(),
-        signal: port.queue.signal.clone(),
-        issuer: None,
-    };
-    match start(order) {
-        Err(refused) => Err(refused.status).explain(name, &end.shape.name),
-        Ok(Started::Pending(_)) => Ok(None),
-        Ok(Started::Complete(completion)) => {
-            let is_success = completion.result.is_ok_and(|outcome| !outcome.more);
-            if is_success && end.calls.skips_port.load(Ordering::Relaxed) {
-                return Ok(Some(completion.into()));
-            }
-            mailing.complete(completion);
-            port.queue.signal.notify();
-            Ok(None)
-        }
-    }
+    association.start(end, work, tag).explain(name, &end.shape.name)
 }
 
 impl PipeStream {
@@ -183,8 +115,7 @@ impl PipeStream {
     /// [`Status::InvalidParameter`] without a port.
     #[doc(alias = "ReadFile")]
     pub fn queue_read(&self, buffer: Vec<u8>, tag: usize) -> Result<Option<Completed>> {
-        let submit = |order| self.end.submit_read(buffer.into(), order);
-        mail(&self.end, "read", tag, submit)
+        mail(&self.end, Work::Read(buffer), tag)
     }
 
     /// Starts to write; the packet goes to the end's [port](CompletionPort). Win32 equivalent: WriteFile on a handle with a
@@ -197,8 +128,7 @@ impl PipeStream {
     /// [`Status::InvalidParameter`] without a port.
     #[doc(alias = "WriteFile")]
     pub fn queue_write(&self, data: impl Into<Vec<u8>>, tag: usize) -> Result<Option<Completed>> {
-        let submit = |order| self.end.submit_write(data.into().into(), order);
-        mail(&self.end, "write", tag, submit)
+        mail(&self.end, Work::Write(data.into()), tag)
     }
 
     /// Starts a transaction; the packet goes to the end's [port](CompletionPort). Win32 equivalent: TransactNamedPipe on a
@@ -211,8 +141,8 @@ impl PipeStream {
     /// [`Status::InvalidParameter`] without a port.
     #[doc(alias = "TransactNamedPipe")]
     pub fn queue_transact(&self, request: impl Into<Vec<u8>>, reply: Vec<u8>, tag: usize) -> Result<Option<Completed>> {
-        let submit = |order| self.end.submit_transact(request.into().into(), reply.into(), order);
-        mail(&self.end, "transact", tag, submit)
+        let request = request.into();
+        mail(&self.end, Work::Transact { request, reply }, tag)
     }
 
     /// Whether operations that are complete at once, and without [more](ReadOutcome::more), are returned instead of queued
@@ -220,7 +150,7 @@ impl PipeStream {
     #[doc(alias = "SetFileCompletionNotificationModes")]
     #[doc(alias = "FILE_SKIP_COMPLETION_PORT_ON_SUCCESS")]
     pub fn skip_port_on_success(&self, skip: bool) {
-        self.end.calls.skips_port.store(skip, Ordering::Relaxed);
+        self.end.skip_port_on_success(skip);
     }
 }
 
@@ -233,7 +163,6 @@ impl PipeServer {
     /// already; then there is no packet. [`Status::InvalidParameter`] without a port.
     #[doc(alias = "ConnectNamedPipe")]
     pub fn queue_connect(&self, tag: usize) -> Result<()> {
-        let submit = |order| super::engine::connect(self, order);
-        mail(&self.end, "connect", tag, submit).map(drop)
+        mail(&self.end, Work::Connect, tag).map(drop)
     }
 }

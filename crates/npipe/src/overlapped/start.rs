@@ -2,10 +2,10 @@
 
 use npipe_core::Status;
 
-use super::engine::{self, Started};
+use super::inbox;
 use super::operation::{Completed, Operation};
-use super::thread;
-use crate::error::{Error, Result};
+use super::work::Work;
+use crate::error::{Error, Explain, Result};
 use crate::{PipeServer, PipeStream};
 
 impl PipeStream {
@@ -18,9 +18,7 @@ impl PipeStream {
     /// As [`read`](PipeStream::read), but for those of waiting, which are results of the operation.
     #[doc(alias = "ReadFile")]
     pub fn start_read(&self, buffer: Vec<u8>) -> Result<Operation> {
-        Operation::start(self.end.shared(), "read", |order| {
-            self.end.submit_read(buffer.into(), order)
-        })
+        Operation::start(&self.end, Work::Read(buffer))
     }
 
     /// Starts to write `data`, which the operation has until it is complete. Win32 equivalent: WriteFile with an
@@ -30,9 +28,7 @@ impl PipeStream {
     /// As [`write`](PipeStream::write), but for those of waiting, which are results of the operation.
     #[doc(alias = "WriteFile")]
     pub fn start_write(&self, data: impl Into<Vec<u8>>) -> Result<Operation> {
-        Operation::start(self.end.shared(), "write", |order| {
-            self.end.submit_write(data.into().into(), order)
-        })
+        Operation::start(&self.end, Work::Write(data.into()))
     }
 
     /// Starts a transaction; its buffer is the one for the reply. Win32 equivalent: TransactNamedPipe with an OVERLAPPED.
@@ -43,9 +39,8 @@ impl PipeStream {
     /// As [`transact`](PipeStream::transact), but for those of waiting, which are results of the operation.
     #[doc(alias = "TransactNamedPipe")]
     pub fn start_transact(&self, request: impl Into<Vec<u8>>, reply: Vec<u8>) -> Result<Operation> {
-        Operation::start(self.end.shared(), "transact", |order| {
-            self.end.submit_transact(request.into().into(), reply.into(), order)
-        })
+        let request = request.into();
+        Operation::start(&self.end, Work::Transact { request, reply })
     }
 
     /// Starts to read; `routine` runs in an alertable wait of this thread once that is complete, and not before, even if
@@ -59,7 +54,7 @@ impl PipeStream {
     /// port; then the routine does not run.
     #[doc(alias = "ReadFileEx")]
     pub fn read_then(&self, buffer: Vec<u8>, routine: impl FnOnce(Completed) + 'static) -> Result<()> {
-        self.start_then("read", routine, |order| self.end.submit_read(buffer.into(), order))
+        self.start_then(Work::Read(buffer), routine)
     }
 
     /// Starts to write; `routine` runs in an alertable wait of this thread once that is complete. Win32 equivalent:
@@ -70,41 +65,23 @@ impl PipeStream {
     /// port; then the routine does not run.
     #[doc(alias = "WriteFileEx")]
     pub fn write_then(&self, data: impl Into<Vec<u8>>, routine: impl FnOnce(Completed) + 'static) -> Result<()> {
-        self.start_then("write", routine, |order| {
-            self.end.submit_write(data.into().into(), order)
-        })
+        self.start_then(Work::Write(data.into()), routine)
     }
 
-    fn start_then(
-        &self,
-        name: &'static str,
-        routine: impl FnOnce(Completed) + 'static,
-        submit: impl FnOnce(engine::Order) -> std::result::Result<Started, engine::Refused>,
-    ) -> Result<()> {
-        let fail = |status| Error::new(status, name).about(&self.end.shape.name);
+    fn start_then(&self, work: Work, routine: impl FnOnce(Completed) + 'static) -> Result<()> {
+        let (name, pipe) = (work.name(), &self.end.shape.name);
         if self.end.calls.port.get().is_some() {
             let why = "an end with a completion port takes no completion routines";
-            return Err(fail(Status::InvalidParameter).because(why));
+            return Err(Error::new(Status::InvalidParameter, name).about(pipe).because(why));
         }
-        match submit(thread::order_for_routine()) {
-            Ok(Started::Pending(id)) => {
-                thread::note_issued(self.end.shared());
-                thread::keep_routine(id, Box::new(routine));
-                Ok(())
-            }
-            Ok(Started::Complete(completion)) => {
-                thread::queue_routine(completion, Box::new(routine));
-                Ok(())
-            }
-            Err(refused) => Err(fail(refused.status)),
-        }
+        inbox::start_then(&self.end, work, Box::new(routine)).explain(name, pipe)
     }
 
     /// Cancels what the calling thread has started on this end and is pending; says how many operations that were. Win32
     /// equivalent: CancelIo. [`cancel`](PipeStream::cancel) does the same for all threads, and for calls that block.
     #[doc(alias = "CancelIo")]
     pub fn cancel_own(&self) -> usize {
-        self.end.cancel_issued(thread::current_issuer())
+        self.end.cancel_issued(inbox::current_issuer())
     }
 }
 
@@ -118,10 +95,9 @@ impl PipeServer {
     /// As [`connect`](PipeServer::connect), but for those of waiting, which are results of the operation.
     #[doc(alias = "ConnectNamedPipe")]
     pub fn start_connect(&self) -> Result<Operation> {
-        let started = Operation::start(self.end.shared(), "connect", |order| engine::connect(self, order));
-        match started {
+        match Operation::start(&self.end, Work::Connect) {
             Err(error) if error.status() == Status::PipeConnected => {
-                Ok(Operation::complete(self.end.shared(), "connect"))
+                Ok(Operation::complete(&self.end, Work::Connect.name()))
             }
             started => started,
         }

@@ -1,5 +1,7 @@
 //! Cancelling operations: one, those of a thread, all; by dropping them, and with the thread that started them.
 
+use std::sync::Arc;
+
 use npipe::Status;
 
 use crate::{NAME, Place, error, finish, moved, outcome, pending_read, text, until, whole};
@@ -41,7 +43,6 @@ fn all_operations_of_an_end() {
     crate::call(move || other.cancel()).end().unwrap();
     assert_eq!(finish(reading).result, Err(Status::Cancelled));
     assert_eq!(finish(writing).result, Err(Status::Cancelled));
-    assert_eq!(error(server.cancel()), "ERROR_NOT_FOUND");
     assert_eq!(client.peek(&mut []).unwrap().total, 0, "the write is taken back");
 }
 
@@ -107,11 +108,86 @@ fn operations_end_with_their_thread() {
     let (server, client) = place.message_pair();
     let theirs = std::thread::scope(|scope| scope.spawn(|| pending_read(&server)).join().unwrap());
     assert_eq!(finish(theirs).result, Err(Status::Cancelled));
+    let held = Arc::new(());
+    let of_routine = held.clone();
     std::thread::scope(|scope| {
-        let with_routine = || server.read_then(vec![0; 8], |_| unreachable!("its thread is gone"));
+        let routine = move |_| unreachable!("its thread is gone: {of_routine:?}");
+        let with_routine = || server.read_then(vec![0; 8], routine);
         scope.spawn(with_routine).join().unwrap().unwrap();
     });
-    assert_eq!(error(server.cancel()), "ERROR_NOT_FOUND");
+    assert_eq!(Arc::strong_count(&held), 1, "the routine goes with its thread");
     client.write(b"for nobody").unwrap();
     assert_eq!(text(&server), "for nobody");
+}
+
+/// semantics 127, 230: an operation that is dropped has its memory until it has ended: what is allocated meanwhile stays as it is.
+#[test]
+fn memory_of_dropped_operations_is_nobody_elses() {
+    const ROUNDS: usize = 2_000;
+    const BYTES: usize = 300;
+    let place = Place::new();
+    let (server, client) = place.byte_pair();
+    std::thread::scope(|scope| {
+        for end in [&*server, &*client] {
+            scope.spawn(move || {
+                let mut fresh = std::collections::VecDeque::new();
+                for round in 0..ROUNDS {
+                    drop(end.start_read(vec![0; BYTES]).unwrap());
+                    drop(end.start_write(vec![0; BYTES]).unwrap());
+                    fresh.push_back(vec![0xAA_u8; BYTES]);
+                    if round >= 8 {
+                        let oldest: Vec<u8> = fresh.pop_front().unwrap();
+                        assert!(oldest.iter().all(|byte| *byte == 0xAA), "it was written to");
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// semantics 79, 192: an end may go while another thread waits for operations on it, in either order.
+#[test]
+fn an_end_goes_under_operations() {
+    for round in 0..100 {
+        let place = Place::new();
+        let server = place.messages().in_buffer_size(1).out_buffer_size(1).create(NAME);
+        let (server, client) = (server.unwrap(), place.message_client());
+        let start = |end: &npipe::PipeStream| match round % 2 {
+            0 => pending_read(end),
+            _ => end.start_write("waits").unwrap(),
+        };
+        let operations = [start(&server), start(&client), start(&client), start(&server)];
+        std::thread::scope(|scope| {
+            scope.spawn(|| drop(server));
+            scope.spawn(|| drop(client));
+            for operation in operations {
+                assert_eq!(finish(operation).result, Err(Status::PipeBroken));
+            }
+        });
+    }
+}
+
+/// semantics 228, 231: where all are meant, too, one that is complete, was cancelled or never started is none.
+#[test]
+fn nothing_is_left_to_cancel() {
+    let place = Place::new();
+    let server = place.messages().create(NAME).unwrap();
+    let nothing_left = || error(server.cancel()) == "ERROR_NOT_FOUND";
+    assert!(nothing_left());
+    assert_eq!(error(server.start_read(vec![0; 1])), "ERROR_PIPE_LISTENING");
+    assert!(nothing_left());
+    let connecting = server.start_connect().unwrap();
+    server.cancel().unwrap();
+    assert!(nothing_left() && connecting.is_complete());
+    let client = place.message_client();
+    let reading = pending_read(&server);
+    client.write(b"served").unwrap();
+    assert!(reading.is_complete() && nothing_left());
+    drop(pending_read(&server));
+    assert!(nothing_left());
+    std::thread::scope(|scope| {
+        let read = || server.read_then(vec![0; 8], |_| unreachable!("its thread is gone"));
+        scope.spawn(read).join().unwrap().unwrap();
+    });
+    assert!(nothing_left());
 }

@@ -3,14 +3,17 @@
 //! Every test has a namespace directory of its own ([`Place`]). Tests wait for completions, never for a time; what hangs
 //! fails after [`support::PATIENCE`]. Where a test asserts that something has *not* happened, the order of events on one
 //! thread says so.
+//!
+//! On Windows the same tests hold the kernel's operations to the same rules, but for the engine's own interface. What Wine does
+//! otherwise is in `wine.tsv`.
 
-#![cfg(unix)]
-
+#[cfg(unix)]
 mod attending;
 mod cancelling;
 #[path = "../../examples/completion_server.rs"]
 mod completion_server;
 mod connecting;
+#[cfg(unix)]
 mod engine;
 mod operations;
 mod ports;

@@ -122,6 +122,7 @@ fn a_single_threaded_completion_server() {
 }
 
 /// semantics 129, 211, 214: a peer that is stopped holds nobody up.
+#[cfg(unix)]
 #[test]
 fn a_stopped_peer_holds_nobody_up() {
     let place = Place::new();

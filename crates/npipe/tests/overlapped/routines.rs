@@ -245,3 +245,20 @@ fn an_end_with_a_port_takes_no_routines() {
     assert_eq!(error(server.write_then("x", never)), "ERROR_INVALID_PARAMETER");
     assert_eq!(client.peek(&mut []).unwrap().total, 0);
 }
+
+/// semantics 236: a panic of what runs comes out of the wait, and what is behind it runs in the next one.
+#[test]
+fn a_panic_comes_out_of_the_wait() {
+    let place = Place::new();
+    let (server, client) = place.message_pair();
+    let log = Log::default();
+    client.write(b"one").unwrap();
+    client.write(b"two").unwrap();
+    server.read_then(vec![0; 8], |_| panic!("as it should")).unwrap();
+    read_into(&log, &server, 8);
+    let wait = || sleep_alertable(Some(PATIENCE));
+    assert!(std::panic::catch_unwind(wait).is_err());
+    assert!(log.borrow().is_empty());
+    assert_eq!(wait(), Woken::Completions);
+    assert_eq!(*log.borrow(), [whole("two")]);
+}

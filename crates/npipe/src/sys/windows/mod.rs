@@ -3,11 +3,16 @@
 //! Here the contract is another one than below the engine: ends are handles, opened for overlapped calls so that each call can
 //! have a time-out and be cancelled. What a refusal means for a pipe is said in [`crate::kernel`]; here it is a [`Code`].
 
+pub(crate) mod alertable;
+pub(crate) mod anonymous;
+
 pub(crate) mod directory;
 pub(crate) mod identity;
 pub(crate) mod impersonation;
 pub(crate) mod namespace;
+pub(crate) mod operation;
 pub(crate) mod pipe;
+pub(crate) mod port;
 pub(crate) mod security;
 pub(crate) mod transfer;
 

@@ -2,13 +2,13 @@
     unsafe_code,
     reason = "overlapped calls, whose buffers the system writes to until they complete"
 )]
-//! One overlapped call from its start to its completion, with a deadline; and flushing, which Windows can only do in one go.
+//! One overlapped call from its start to its completion, with a deadline; and calls that Windows can only do in one go.
 //!
 //! A call that is given up is cancelled and then waited for: the system has the buffer until it says otherwise. So it may
 //! complete all the same, and then it has.
 
 use std::cell::{Cell, OnceCell};
-use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle, RawHandle};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,13 +19,12 @@ use windows_sys::Win32::Foundation::{
 use windows_sys::Win32::Storage::FileSystem::{FlushFileBuffers, ReadFile, WriteFile};
 use windows_sys::Win32::System::IO::{CancelIoEx, CancelSynchronousIo, GetOverlappedResult, OVERLAPPED};
 use windows_sys::Win32::System::Pipes::{ConnectNamedPipe, TransactNamedPipe};
-use windows_sys::Win32::System::Threading::{
-    CreateEventW, GetCurrentThreadId, OpenThread, THREAD_TERMINATE, WaitForSingleObject,
-};
+use windows_sys::Win32::System::Threading::{CreateEventW, THREAD_TERMINATE, WaitForSingleObject};
 
+use super::alertable::open_this_thread;
 use super::{Code, CodeResult, done, milliseconds};
 
-/// How soon a flush that was not yet waiting when it was to be ended is told again.
+/// How soon a call that was not yet waiting when it was to be ended is told again.
 const TELL_AGAIN: Duration = Duration::from_millis(2);
 
 /// What a call brought.
@@ -138,18 +137,25 @@ pub(crate) fn listen(end: BorrowedHandle<'_>, patience: &Patience<'_>) -> CodeRe
 
 /// Waits until the peer has read everything.
 pub(crate) fn flush(end: BorrowedHandle<'_>, deadline: Option<Instant>) -> CodeResult<()> {
+    // SAFETY: the handle is open.
+    in_one_go(deadline, || done(unsafe { FlushFileBuffers(end.as_raw_handle()) }))
+}
+
+/// Makes a call that the system can only do in one go, and ends it when the deadline has passed.
+pub(super) fn in_one_go<T>(deadline: Option<Instant>, call: impl FnOnce() -> CodeResult<T>) -> CodeResult<T> {
     let Some(deadline) = deadline else {
-        return waiting(|| flush_at_once(end));
+        return waiting(call);
     };
-    let this_thread = this_thread()?;
-    let (flushed, is_flushed) = mpsc::channel::<()>();
+    // What CancelSynchronousIo needs is the right to end the thread.
+    let this_thread = open_this_thread(THREAD_TERMINATE)?;
+    let (returned, has_returned) = mpsc::channel::<()>();
     let mut is_late = false;
     let outcome = thread::scope(|scope| {
         let watch = scope.spawn(|| {
-            let is_flushed = is_flushed;
+            let has_returned = has_returned;
             let mut left = deadline.saturating_duration_since(Instant::now());
             let mut late = false;
-            while is_flushed.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
+            while has_returned.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
                 // SAFETY: the handle is a thread's, and open; that thread does nothing else that could be cancelled until it
                 // has joined this one.
                 unsafe { CancelSynchronousIo(this_thread.as_raw_handle()) };
@@ -157,8 +163,8 @@ pub(crate) fn flush(end: BorrowedHandle<'_>, deadline: Option<Instant>) -> CodeR
             }
             late
         });
-        let outcome = waiting(|| flush_at_once(end));
-        drop(flushed);
+        let outcome = waiting(call);
+        drop(returned);
         is_late = watch.join().unwrap_or(false);
         outcome
     });
@@ -168,34 +174,18 @@ pub(crate) fn flush(end: BorrowedHandle<'_>, deadline: Option<Instant>) -> CodeR
     }
 }
 
-fn flush_at_once(end: BorrowedHandle<'_>) -> CodeResult<()> {
-    // SAFETY: the handle is open.
-    done(unsafe { FlushFileBuffers(end.as_raw_handle()) })
-}
-
-fn this_thread() -> CodeResult<OwnedHandle> {
-    // SAFETY: no memory is passed.
-    let number = unsafe { GetCurrentThreadId() };
-    // SAFETY: no memory is passed. What CancelSynchronousIo needs is the right to end the thread.
-    let handle = unsafe { OpenThread(THREAD_TERMINATE, 0, number) };
-    if handle.is_null() {
-        return Err(Code::last());
-    }
-    // SAFETY: it is a new handle that nobody else closes.
-    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
-}
-
 /// Ends all calls of this process on the end.
 pub(crate) fn cancel_all(end: BorrowedHandle<'_>) -> CodeResult<()> {
     // SAFETY: the handle is open; without an operation all are meant.
     done(unsafe { CancelIoEx(end.as_raw_handle(), std::ptr::null()) })
 }
 
-fn length_of(buffer: &[u8]) -> u32 {
+/// As the system takes it; what is beyond is not read into.
+pub(super) fn length_of(buffer: &[u8]) -> u32 {
     u32::try_from(buffer.len()).unwrap_or(u32::MAX)
 }
 
-fn new_event() -> CodeResult<OwnedHandle> {
+pub(super) fn new_event() -> CodeResult<OwnedHandle> {
     // SAFETY: no memory is passed. It stays signalled until the next operation starts.
     let event = unsafe { CreateEventW(std::ptr::null(), 1, 0, std::ptr::null()) };
     if event.is_null() {
@@ -203,6 +193,11 @@ fn new_event() -> CodeResult<OwnedHandle> {
     }
     // SAFETY: it is a new handle that nobody else closes.
     Ok(unsafe { OwnedHandle::from_raw_handle(event) })
+}
+
+/// An event as an OVERLAPPED has it: this bit keeps the completion from the end's port (semantics 226).
+pub(super) fn without_packet(event: &OwnedHandle) -> RawHandle {
+    event.as_raw_handle().map_addr(|address| address | 1)
 }
 
 /// Starts an operation and waits for its completion.
@@ -234,7 +229,7 @@ fn run_with(
     start: impl FnOnce(*mut OVERLAPPED) -> i32,
 ) -> CodeResult<Moved> {
     let mut overlapped = OVERLAPPED {
-        hEvent: event.as_raw_handle(),
+        hEvent: without_packet(event),
         ..Default::default()
     };
     let operation = &raw mut overlapped;

@@ -110,6 +110,16 @@ fn wake(peer: &EndWords, seen: u32) -> Rung {
     Rung { sleepers, delegate }
 }
 
+/// Rings the delegate for data that will be published soon. `true`: it is to get its byte. It may look before there is anything,
+/// and then calls again, so this takes no part in the two fences: [`ring`] comes when the data is there. Nobody is rung beside
+/// sleepers, who are woken together with it then.
+#[must_use]
+pub fn ring_early(peer: &EndWords) -> bool {
+    let sleepers = &peer.attention.0.sleepers;
+    sleepers.load(Ordering::Relaxed) & Cause::DATA.mask() == Cause::DATA.delegate()
+        && sleepers.fetch_and(!DELEGATE, Ordering::SeqCst) & DELEGATE != 0
+}
+
 /// Steps 1 and 2 for the delegate of `own`, which is rung once. The caller looks once more before it relies on it.
 pub fn call_delegate(own: &EndWords, cause: Cause) {
     own.attention.0.sleepers.fetch_or(cause.delegate(), Ordering::SeqCst);
@@ -181,8 +191,14 @@ mod tests {
             }
             assert!(!rung(Cause::ANY));
         }
+        call_delegate(&words, Cause::ROOM);
+        assert!(!ring_early(&words), "room is not what comes early");
+        call_delegate(&words, Cause::DATA);
+        assert!(ring_early(&words));
+        assert!(!ring_early(&words) && !rung(Cause::ANY));
         call_delegate(&words, Cause::ANY);
         let sleeper = Sleeper::announce(&words, Cause::DATA);
+        assert!(!ring_early(&words), "threads are woken with it");
         dismiss_delegate(&words, Cause::DATA);
         let rung = Rung {
             sleepers: true,

@@ -206,9 +206,12 @@ impl Watched {
     }
 }
 
-/// A peer that writes so many times, and rings if it is to.
-fn write_and_ring(memory: &HeapMemory, written: &AtomicU32, watched: &Watched, times: u32) {
+/// A peer that writes so many times, and rings if it is to; before some of it, too, if it is early.
+fn write_and_ring(memory: &HeapMemory, written: &AtomicU32, watched: &Watched, times: u32, early: u32) {
     for number in 1..=times {
+        if number <= early && doorbell::ring_early(memory.control().end(Side::Client)) {
+            watched.happens(|socket| socket.bytes += 1);
+        }
         written.store(number, Ordering::Release);
         if doorbell::ring(memory.control().end(Side::Client), Cause::DATA).delegate {
             watched.happens(|socket| socket.bytes += 1);
@@ -222,20 +225,20 @@ fn write_and_ring(memory: &HeapMemory, written: &AtomicU32, watched: &Watched, t
 /// semantics 92, 122
 #[test]
 fn no_task_sleeps_through_a_ring() {
-    for most_unread in [0, 2] {
+    for (most_unread, early) in [(0, 0), (2, 0), (2, 1)] {
         explore(4, move || {
             let memory = Arc::new(HeapMemory::new(Layout::scaled(128, 8, [128; 2])));
             let (written, watched) = (Arc::new(AtomicU32::new(0)), Arc::new(Watched::default()));
             watched.socket.lock().unwrap().most_unread = most_unread;
             let (its, count, socket) = (memory.clone(), written.clone(), watched.clone());
-            let peer = thread::spawn(move || write_and_ring(&its, &count, &socket, 2));
+            let peer = thread::spawn(move || write_and_ring(&its, &count, &socket, 2, early));
             for number in 1..=2 {
                 let own = memory.control().end(Side::Client);
                 watched.wait_for(own, || written.load(Ordering::Acquire) >= number);
             }
             peer.join().unwrap();
             // What was not heard is one byte for each call, never more than the socket holds.
-            assert!(watched.socket.lock().unwrap().bytes <= 2);
+            assert!(watched.socket.lock().unwrap().bytes <= 2 + early);
         });
     }
 }
@@ -340,19 +343,19 @@ impl Scanner {
 /// semantics 92, 122
 #[test]
 fn no_task_sleeps_through_a_scan() {
-    for recalls in [0, 1] {
+    for (recalls, early) in [(0, 0), (1, 0), (0, 1)] {
         // Three threads: more preemptions take minutes.
-        explore(2, move || scan(recalls));
+        explore(2, move || scan(recalls, early));
     }
 }
 
-fn scan(recalls: u32) {
+fn scan(recalls: u32, early: u32) {
     let memory = Arc::new(HeapMemory::new(Layout::scaled(128, 8, [128; 2])));
     let (written, watched) = (Arc::new(AtomicU32::new(0)), Arc::new(Watched::default()));
     let scanner = Arc::new(Scanner::default());
     scanner.listing.lock().unwrap().recalls = recalls;
     let (its, count, socket) = (memory.clone(), written.clone(), watched.clone());
-    let peer = thread::spawn(move || write_and_ring(&its, &count, &socket, 2));
+    let peer = thread::spawn(move || write_and_ring(&its, &count, &socket, 2, early));
     let (its, count, socket, scans) = (memory, written.clone(), watched.clone(), scanner.clone());
     let scanning = thread::spawn(move || {
         let own = its.control().end(Side::Client);
@@ -377,7 +380,7 @@ fn no_task_sleeps_through_the_end_of_its_peer() {
         let (written, watched) = (Arc::new(AtomicU32::new(0)), Arc::new(Watched::default()));
         let (its, count, socket) = (memory.clone(), written.clone(), watched.clone());
         let peer = thread::spawn(move || {
-            write_and_ring(&its, &count, &socket, 1);
+            write_and_ring(&its, &count, &socket, 1, 1);
             socket.happens(|socket| socket.has_hung_up = true);
         });
         let own = memory.control().end(Side::Client);

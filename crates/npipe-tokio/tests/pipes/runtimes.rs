@@ -32,6 +32,50 @@ async fn ask(mut client: NamedPipeClient, rounds: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Ends that sleep whenever they wait, and so ring each other early: one whose answers come at once, one which at times waits for
+/// its runtime first, and one that does not answer each time.
+///
+/// semantics 92, 122
+#[test]
+fn whoever_is_rung_early_hears_of_what_comes_later() -> io::Result<()> {
+    const ROUNDS: u32 = 2_000;
+    for quiet_rounds in [0, 1, 7] {
+        let place = Place::new();
+        let mut server = server_options(&place).spin(Duration::ZERO).create(NAME)?;
+        let client = client_options(&place).spin(Duration::ZERO).open(NAME)?;
+        std::thread::scope(|scope| {
+            let serving = scope.spawn(|| {
+                Builder::new_current_thread().enable_all().build()?.block_on(async {
+                    server.connect().await?;
+                    for round in 0..ROUNDS {
+                        let value = server.read_u32().await?;
+                        if round % 50 < quiet_rounds {
+                            tokio::task::yield_now().await;
+                            std::thread::yield_now();
+                        }
+                        if round % 100 >= quiet_rounds {
+                            server.write_u32(value + 1).await?;
+                        }
+                    }
+                    io::Result::Ok(())
+                })
+            });
+            Builder::new_current_thread().enable_all().build()?.block_on(async {
+                let mut client = client;
+                for round in 0..ROUNDS {
+                    client.write_u32(round).await?;
+                    if round % 100 >= quiet_rounds {
+                        assert_eq!(client.read_u32().await?, round + 1);
+                    }
+                }
+                io::Result::Ok(())
+            })?;
+            serving.join().expect("the server")
+        })?;
+    }
+    Ok(())
+}
+
 fn runtimes() -> [Runtime; 3] {
     [
         Builder::new_current_thread().enable_all().build(),

@@ -60,7 +60,7 @@ impl End {
         writing.commit();
         match (result, writing.lane()) {
             (Ok(Some(bytes)), Some(lane)) => {
-                lane.memory().ring(Cause::DATA);
+                lane.memory().ring_written();
                 Ok(Some(bytes))
             }
             (result, Some(_)) => result,
@@ -76,14 +76,19 @@ impl End {
         self.reading().map_or(true, |mut reading| reading.is_readable())
     }
 
-    /// Has the processor fetch what the next read looks at, unless somebody is at it.
+    /// The peer has rung: has the processor fetch what the next read looks at, unless somebody is at it, and rings back early
+    /// if that pays off.
     pub(crate) fn expect_read(&self) {
         if self.require_own().is_ok()
             && let Ok(reading) = self.reading.try_lock()
             && let Some(lane) = reading.lane()
         {
-            lane.memory().fetch_tail();
-            lane.memory().fetch_frames(lane.seen_tail());
+            let link = lane.memory();
+            link.fetch_tail();
+            link.fetch_frames(lane.seen_tail());
+            if link.glance(Wish::Data).tail != lane.seen_tail() {
+                link.ring_early();
+            }
         }
     }
 

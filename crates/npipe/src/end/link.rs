@@ -5,6 +5,7 @@
 mod ahead;
 mod budget;
 mod delegate;
+mod early;
 mod memory;
 mod spin;
 
@@ -16,12 +17,13 @@ use std::time::{Duration, Instant};
 use npipe_core::wire::PeerState;
 use npipe_core::{CallId, SecurityQos};
 use npipe_shm::control::{EndWords, Standing};
-use npipe_shm::doorbell::{self, Cause, Sleeper};
+use npipe_shm::doorbell::{self, Cause, Rung, Sleeper};
 use npipe_shm::layout::{Layout, Side};
 use npipe_shm::memory::Memory;
 use npipe_shm::object::Half;
 
 use self::budget::SpinBudget;
+use self::early::Answers;
 use super::pledge::Pledge;
 use crate::background;
 use crate::object::{Counted, Object};
@@ -74,6 +76,8 @@ pub(crate) struct Link {
     object: OnceLock<Arc<Object>>,
     /// Whether a thread of ours is sure to come back to what it has started.
     pledge: Pledge,
+    /// Whether a ring is worth answering early.
+    answers: Answers,
     /// Whether the background thread listens for the peer's bell.
     heeds_bell: AtomicBool,
     /// Whether somebody else hears it, in the background thread's place.
@@ -165,6 +169,7 @@ impl Link {
             descriptor,
             object: OnceLock::new(),
             pledge: Pledge::default(),
+            answers: Answers::default(),
             heeds_bell: AtomicBool::new(false),
             heard_elsewhere: AtomicBool::new(false),
             generation: forks::generation(),
@@ -354,9 +359,9 @@ impl Link {
     }
 
     /// Wakes the peer after a change, if it sleeps. Without a change it must not be called again and again: two ends that
-    /// wait would keep each other awake.
+    /// wait would keep each other awake. Says whom it has woken.
     #[inline]
-    pub(crate) fn ring(&self, cause: Cause) {
+    pub(crate) fn ring(&self, cause: Cause) -> Rung {
         let rung = doorbell::ring(self.peer_words(), cause);
         if rung.sleepers {
             futex::wake_all(&self.peer_words().bell.0);
@@ -364,6 +369,7 @@ impl Link {
         if rung.delegate {
             self.ring_delegate();
         }
+        rung
     }
 
     #[inline]

@@ -76,7 +76,7 @@ pub fn await_ring(stream: &PipeStream, wish: Wish) -> bool {
 }
 
 /// The peer has rung: has the processor fetch what a read is about to look at, and what it answers into, while the task that
-/// reads is on its way there.
+/// reads is on its way there. If answers have been prompt of late, it rings the peer, so that it wakes up while this one comes.
 pub fn expect_read(stream: &PipeStream) {
     stream.end.expect_read();
 }
